@@ -1,0 +1,30 @@
+#ifndef DATASETS_IMPORT_H
+#define DATASETS_IMPORT_H
+
+/// Import of LLaVA JSON or JSONL: a list of {"id", "image": "a.png" | ["a.png", ...], "conversations": [...]}.
+
+#include "src/base/err.h"
+
+#include <stdint.h>
+
+typedef struct gr_import_options {
+    const char *source; ///< JSON or JSONL file
+    const char
+        *images;     ///< folder the image names are relative to; NULL: the folder of `source`
+    const char *out; ///< folder of the data set
+    int64_t shard_bytes; ///< 0: 1 GiB
+    bool
+        keep; ///< WebP files stay as they are, byte for byte; others are encoded with `quality`
+    double quality;      ///< WebP quality 0..100; negative: lossless
+    int64_t max_side;    ///< larger pictures are scaled down to this longest side; 0: never
+    int64_t max_rejects; ///< more bad records than this fail the import
+} gr_import_options;
+
+typedef struct gr_import_result {
+    int64_t samples, images, rejects, duplicates, bytes;
+} gr_import_result;
+
+/// Bad records go to OUT/rejects.jsonl with line, id and reason.
+GR_MUST_CHECK gr_err gr_import_llava(const gr_import_options *options, gr_import_result *out);
+
+#endif

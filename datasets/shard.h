@@ -1,0 +1,67 @@
+#ifndef DATASETS_SHARD_H
+#define DATASETS_SHARD_H
+
+/// One shard: a plain HDF5 file that any HDF5 tool opens. N samples, I images, contiguous
+/// datasets, no variable-length types:
+///
+///   attribute schema      string  "gradus-shard"
+///   attribute version     int32   1
+///   attribute creator     string  "gradus VERSION"
+///   /image_bytes          uint8  [total]      WebP files, end to end
+///   /image_offsets        uint64 [I + 1]      image i is bytes [offsets[i], offsets[i + 1])
+///   /image_size           int32  [I, 2]       width, height in pixels
+///   /text_bytes           uint8  [total]      conversations, UTF-8 JSON, end to end
+///   /text_offsets         uint64 [N + 1]
+///   /sample_images        uint64 [N + 1]      sample n owns images [sample_images[n], sample_images[n + 1])
+///   /content_id           uint64 [N, 2]       XXH3-128 of the sample (high, low), see gr_sample_id
+///   /source_bytes, /source_offsets            the record's id in its source, UTF-8
+///
+/// A conversation is {"conversations": [{"from": "human" | "gpt" | "system", "value": "..."}], ...}; extra keys of
+/// the source record survive. A data set is a folder of shard-NNNNN.h5 with manifest.json: schema, counts, and a name, count and
+/// digest per shard. HDF5 is called from one thread at a time; image and text bytes are read with pread at the
+/// dataset's file offset.
+
+#include "src/base/digest.h"
+
+typedef struct gr_sample {
+    const char *source; ///< id in the source
+    const char *text;   ///< conversation JSON
+    size_t text_size;
+    int64_t images;
+    const unsigned char **image; ///< [images] WebP bytes
+    const size_t *image_size;    ///< [images]
+    const int32_t (*pixels)[2];  ///< [images] width, height
+    gr_digest id;
+} gr_sample;
+
+/// Digest over image count, each image's bytes with its length, and the conversation text with its length.
+gr_digest gr_sample_id(const gr_sample *sample);
+
+/// Writing a data set: a folder that must be empty or absent; shards are cut at `shard_bytes`.
+typedef struct gr_dataset_writer gr_dataset_writer;
+GR_MUST_CHECK gr_err gr_dataset_writer_create(const char *dir, int64_t shard_bytes,
+                                              gr_dataset_writer **out);
+/// Appends a copy of the sample (its id is computed here).
+GR_MUST_CHECK gr_err gr_dataset_writer_add(gr_dataset_writer *writer, const gr_sample *sample);
+/// Finishes the last shard and writes the manifest; a folder without manifest is no data set.
+GR_MUST_CHECK gr_err gr_dataset_writer_finish(gr_dataset_writer *writer);
+void gr_dataset_writer_destroy(gr_dataset_writer **writer);
+
+/// Reading. Opening reads the manifest, checks each shard's size and schema, and keeps one descriptor per shard in use.
+typedef struct gr_dataset gr_dataset;
+GR_MUST_CHECK gr_err gr_dataset_open(const char *dir, gr_dataset **out);
+void gr_dataset_close(gr_dataset **dataset);
+int64_t gr_dataset_count(const gr_dataset *dataset);
+int64_t gr_dataset_images(const gr_dataset *dataset);
+int64_t gr_dataset_bytes(const gr_dataset *dataset);
+int64_t gr_dataset_shards(const gr_dataset *dataset);
+const char *gr_dataset_path(const gr_dataset *dataset);
+/// Digest over the content ids in order: names the data of a run.
+gr_digest gr_dataset_digest(const gr_dataset *dataset);
+gr_digest gr_dataset_id(const gr_dataset *dataset, int64_t index);
+/// Reads sample `index`, checks its content id (GR_ERR_DATA names shard and sample), and gives it in memory of its own: free with
+/// gr_sample_destroy. Thread-safe.
+GR_MUST_CHECK gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out);
+void gr_sample_destroy(gr_sample **sample);
+
+#endif

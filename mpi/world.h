@@ -1,0 +1,37 @@
+#ifndef MPI_WORLD_H
+#define MPI_WORLD_H
+
+/// The ranks of a run and how they agree. <mpi.h> stays inside this room. Errors of the MPI
+/// library are returned (GR_ERR_UNAVAILABLE) with its own text.
+
+#include "src/base/err.h"
+
+#include <stdint.h>
+
+typedef struct gr_world {
+    int rank, size;
+    void *comm; ///< private: the communicator
+} gr_world;
+
+/// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started
+/// without mpirun is rank 0 of 1. Refuses N processes that each think they are alone.
+GR_MUST_CHECK gr_err gr_world_create(gr_world **out);
+/// Collective unless `failed`: then the job is ended with MPI_Abort and this exit code. Does not return then.
+void gr_world_destroy(gr_world **world, int exit_code_if_failed);
+
+/// Collective. Every rank gets the same verdict: GR_OK when `mine` is GR_OK everywhere; else the
+/// code and message of the lowest failing rank, with its number ("rank 2 on HOST: ..."). Call it before a
+/// collective that a failed rank would miss.
+GR_MUST_CHECK gr_err gr_world_agree(const gr_world *world, gr_err mine);
+/// Collective. Bytes of rank `root` to all.
+GR_MUST_CHECK gr_err gr_world_broadcast(const gr_world *world, void *data, size_t size,
+                                        int root);
+/// Collective. `size` bytes of each rank, in rank order, into all [world->size * size].
+GR_MUST_CHECK gr_err gr_world_gather(const gr_world *world, const void *mine, size_t size,
+                                     void *all);
+/// Collective. Wait for all.
+GR_MUST_CHECK gr_err gr_world_barrier(const gr_world *world);
+/// Collective. The largest of the ranks' values (flags, times).
+GR_MUST_CHECK gr_err gr_world_max(const gr_world *world, int64_t mine, int64_t *out);
+
+#endif

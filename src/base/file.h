@@ -1,0 +1,54 @@
+#ifndef SRC_BASE_FILE_H
+#define SRC_BASE_FILE_H
+
+/// Files and folders. Errors name the path and what the system said; a missing input is
+/// GR_ERR_MISSING, everything else GR_ERR_IO.
+
+#include "src/base/err.h"
+
+#include <stdint.h>
+
+/// "DIR/NAME" in new memory (GR_FREE); NAME alone when it is absolute or DIR is "" or NULL.
+GR_MUST_CHECK gr_err gr_path_join(const char *dir, const char *name, char **out);
+/// Last component, a pointer into `path`.
+const char *gr_path_base(const char *path);
+/// Folder of `path` in new memory ("." if it has none).
+GR_MUST_CHECK gr_err gr_path_dir(const char *path, char **out);
+
+bool gr_file_exists(const char *path);
+bool gr_dir_exists(const char *path);
+/// The whole file in new memory with a NUL behind it that `size` does not count (GR_FREE).
+/// Refuses folders and, with GR_ERR_DATA, files larger than `max_size` (0: no limit).
+GR_MUST_CHECK gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size);
+/// Writes aside (PATH.tmp.PID), syncs, renames, syncs the folder: the old file or the new one.
+GR_MUST_CHECK gr_err gr_file_write(const char *path, const void *data, size_t size);
+/// Appends with one write call and no sync; creates the file.
+GR_MUST_CHECK gr_err gr_file_append(const char *path, const void *data, size_t size);
+/// Copies a file (not atomic); its data is synced.
+GR_MUST_CHECK gr_err gr_file_copy(const char *from, const char *to);
+
+/// Exactly `size` bytes at `offset`, going on after short counts and EINTR. `path` is for messages.
+GR_MUST_CHECK gr_err gr_file_pread(int fd, const char *path, void *data, size_t size,
+                                   int64_t offset);
+GR_MUST_CHECK gr_err gr_file_pwrite(int fd, const char *path, const void *data, size_t size,
+                                    int64_t offset);
+
+/// A whole file mapped for reading; `data` is NULL for an empty file. unmap accepts a zeroed struct.
+typedef struct gr_file_map {
+    const unsigned char *data; ///< owned by the mapping, page-aligned
+    size_t size;
+} gr_file_map;
+GR_MUST_CHECK gr_err gr_file_map_open(const char *path, gr_file_map *out);
+void gr_file_map_close(gr_file_map *map);
+
+/// Creates the folder and its parents; an existing folder is fine.
+GR_MUST_CHECK gr_err gr_dir_make(const char *path);
+/// Syncs the folder's entries to disk.
+GR_MUST_CHECK gr_err gr_dir_sync(const char *path);
+/// Names in the folder without "." and "..", sorted by bytes. Free each name and the list.
+GR_MUST_CHECK gr_err gr_dir_list(const char *path, char ***names, int64_t *count);
+void gr_dir_list_free(char ***names, int64_t count);
+/// Removes the folder and all below it, following no links; a missing one is fine.
+GR_MUST_CHECK gr_err gr_dir_remove(const char *path);
+
+#endif

@@ -1,0 +1,24 @@
+#ifndef SRC_BASE_LOG_H
+#define SRC_BASE_LOG_H
+
+/// Messages on standard error. Info comes from rank 0 only; warnings and errors from every rank,
+/// with the rank named when there are several.
+
+#include "src/base/err.h"
+
+/// Tells the log who speaks; before the call it is rank 0 of 1. Thread-safe after that.
+void gr_log_set_rank(int rank, int world_size);
+void gr_log_info(const char *fmt, ...) GR_PRINTF(1, 2);
+void gr_log_warn(const char *fmt, ...) GR_PRINTF(1, 2);
+/// Prints "gradus: CODE TEXT: message" of this thread's error, and the trail if GR_TRACE=1.
+void gr_log_error(gr_err err);
+
+/// Live progress on standard error, rank 0 only. On a terminal one line is redrawn (colour unless
+/// NO_COLOR is set); elsewhere a plain line at most every `seconds`. `end` finishes the line.
+void gr_progress_update(double seconds, const char *fmt, ...) GR_PRINTF(2, 3);
+void gr_progress_end(void);
+
+/// Seconds of a clock that never goes back; only differences mean something.
+double gr_clock(void);
+
+#endif

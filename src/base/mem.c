@@ -1,0 +1,113 @@
+#include "src/base/mem.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static _Atomic int64_t used, peak, requests, fail_at;
+static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
+
+static void read_environment(void)
+{
+    const char *text = getenv("GR_MEM_FAIL_AT");
+    if (text) {
+        atomic_store(&fail_at, strtoll(text, NULL, 10));
+    }
+}
+
+static void account(int64_t bytes)
+{
+    int64_t now = atomic_fetch_add(&used, bytes) + bytes;
+    int64_t most = atomic_load(&peak);
+    while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
+    }
+}
+
+static bool request_fails(void)
+{
+    pthread_once(&environment_once, read_environment);
+    int64_t n = atomic_fetch_add(&requests, 1) + 1;
+    int64_t at = atomic_load(&fail_at);
+    return at > 0 && n == at;
+}
+
+void gr_mem_fail_at(int64_t n)
+{
+    pthread_once(&environment_once, read_environment);
+    atomic_store(&fail_at, n > 0 ? atomic_load(&requests) + n : 0);
+}
+
+static gr_err out_of_memory(size_t count, size_t size)
+{
+    gr_err err = GR_OK;
+    GR_FAIL(GR_ERR_MEMORY, "out of memory: %zu elements of %zu bytes (in use: %lld bytes)",
+            count, size, (long long)gr_mem_used());
+done:
+    return err;
+}
+
+void *gr_mem_alloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 ||
+        request_fails()) {
+        (void)out_of_memory(count, size);
+        return NULL;
+    }
+    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    void *ptr = aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
+    if (!ptr) {
+        (void)out_of_memory(count, size);
+        return NULL;
+    }
+    memset(ptr, 0, rounded ? rounded : ALIGNMENT);
+    account((int64_t)malloc_usable_size(ptr));
+    return ptr;
+}
+
+void *gr_mem_resize(void *ptr, size_t old_count, size_t count, size_t size)
+{
+    void *grown = gr_mem_alloc(count, size);
+    if (grown && ptr) {
+        memcpy(grown, ptr, (old_count < count ? old_count : count) * size);
+        gr_mem_free(ptr);
+    }
+    return grown;
+}
+
+void gr_mem_free(void *ptr)
+{
+    if (ptr) {
+        account(-(int64_t)malloc_usable_size(ptr));
+        free(ptr);
+    }
+}
+
+char *gr_mem_strdup(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = gr_mem_alloc(n, 1);
+    if (copy) {
+        memcpy(copy, text, n);
+    }
+    return copy;
+}
+
+int64_t gr_mem_used(void)
+{
+    return atomic_load(&used);
+}
+
+int64_t gr_mem_peak(void)
+{
+    return atomic_load(&peak);
+}
+
+int64_t gr_mem_requests(void)
+{
+    return atomic_load(&requests);
+}

@@ -1,0 +1,26 @@
+#ifndef SRC_BASE_STR_H
+#define SRC_BASE_STR_H
+
+/// A growable byte string, always ended by a NUL that `size` does not count.
+/// Intended use: `gr_str s = {0}; ... GR_TRY(gr_str_add(&s, "x")); ... gr_str_fini(&s);`
+
+#include "src/base/err.h"
+
+typedef struct gr_str {
+    char *data;      ///< NULL until the first add; owned
+    size_t size;     ///< bytes in use
+    size_t capacity; ///< bytes allocated
+} gr_str;
+
+GR_MUST_CHECK gr_err gr_str_add(gr_str *s, const char *text);
+GR_MUST_CHECK gr_err gr_str_add_bytes(gr_str *s, const void *bytes, size_t n);
+GR_MUST_CHECK gr_err gr_str_addf(gr_str *s, const char *fmt, ...) GR_PRINTF(2, 3);
+/// Empties, keeping the memory.
+void gr_str_clear(gr_str *s);
+/// Frees and zeroes; may be called twice.
+void gr_str_fini(gr_str *s);
+
+/// printf into new memory; the caller frees it with GR_FREE. NULL with the error set on failure.
+GR_MUST_CHECK char *gr_str_format(const char *fmt, ...) GR_PRINTF(1, 2);
+
+#endif

@@ -1,0 +1,48 @@
+#ifndef SRC_FORMATS_TOKENIZER_H
+#define SRC_FORMATS_TOKENIZER_H
+
+/// Byte-level BPE as Qwen2's: added tokens first, NFC, pre-tokenizer expression, bytes to symbols,
+/// merges by rank. Reads and writes tokenizer.json. Encoding is thread-safe.
+
+#include "src/base/err.h"
+
+#include <stdint.h>
+
+typedef struct gr_tokenizer gr_tokenizer;
+
+/// Reads DIR/tokenizer.json.
+GR_MUST_CHECK gr_err gr_tokenizer_load(const char *dir, gr_tokenizer **out);
+void gr_tokenizer_destroy(gr_tokenizer **tokenizer);
+/// Writes DIR/tokenizer.json and DIR/tokenizer_config.json; the tokenizers library opens the first.
+GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir);
+
+/// Ids 0 .. size-1, added tokens included.
+int64_t gr_tokenizer_size(const gr_tokenizer *tokenizer);
+/// Id of a whole token (an added token's text, or a symbol string), -1 if there is none.
+int32_t gr_tokenizer_id(const gr_tokenizer *tokenizer, const char *token);
+
+/// A growable list of ids.
+typedef struct gr_ids {
+    int32_t *data;
+    int64_t count, capacity;
+} gr_ids;
+void gr_ids_fini(gr_ids *ids);
+GR_MUST_CHECK gr_err gr_ids_add(gr_ids *ids, int32_t id);
+
+/// Appends the ids of `text` (UTF-8, `size` bytes). Invalid UTF-8 is GR_ERR_DATA with the byte's position.
+/// `special`: added tokens inside the text become their ids; without it they are ordinary text, as
+/// user data must be (a caption that says "<|im_end|>" must not end a turn).
+GR_MUST_CHECK gr_err gr_tokenizer_encode(const gr_tokenizer *tokenizer, const char *text,
+                                         size_t size, bool special, gr_ids *out);
+/// Text of ids in new memory (GR_FREE); invalid sequences become U+FFFD; added tokens are left out
+/// when `skip_special`.
+GR_MUST_CHECK gr_err gr_tokenizer_decode(const gr_tokenizer *tokenizer, const int32_t *ids,
+                                         int64_t count, bool skip_special, char **text);
+
+/// Learns merges from texts until `vocabulary` ids exist (256 bytes + merges + added tokens). The added tokens are
+/// those of section 5.1: <|endoftext|> <|im_start|> <|im_end|> <img> </img> <IMG_CONTEXT> <quad> </quad> <ref> </ref> <box>
+/// </box>. Ties go to the smaller pair of ids, so the result is a function of the texts.
+GR_MUST_CHECK gr_err gr_tokenizer_train(const char *const *texts, const size_t *sizes,
+                                        int64_t count, int64_t vocabulary, gr_tokenizer **out);
+
+#endif

@@ -1,0 +1,73 @@
+#ifndef SRC_MODEL_MODEL_H
+#define SRC_MODEL_MODEL_H
+
+/// The multimodal model: vision encoder -> pixel shuffle and MLP connector -> language model, over
+/// packed sequences, with explicit backward that computes only what the training parts need.
+///
+/// Intended use:
+///  1. gr_model_create, then gr_model_init or gr_hf_load_weights (src/formats/hf.h)
+///  2. gr_model_loss_grad per microbatch, into gradient buffers of the caller
+///  3. gr_model_loss for validation, gr_model_trace for looking inside, gr_generate for text
+
+#include "src/model/params.h"
+#include "src/ops/exec.h"
+
+typedef struct gr_model gr_model;
+
+/// A packed microbatch: several conversations in one row of tokens, each attending to itself only,
+/// any number of images in each. All pointers are borrowed for the call.
+typedef struct gr_batch {
+    int64_t tokens;     ///< T; 0 is allowed
+    const int32_t *ids; ///< [T], 0 .. V-1; ignored where an image token stands
+    const int32_t
+        *targets; ///< [T]: the id that position t must predict, or -100 (already shifted)
+    const int32_t *positions;  ///< [T], restarting at 0 in each sequence
+    int64_t sequences;         ///< S
+    const int32_t *cu_seqlens; ///< [S + 1], 0 .. T
+    int64_t images;            ///< tiles, in order of appearance
+    const float *pixels;       ///< [images, 3, image_size, image_size], normalised
+    const int32_t
+        *image_rows; ///< [images * gr_image_tokens]: the rows that connector outputs replace
+} gr_batch;
+
+/// Creates the model with zeroed weights; `ex` is borrowed and must outlive it.
+GR_MUST_CHECK gr_err gr_model_create(const gr_model_config *config, gr_exec *ex,
+                                     gr_model **out);
+void gr_model_destroy(gr_model **model);
+
+const gr_model_config *gr_model_get_config(const gr_model *model);
+const gr_params *gr_model_get_params(const gr_model *model);
+/// The part's flat space, [params->size[part]] fp32, owned by the model; NULL if it has no such part.
+float *gr_model_weights(gr_model *model, gr_part part);
+/// Fresh weights for these parts.
+void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed);
+
+/// *loss = sum of token losses of the batch, in double. Forward only.
+/// A batch that does not fit the model (id out of range, rows and images that disagree, images
+/// without a vision part) is GR_ERR_DATA and names the position.
+GR_MUST_CHECK gr_err gr_model_loss(gr_model *model, const gr_batch *batch, double *loss);
+
+/// The same, and ADDS the gradient of the SUM of token losses to grads[part] (flat, like the
+/// weights) of each part in `train`; grads of other parts are not touched and may be NULL.
+/// Freeze-aware: stage I (connector) computes no vision gradients and stores no vision
+/// activations; no weight gradient is computed in a part that does not train.
+GR_MUST_CHECK gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch,
+                                        gr_part_set train, float *const grads[GR_PART_COUNT],
+                                        double *loss);
+
+/// What `gr_model_trace` hands out; NULL entries are not wanted.
+typedef struct gr_trace {
+    float *logits;          ///< [T, V]
+    float *vision_features; ///< [images, vision tokens, vision width], before the pixel shuffle
+    float *connector;       ///< [images * image tokens, language width]
+} gr_trace;
+/// Forward pass that copies inner values out; with a vision part alone, tokens must be 0.
+GR_MUST_CHECK gr_err gr_model_trace(gr_model *model, const gr_batch *batch,
+                                    const gr_trace *out);
+
+/// Greedy continuation of one sequence (batch->sequences = 1, targets ignored): appends at most
+/// `max_new` ids to out[], stopping before the first id in stop[]. *count gets their number.
+GR_MUST_CHECK gr_err gr_generate(gr_model *model, const gr_batch *prompt, const int32_t *stop,
+                                 int64_t stops, int64_t max_new, int32_t *out, int64_t *count);
+
+#endif

@@ -1,0 +1,28 @@
+#ifndef SRC_OPS_EXEC_H
+#define SRC_OPS_EXEC_H
+
+/// Where and how an operation runs: the device's table, its threads and its scratch memory.
+
+#include "src/tensor/arena.h"
+
+typedef struct gr_ops gr_ops;
+
+typedef struct gr_exec {
+    const gr_ops *ops; ///< the device's operations (ops.h)
+    int threads;       ///< OpenMP threads; changes the speed, never the bits
+    gr_arena *scratch; ///< activations and work space; operations give back what they take
+} gr_exec;
+
+/// A CPU context with its own arena of `arena_bytes` (0: as much as the machine has). Makes the BLAS
+/// single-threaded: threads of ours call it, each on its own tile.
+GR_MUST_CHECK gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out);
+void gr_exec_destroy(gr_exec **ex);
+
+/// Kernel set that OpenBLAS runs ("Haswell", "Zen", "SkylakeX"); static text.
+const char *gr_blas_kernel(void);
+/// The OPENBLAS_CORETYPE that this processor wants and OpenBLAS did not choose, or NULL when all is
+/// well or the user set the variable. The library reads it when it loads, so the program must
+/// start itself again with it (src/cli/main.c).
+const char *gr_blas_better_kernel(void);
+
+#endif
