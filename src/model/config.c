@@ -1,0 +1,163 @@
+#include "src/model/config.h"
+
+#include <string.h>
+
+static const char *const part_names[GR_PART_COUNT] = {
+#define GR_PART_NAME(name, text) text,
+    GR_PART_LIST(GR_PART_NAME)
+#undef GR_PART_NAME
+};
+
+const char *gr_part_name(gr_part part)
+{
+    return part_names[part];
+}
+
+bool gr_part_parse(const char *text, gr_part *out)
+{
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (strcmp(text, part_names[p]) == 0) {
+            *out = (gr_part)p;
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t gr_vision_tokens(const gr_vision_config *vision)
+{
+    int64_t grid = vision->image_size / vision->patch_size;
+    return grid * grid;
+}
+
+int64_t gr_image_tokens(const gr_vision_config *vision)
+{
+    return gr_vision_tokens(vision) / 4;
+}
+
+/// A named size and the largest one for which no product of sizes overflows 64 bits.
+typedef struct size_rule {
+    const char *name;
+    int64_t value, most;
+} size_rule;
+
+static gr_err check_sizes(const char *part, const size_rule *rules, size_t count)
+{
+    gr_err err = GR_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (rules[i].value < 1 || rules[i].value > rules[i].most) {
+            GR_FAIL(GR_ERR_DATA, "%s: %s is %lld, expected 1 to %lld", part, rules[i].name,
+                    (long long)rules[i].value, (long long)rules[i].most);
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err check_eps(const char *part, double eps)
+{
+    gr_err err = GR_OK;
+    if (!(eps > 0 && eps < 1)) {
+        GR_FAIL(GR_ERR_DATA, "%s: the norms' eps is %g, expected a number between 0 and 1",
+                part, eps);
+    }
+done:
+    return err;
+}
+
+static gr_err check_vision(const gr_vision_config *v, bool shuffled)
+{
+    gr_err err = GR_OK;
+    const size_rule rules[] = {
+        {"image size", v->image_size, 1 << 14},       {"patch size", v->patch_size, 1 << 10},
+        {"number of channels", v->channels, 1 << 10}, {"width", v->width, 1 << 20},
+        {"number of heads", v->heads, 1 << 16},       {"MLP width", v->mlp_width, 1 << 22},
+        {"number of blocks", v->blocks, 1 << 12},
+    };
+    GR_TRY(check_sizes("vision", rules, sizeof rules / sizeof rules[0]));
+    GR_TRY(check_eps("vision", v->norm_eps));
+    if (v->channels != 3) {
+        GR_FAIL(GR_ERR_DATA, "vision: %lld channels, but pictures have 3",
+                (long long)v->channels);
+    }
+    if (v->image_size % v->patch_size != 0) {
+        GR_FAIL(GR_ERR_DATA, "vision: image size %lld is not a multiple of patch size %lld",
+                (long long)v->image_size, (long long)v->patch_size);
+    }
+    if (shuffled && v->image_size / v->patch_size % 2 != 0) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "vision: the grid of %lld x %lld patches is odd, but the connector merges 2 x 2",
+            (long long)(v->image_size / v->patch_size),
+            (long long)(v->image_size / v->patch_size));
+    }
+    if (v->width % v->heads != 0) {
+        GR_FAIL(GR_ERR_DATA, "vision: width %lld is not a multiple of %lld heads",
+                (long long)v->width, (long long)v->heads);
+    }
+    for (int c = 0; c < 3; c++) {
+        if (!(v->image_std[c] > 0)) {
+            GR_FAIL(GR_ERR_DATA, "vision: image_std[%d] is %g, expected a positive number", c,
+                    v->image_std[c]);
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err check_language(const gr_language_config *l)
+{
+    gr_err err = GR_OK;
+    const size_rule rules[] = {
+        {"vocabulary", l->vocabulary, 1 << 24},
+        {"width", l->width, 1 << 20},
+        {"number of blocks", l->blocks, 1 << 12},
+        {"number of heads", l->heads, 1 << 12},
+        {"number of key/value heads", l->kv_heads, 1 << 12},
+        {"head size", l->head_size, 1 << 12},
+        {"MLP width", l->mlp_width, 1 << 22},
+        {"number of positions", l->max_positions, INT32_MAX},
+    };
+    GR_TRY(check_sizes("language", rules, sizeof rules / sizeof rules[0]));
+    GR_TRY(check_eps("language", l->norm_eps));
+    if (l->heads % l->kv_heads != 0) {
+        GR_FAIL(GR_ERR_DATA, "language: %lld heads are not a multiple of %lld key/value heads",
+                (long long)l->heads, (long long)l->kv_heads);
+    }
+    if (l->head_size % 2 != 0) {
+        GR_FAIL(GR_ERR_DATA, "language: head size %lld is odd, but rotary positions turn pairs",
+                (long long)l->head_size);
+    }
+    if (!(l->rope_theta > 1)) {
+        GR_FAIL(GR_ERR_DATA, "language: rope_theta is %g, expected a number above 1",
+                l->rope_theta);
+    }
+done:
+    return err;
+}
+
+gr_err gr_model_config_check(const gr_model_config *config)
+{
+    gr_err err = GR_OK;
+    bool vision = config->parts >> GR_PART_VISION & 1;
+    bool connector = config->parts >> GR_PART_CONNECTOR & 1;
+    bool language = config->parts >> GR_PART_LANGUAGE & 1;
+    if (config->parts == 0 || config->parts > GR_PARTS_ALL) {
+        GR_FAIL(GR_ERR_DATA, "the model has no part");
+    }
+    if (connector != (vision && language)) {
+        GR_FAIL(GR_ERR_DATA, "a model is vision, connector and language together, or vision "
+                             "alone, or language alone");
+    }
+    if (vision) {
+        GR_TRY(check_vision(&config->vision, connector));
+    }
+    if (connector) {
+        GR_TRY(check_eps("connector", config->connector.norm_eps));
+    }
+    if (language) {
+        GR_TRY(check_language(&config->language));
+    }
+done:
+    return err;
+}
