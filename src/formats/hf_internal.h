@@ -1,0 +1,69 @@
+#ifndef SRC_FORMATS_HF_INTERNAL_H
+#define SRC_FORMATS_HF_INTERNAL_H
+
+/// What the hf_*.c files share: names of tensors, the files of a directory, tensors to write.
+
+#include "src/base/json.h"
+#include "src/formats/hf.h"
+#include "src/formats/safetensors.h"
+
+#define GRI_HF_CONFIG       "config.json"
+#define GRI_HF_PREPROCESSOR "preprocessor_config.json"
+#define GRI_HF_WEIGHTS      "model.safetensors"
+#define GRI_HF_INDEX        "model.safetensors.index.json"
+
+/// Longest tensor name that we know how to place, with its NUL.
+enum { GRI_HF_NAME = 128 };
+
+/// Where the tensor of a file belongs: a whole parameter (pieces 1), or one of `pieces` equal runs
+/// of its rows (transformers keeps q, k and v apart, we keep them packed).
+typedef struct gri_hf_place {
+    char parameter[GRI_HF_NAME]; ///< canonical name; need not exist in the model
+    gr_part part;
+    int piece, pieces;
+} gri_hf_place;
+/// False if the name belongs to none of the schemes of hf.h.
+bool gri_hf_place_of(const char *tensor, gri_hf_place *out);
+
+/// How tensors are called in a file.
+typedef enum gri_hf_names {
+    GRI_HF_NAMES_FULL,         ///< canonical: with the part's prefix
+    GRI_HF_NAMES_ALONE,        ///< a single part: without prefix
+    GRI_HF_NAMES_TRANSFORMERS, ///< Aimv2VisionModel
+} gri_hf_names;
+/// The file name of piece 0, 1 ... of a parameter; returns how many pieces it has.
+int gri_hf_name_of(gri_hf_names names, const char *parameter, int piece, char out[GRI_HF_NAME]);
+
+/// The weight files of a directory, opened and checked against the index if there is one.
+typedef struct gri_hf_files {
+    gr_safetensors **items;
+    int64_t count;
+} gri_hf_files;
+GR_MUST_CHECK gr_err gri_hf_files_open(const char *dir, gri_hf_files *out);
+void gri_hf_files_close(gri_hf_files *files);
+/// Whether the directory has weights at all.
+GR_MUST_CHECK gr_err gri_hf_has_weights(const char *dir, bool *out);
+
+/// The tensors of one part as they are written; data belong to the model.
+typedef struct gri_hf_tensors {
+    gr_safetensor *items;
+    int64_t count;
+    int64_t bytes;
+} gri_hf_tensors;
+GR_MUST_CHECK gr_err gri_hf_tensors_create(gr_model *model, gr_part part, gri_hf_names names,
+                                           gri_hf_tensors *out);
+void gri_hf_tensors_fini(gri_hf_tensors *tensors);
+
+/// Keys of a stand-alone config, without the braces.
+void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v);
+void gri_hf_language_keys(gr_json *j, const gr_language_config *l);
+/// config.json of a full model, of one part alone, and the preprocessor's.
+GR_MUST_CHECK gr_err gri_hf_write_full_config(const char *dir, const gr_model_config *config);
+GR_MUST_CHECK gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout layout,
+                                                const gr_vision_config *v);
+GR_MUST_CHECK gr_err gri_hf_write_language_config(const char *dir, const gr_language_config *l);
+GR_MUST_CHECK gr_err gri_hf_write_preprocessor(const char *dir, const gr_vision_config *v);
+/// Writes DIR/NAME from a finished writer, with a line end.
+GR_MUST_CHECK gr_err gri_hf_write_json(const char *dir, const char *name, gr_json *j);
+
+#endif
