@@ -1,0 +1,22 @@
+#ifndef SRC_FORMATS_IMAGE_CODEC_H
+#define SRC_FORMATS_IMAGE_CODEC_H
+
+/// What the decoders of src/formats share. Each reads the whole of `data` or fails with GR_ERR_DATA; `out` is
+/// written only on success.
+
+#include "src/formats/image.h"
+
+/// Fails unless both sides are at least 1 and the area is at most GR_IMAGE_MAX_PIXELS.
+GR_MUST_CHECK gr_err gri_image_check_size(const char *name, int64_t width, int64_t height);
+/// Turns `rgba` [pixels, 4] into `rgb` [pixels, 3], blended over white, rounded to nearest.
+void gri_image_blend_white(const unsigned char *rgba, int64_t pixels, unsigned char *rgb);
+
+GR_MUST_CHECK gr_err gri_png_decode(const char *name, const void *data, size_t size,
+                                    bool over_white, gr_image *out);
+/// JPEG has no alpha.
+GR_MUST_CHECK gr_err gri_jpeg_decode(const char *name, const void *data, size_t size,
+                                     gr_image *out);
+GR_MUST_CHECK gr_err gri_webp_decode(const char *name, const void *data, size_t size,
+                                     bool over_white, gr_image *out);
+
+#endif

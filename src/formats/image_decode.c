@@ -1,0 +1,73 @@
+#include "src/base/mem.h"
+#include "src/formats/image_codec.h"
+
+#include <string.h>
+
+void gr_image_fini(gr_image *image)
+{
+    GR_FREE(image->rgb);
+    *image = (gr_image){0};
+}
+
+gr_err gri_image_check_size(const char *name, int64_t width, int64_t height)
+{
+    gr_err err = GR_OK;
+    if (width < 1 || height < 1 || width > GR_IMAGE_MAX_PIXELS / height) {
+        GR_FAIL(GR_ERR_DATA, "%s: image of %lld x %lld pixels; expected 1 to %d pixels", name,
+                (long long)width, (long long)height, (int)GR_IMAGE_MAX_PIXELS);
+    }
+done:
+    return err;
+}
+
+void gri_image_blend_white(const unsigned char *rgba, int64_t pixels, unsigned char *rgb)
+{
+    for (int64_t i = 0; i < pixels; i++) {
+        unsigned alpha = rgba[4 * i + 3];
+        for (int64_t c = 0; c < 3; c++) {
+            unsigned sum = rgba[4 * i + c] * alpha + 255 * (255 - alpha);
+            rgb[3 * i + c] = (unsigned char)((sum + 127) / 255);
+        }
+    }
+}
+
+static bool begins(const void *data, size_t size, size_t at, const char *magic, size_t n)
+{
+    return size >= at + n && memcmp((const unsigned char *)data + at, magic, n) == 0;
+}
+
+const char *gr_image_kind(const void *data, size_t size)
+{
+    if (begins(data, size, 0, "\x89PNG\r\n\x1a\n", 8)) {
+        return "png";
+    }
+    if (begins(data, size, 0, "\xff\xd8\xff", 3)) {
+        return "jpeg";
+    }
+    if (begins(data, size, 0, "RIFF", 4) && begins(data, size, 8, "WEBP", 4)) {
+        return "webp";
+    }
+    return NULL;
+}
+
+gr_err gr_image_decode(const char *name, const void *data, size_t size, bool over_white,
+                       gr_image *out)
+{
+    gr_err err = GR_OK;
+    const char *kind = gr_image_kind(data, size);
+    if (size == 0) {
+        GR_FAIL(GR_ERR_DATA, "%s: empty; expected a PNG, JPEG or WebP image", name);
+    }
+    if (!kind) {
+        GR_FAIL(GR_ERR_DATA, "%s: neither PNG, JPEG nor WebP by its first bytes", name);
+    }
+    if (strcmp(kind, "png") == 0) {
+        GR_TRY(gri_png_decode(name, data, size, over_white, out));
+    } else if (strcmp(kind, "jpeg") == 0) {
+        GR_TRY(gri_jpeg_decode(name, data, size, out));
+    } else {
+        GR_TRY(gri_webp_decode(name, data, size, over_white, out));
+    }
+done:
+    return err;
+}
