@@ -22,7 +22,8 @@ const char *gr_image_kind(const void *data, size_t size);
 enum { GR_IMAGE_MAX_PIXELS = 1 << 28 };
 GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t size,
                                      bool over_white, gr_image *out);
-/// Bicubic as Pillow's Image.resize, bit for bit (spec 7.3).
+/// Bicubic as Pillow's Image.resize, bit for bit: the width first, then the height (Pillow 13 may take them the other
+/// way round; no published preprocessing was made with it).
 GR_MUST_CHECK gr_err gr_image_resize(const gr_image *in, int64_t width, int64_t height,
                                      gr_image *out);
 /// out[c][y][x] = (rgb / 255 - mean[c]) / std[c], fp32 [3, height, width].
