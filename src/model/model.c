@@ -1,0 +1,242 @@
+#include "src/base/mem.h"
+#include "src/model/forward.h"
+
+#include <string.h>
+
+bool gri_has_part(const gr_model *model, gr_part part)
+{
+    return model->config.parts >> part & 1;
+}
+
+static gr_err bind_parts(gr_model *m)
+{
+    gr_err err = GR_OK;
+    if (gri_has_part(m, GR_PART_VISION)) {
+        GR_TRY(gri_vision_bind(&m->config.vision, m->params, m->weights[GR_PART_VISION],
+                               &m->vision));
+    }
+    if (gri_has_part(m, GR_PART_CONNECTOR)) {
+        gri_connector_bind(&m->config.connector, m->params, m->weights[GR_PART_CONNECTOR],
+                           &m->connector);
+    }
+    if (gri_has_part(m, GR_PART_LANGUAGE)) {
+        GR_TRY(gri_language_bind(&m->config.language, m->params, m->weights[GR_PART_LANGUAGE],
+                                 &m->language));
+    }
+done:
+    return err;
+}
+
+gr_err gr_model_create(const gr_model_config *config, gr_exec *ex, gr_model **out)
+{
+    gr_err err = GR_OK;
+    gr_model *m = NULL;
+    GR_ALLOC(m, 1);
+    m->config = *config;
+    m->ex = ex;
+    GR_TRY(gr_params_create(config, &m->params));
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (gri_has_part(m, (gr_part)p)) {
+            GR_ALLOC(m->weights[p], m->params->size[p]);
+        }
+    }
+    GR_TRY(bind_parts(m));
+    *out = m;
+    m = NULL;
+done:
+    gr_model_destroy(&m);
+    return err;
+}
+
+void gr_model_destroy(gr_model **model)
+{
+    gr_model *m = *model;
+    if (!m) {
+        return;
+    }
+    gri_vision_fini(&m->vision);
+    gri_language_fini(&m->language);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_FREE(m->weights[p]);
+    }
+    gr_params_destroy(&m->params);
+    GR_FREE(*model);
+}
+
+const gr_model_config *gr_model_get_config(const gr_model *model)
+{
+    return &model->config;
+}
+
+const gr_params *gr_model_get_params(const gr_model *model)
+{
+    return model->params;
+}
+
+float *gr_model_weights(gr_model *model, gr_part part)
+{
+    return model->weights[part];
+}
+
+void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed)
+{
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (parts >> p & 1 && gri_has_part(model, (gr_part)p)) {
+            gr_params_init(model->params, (gr_part)p, seed, model->weights[p]);
+        }
+    }
+}
+
+void gri_images_fwd(const gr_model *model, const gr_batch *batch, bool keep_vision,
+                    bool keep_connector, gri_images *out)
+{
+    gr_exec *ex = model->ex;
+    const gr_vision_config *v = &model->config.vision;
+    int64_t images = batch->images;
+    *out = (gri_images){0};
+    if (images == 0) {
+        return;
+    }
+    out->features = gri_take_matrix(ex, images * gr_vision_tokens(v), v->width);
+    if (gri_has_part(model, GR_PART_CONNECTOR)) {
+        out->outputs =
+            gri_take_matrix(ex, images * gr_image_tokens(v), model->config.language.width);
+    }
+    gri_vision_fwd(ex, &model->vision, batch->pixels, images, out->features,
+                   keep_vision ? &out->vision : NULL);
+    if (gr_tensor_present(out->outputs)) {
+        gri_connector_fwd(ex, &model->connector, out->features, images, out->outputs,
+                          keep_connector ? &out->connector : NULL);
+    }
+}
+
+/// One training or validation step in flight.
+typedef struct step {
+    const gr_model *model;
+    const gr_batch *batch;
+    float *grads[GR_PART_COUNT]; ///< NULL where nothing trains
+    bool below;                  ///< the gradient goes on below the language model
+    bool backward;               ///< there is anything to compute a gradient for
+    gri_images images;
+    gri_language_input input;
+    gri_language_kept kept;
+} step;
+
+/// The loss, and with s->backward the gradient d of the language model's input rows.
+static double language_step(step *s, gr_tensor d)
+{
+    gr_exec *ex = s->model->ex;
+    const gri_language *l = &s->model->language;
+    float *grads = s->grads[GR_PART_LANGUAGE];
+    double loss = 0;
+    gr_tensor h = gri_take_matrix(ex, s->batch->tokens, s->model->config.language.width);
+    gr_tensor dh = s->backward ? gri_take_matrix(ex, h.shape[0], h.shape[1]) : gr_tensor_none();
+    gri_language_fwd(ex, l, &s->input, h, s->backward ? &s->kept : NULL);
+    ex->ops->cross_entropy(ex, h, l->head.value,
+                           gr_tensor_i32(s->batch->targets, s->batch->tokens), dh,
+                           gri_grad(l->head, grads), &loss);
+    if (s->backward) {
+        gri_language_bwd(ex, l, &s->input, &s->kept, dh, grads, d);
+    }
+    return loss;
+}
+
+/// Connector and vision, from the gradient of the connector's outputs, which has taken their
+/// place. The features' gradient takes the place of the features: nothing reads them any more.
+static void images_bwd(step *s)
+{
+    const gr_model *m = s->model;
+    bool vision = s->grads[GR_PART_VISION] != NULL;
+    gri_connector_bwd(m->ex, &m->connector, &s->images.connector, s->batch->images,
+                      s->images.outputs, s->grads[GR_PART_CONNECTOR],
+                      vision ? s->images.features : gr_tensor_none());
+    if (vision) {
+        gri_vision_bwd(m->ex, &m->vision, &s->images.vision, s->images.features,
+                       s->grads[GR_PART_VISION]);
+    }
+}
+
+static double run(step *s)
+{
+    gr_exec *ex = s->model->ex;
+    int64_t start = gr_arena_mark(ex->scratch);
+    gri_images_fwd(s->model, s->batch, s->grads[GR_PART_VISION] != NULL, s->below, &s->images);
+    s->input = gri_language_input_take(s->model, s->batch, s->images.outputs);
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gr_tensor d = s->backward
+                      ? gri_take_matrix(ex, s->batch->tokens, s->model->config.language.width)
+                      : gr_tensor_none();
+    double loss = language_step(s, d);
+    if (s->below) {
+        ex->ops->rows_gather(ex, d, s->input.image_rows, s->images.outputs);
+        gr_arena_reset(ex->scratch, mark);
+        images_bwd(s);
+    }
+    gr_arena_reset(ex->scratch, start);
+    return loss;
+}
+
+gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch, gr_part_set train,
+                          float *const grads[GR_PART_COUNT], double *loss)
+{
+    gr_err err = GR_OK;
+    step s = {.model = model, .batch = batch};
+    GR_ASSERT((train & ~model->config.parts) == 0);
+    GR_TRY(gri_batch_check(model, batch, true));
+    if (!gri_has_part(model, GR_PART_LANGUAGE)) {
+        GR_FAIL(GR_ERR_DATA, "a loss needs a language model, and the model has none");
+    }
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        bool reached = p == GR_PART_LANGUAGE || batch->images > 0;
+        if (train >> p & 1 && reached) {
+            GR_ASSERT(grads[p] != NULL);
+            s.grads[p] = grads[p];
+        }
+    }
+    s.below = s.grads[GR_PART_VISION] || s.grads[GR_PART_CONNECTOR];
+    s.backward = s.below || s.grads[GR_PART_LANGUAGE];
+    *loss = batch->tokens > 0 ? run(&s) : 0;
+done:
+    return err;
+}
+
+gr_err gr_model_loss(gr_model *model, const gr_batch *batch, double *loss)
+{
+    float *const none[GR_PART_COUNT] = {NULL};
+    return gr_model_loss_grad(model, batch, 0, none, loss);
+}
+
+static void copy_out(gr_tensor from, float *to)
+{
+    if (to && gr_tensor_present(from)) {
+        memcpy(to, from.data, (size_t)gr_tensor_count(from) * sizeof *to);
+    }
+}
+
+static void trace_logits(const gr_model *model, const gr_batch *batch, gr_tensor outputs,
+                         float *logits)
+{
+    const gr_language_config *l = &model->config.language;
+    gri_language_input in = gri_language_input_take(model, batch, outputs);
+    gr_tensor h = gri_take_matrix(model->ex, batch->tokens, l->width);
+    gri_language_fwd(model->ex, &model->language, &in, h, NULL);
+    model->ex->ops->linear_fwd(model->ex, h, model->language.head.value, gr_tensor_none(),
+                               gr_tensor_2d(logits, batch->tokens, l->vocabulary));
+}
+
+gr_err gr_model_trace(gr_model *model, const gr_batch *batch, const gr_trace *out)
+{
+    gr_err err = GR_OK;
+    int64_t mark = gr_arena_mark(model->ex->scratch);
+    gri_images images = {0};
+    GR_TRY(gri_batch_check(model, batch, false));
+    gri_images_fwd(model, batch, false, false, &images);
+    copy_out(images.features, out->vision_features);
+    copy_out(images.outputs, out->connector);
+    if (out->logits && batch->tokens > 0) {
+        trace_logits(model, batch, images.outputs, out->logits);
+    }
+done:
+    gr_arena_reset(model->ex->scratch, mark);
+    return err;
+}
