@@ -1,0 +1,71 @@
+#include "src/ops/work.h"
+
+#include <string.h>
+
+/// Columns that one thread adds at a time in embedding_bwd.
+enum { COLUMNS = 128 };
+
+static void add_row(int64_t n, const float *from, float *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        to[i] += from[i];
+    }
+}
+
+void gr_embedding_fwd_cpu(gr_exec *ex, gr_tensor table, gr_tensor ids, gr_tensor y)
+{
+    int64_t T = y.shape[0], V = table.shape[0], C = table.shape[1];
+    GR_ASSERT(gri_is_2d(table, V, C) && gri_is_2d(y, T, C));
+    const int32_t *id = gri_i32(ids, T);
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t t = 0; t < T; t++) {
+        GR_ASSERT(id[t] >= -1 && id[t] < V);
+        if (id[t] < 0) {
+            memset(gr_tensor_f32(y, t), 0, (size_t)C * sizeof(float));
+        } else {
+            memcpy(gr_tensor_f32(y, t), gr_tensor_f32(table, id[t]), (size_t)C * sizeof(float));
+        }
+    }
+}
+
+void gr_embedding_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor ids, gr_tensor dtable)
+{
+    int64_t T = dy.shape[0], V = dtable.shape[0], C = dtable.shape[1];
+    GR_ASSERT(gri_is_2d(dtable, V, C) && gri_is_2d(dy, T, C));
+    const int32_t *id = gri_i32(ids, T);
+    // A token may come twice: threads share the columns, not the tokens.
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < gri_tiles(C, COLUMNS); i++) {
+        for (int64_t t = 0; t < T; t++) {
+            GR_ASSERT(id[t] >= -1 && id[t] < V);
+            if (id[t] >= 0) {
+                add_row(gri_tile_length(C, COLUMNS, i), gr_tensor_f32(dy, t) + i * COLUMNS,
+                        gr_tensor_f32(dtable, id[t]) + i * COLUMNS);
+            }
+        }
+    }
+}
+
+void gr_positions_fwd_cpu(gr_exec *ex, gr_tensor p, gr_tensor x)
+{
+    int64_t B = x.shape[0], N = x.shape[1], C = x.shape[2];
+    GR_ASSERT(gri_is_2d(p, N, C) && gri_is_3d(x, B, N, C));
+#pragma omp parallel for collapse(2) num_threads(ex->threads) schedule(static)
+    for (int64_t b = 0; b < B; b++) {
+        for (int64_t n = 0; n < N; n++) {
+            add_row(C, gr_tensor_f32(p, n), gr_tensor_f32(x, b) + n * C);
+        }
+    }
+}
+
+void gr_positions_bwd_cpu(gr_exec *ex, gr_tensor dx, gr_tensor dp)
+{
+    int64_t B = dx.shape[0], N = dx.shape[1], C = dx.shape[2];
+    GR_ASSERT(gri_is_2d(dp, N, C) && gri_is_3d(dx, B, N, C));
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t n = 0; n < N; n++) {
+        for (int64_t b = 0; b < B; b++) {
+            add_row(C, gr_tensor_f32(dx, b) + n * C, gr_tensor_f32(dp, n));
+        }
+    }
+}

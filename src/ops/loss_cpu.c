@@ -1,0 +1,137 @@
+#include "src/ops/math_inline.h"
+#include "src/ops/work.h"
+
+#include <math.h>
+#include <string.h>
+
+/// Tiles of the three products: words of the vocabulary (logits, dw), channels (dh).
+enum { CHUNK = GR_LOSS_CHUNK_ROWS, WORDS = 512, CHANNELS = 256 };
+
+/// The rows that have a target, in order; and how many.
+static int64_t list_rows(const int32_t *target, int64_t T, int64_t V, int64_t *row)
+{
+    int64_t count = 0;
+    for (int64_t t = 0; t < T; t++) {
+        GR_ASSERT(target[t] < V);
+        if (target[t] >= 0) {
+            row[count++] = t;
+        }
+    }
+    return count;
+}
+
+static void gather(gr_tensor h, const int64_t *row, gr_tensor chunk)
+{
+    for (int64_t i = 0; i < chunk.shape[0]; i++) {
+        memcpy(gr_tensor_f32(chunk, i), gr_tensor_f32(h, row[i]),
+               (size_t)h.shape[1] * sizeof(float));
+    }
+}
+
+/// z = h W^T.
+static void logits(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor z)
+{
+    int64_t V = w.shape[0];
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < gri_tiles(V, WORDS); i++) {
+        int64_t words = gri_tile_length(V, WORDS, i);
+        gri_gemm(1, h, GRI_PLAIN, gr_tensor_rows(w, i * WORDS, words), GRI_TRANSPOSED, 0,
+                 gr_tensor_columns(z, i * WORDS, words));
+    }
+}
+
+/// Loss of one row; z becomes its gradient, softmax(z) - onehot(target).
+static double loss_row(int64_t n, float *z, int32_t target)
+{
+    float max = gri_max(n, z);
+    double hit = (double)z[target];
+    gri_exp_row(n, z, max);
+    double sum = gri_sum(n, z);
+    gri_scale_row(n, z, (float)(1 / sum));
+    z[target] -= 1;
+    return (double)max + log(sum) - hit;
+}
+
+static double loss_chunk(gr_exec *ex, gr_tensor z, const int32_t *target, const int64_t *row)
+{
+    double loss[CHUNK], sum = 0;
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < z.shape[0]; i++) {
+        loss[i] = loss_row(z.shape[1], gr_tensor_f32(z, i), target[row[i]]);
+    }
+    for (int64_t i = 0; i < z.shape[0]; i++) {
+        sum += loss[i];
+    }
+    return sum;
+}
+
+/// dh[row] = dz W, columns in tiles, through the contiguous `chunk`.
+static void input_gradient(gr_exec *ex, gr_tensor dz, gr_tensor w, const int64_t *row,
+                           gr_tensor chunk, gr_tensor dh)
+{
+    int64_t C = w.shape[1];
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < gri_tiles(C, CHANNELS); i++) {
+        int64_t channels = gri_tile_length(C, CHANNELS, i);
+        gri_gemm(1, dz, GRI_PLAIN, gr_tensor_columns(w, i * CHANNELS, channels), GRI_PLAIN, 0,
+                 gr_tensor_columns(chunk, i * CHANNELS, channels));
+    }
+    for (int64_t i = 0; i < dz.shape[0]; i++) {
+        memcpy(gr_tensor_f32(dh, row[i]), gr_tensor_f32(chunk, i), (size_t)C * sizeof(float));
+    }
+}
+
+/// dw += dz^T h.
+static void weight_gradient(gr_exec *ex, gr_tensor dz, gr_tensor h, gr_tensor dw)
+{
+    int64_t V = dw.shape[0];
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < gri_tiles(V, WORDS); i++) {
+        int64_t words = gri_tile_length(V, WORDS, i);
+        gri_gemm(1, gr_tensor_columns(dz, i * WORDS, words), GRI_TRANSPOSED, h, GRI_PLAIN, 1,
+                 gr_tensor_rows(dw, i * WORDS, words));
+    }
+}
+
+static void clear(gr_tensor t)
+{
+    for (int64_t i = 0; i < t.shape[0]; i++) {
+        memset(gr_tensor_f32(t, i), 0, (size_t)t.shape[1] * sizeof(float));
+    }
+}
+
+void gr_cross_entropy_cpu(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targets,
+                          gr_tensor dh, gr_tensor dw, double *loss)
+{
+    int64_t T = h.shape[0], C = h.shape[1], V = w.shape[0];
+    GR_ASSERT(gri_is_2d(h, T, C) && gri_is_2d(w, V, C));
+    GR_ASSERT(!gr_tensor_present(dh) || gri_is_2d(dh, T, C));
+    GR_ASSERT(!gr_tensor_present(dw) || gri_is_2d(dw, V, C));
+    const int32_t *target = gri_i32(targets, T);
+    int64_t mark = gr_arena_mark(ex->scratch);
+    int64_t *row = gr_arena_take(ex->scratch, T * (int64_t)sizeof(int64_t));
+    int64_t rows = list_rows(target, T, V, row);
+    int64_t room = rows < CHUNK ? rows : CHUNK;
+    gr_tensor chunk_h = gr_tensor_2d(gr_arena_f32(ex->scratch, room * C), room, C);
+    gr_tensor chunk_z = gr_tensor_2d(gr_arena_f32(ex->scratch, room * V), room, V);
+    *loss = 0;
+    if (gr_tensor_present(dh)) {
+        clear(dh);
+    }
+    for (int64_t i = 0; i < gri_tiles(rows, CHUNK); i++) {
+        int64_t length = gri_tile_length(rows, CHUNK, i);
+        const int64_t *chunk_row = row + i * CHUNK;
+        gr_tensor x = gr_tensor_rows(chunk_h, 0, length);
+        gr_tensor z = gr_tensor_rows(chunk_z, 0, length);
+        gather(h, chunk_row, x);
+        logits(ex, x, w, z);
+        *loss += loss_chunk(ex, z, target, chunk_row);
+        if (gr_tensor_present(dw)) {
+            weight_gradient(ex, z, x, dw);
+        }
+        if (gr_tensor_present(dh)) {
+            input_gradient(ex, z, w, chunk_row, x, dh); // x is no longer needed
+        }
+    }
+    gr_arena_reset(ex->scratch, mark);
+}

@@ -1,0 +1,64 @@
+#include "src/ops/work.h"
+
+#include <math.h>
+#include <omp.h>
+
+/// theta^(-2j/D), rounded where the Hugging Face implementation rounds.
+static void fill_frequencies(int64_t half, double theta, float *out)
+{
+    for (int64_t j = 0; j < half; j++) {
+        float exponent = (float)j / (float)half;
+        out[j] = 1.0F / (float)pow(theta, (double)exponent);
+    }
+}
+
+static void rotate_head(int64_t half, const float *cosine, const float *sine, float *x)
+{
+    for (int64_t j = 0; j < half; j++) {
+        float x1 = x[j], x2 = x[j + half];
+        x[j] = x1 * cosine[j] - x2 * sine[j];
+        x[j + half] = x2 * cosine[j] + x1 * sine[j];
+    }
+}
+
+/// Rotates all heads of one token by direction (1 or -1) times its angles; `table` is for D floats.
+static void rotate_token(gr_tensor x, int64_t t, float position, float direction,
+                         const float *frequency, float *table)
+{
+    int64_t half = x.shape[2] / 2;
+    for (int64_t j = 0; j < half; j++) {
+        float angle = position * frequency[j];
+        table[j] = cosf(angle);
+        table[j + half] = direction * sinf(angle);
+    }
+    for (int64_t h = 0; h < x.shape[1]; h++) {
+        rotate_head(half, table, table + half, gr_tensor_f32(x, t) + h * x.shape[2]);
+    }
+}
+
+static void rotate(gr_exec *ex, gr_tensor x, gr_tensor positions, double theta, float direction)
+{
+    int64_t T = x.shape[0], D = x.shape[2];
+    GR_ASSERT(gri_is_3d(x, T, x.shape[1], D) && D % 2 == 0);
+    const int32_t *position = gri_i32(positions, T);
+    int64_t mark = gr_arena_mark(ex->scratch);
+    float *frequency = gr_arena_f32(ex->scratch, D / 2);
+    float *tables = gr_arena_f32(ex->scratch, ex->threads * D);
+    fill_frequencies(D / 2, theta, frequency);
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t t = 0; t < T; t++) {
+        rotate_token(x, t, (float)position[t], direction, frequency,
+                     tables + omp_get_thread_num() * D);
+    }
+    gr_arena_reset(ex->scratch, mark);
+}
+
+void gr_rope_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor positions, double theta)
+{
+    rotate(ex, x, positions, theta, 1);
+}
+
+void gr_rope_bwd_cpu(gr_exec *ex, gr_tensor dx, gr_tensor positions, double theta)
+{
+    rotate(ex, dx, positions, theta, -1);
+}

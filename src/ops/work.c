@@ -1,0 +1,83 @@
+#include "src/ops/work.h"
+
+#include <cblas.h>
+#include <limits.h>
+
+static bool is_f32(gr_tensor t, int ndim)
+{
+    return t.dtype == GR_DTYPE_F32 && t.ndim == ndim &&
+           (gr_tensor_present(t) || gr_tensor_count(t) == 0);
+}
+
+bool gri_is_1d(gr_tensor t, int64_t n0)
+{
+    return is_f32(t, 1) && t.shape[0] == n0 && gr_tensor_contiguous(t);
+}
+
+bool gri_is_2d(gr_tensor t, int64_t n0, int64_t n1)
+{
+    return is_f32(t, 2) && t.shape[0] == n0 && t.shape[1] == n1;
+}
+
+bool gri_is_3d(gr_tensor t, int64_t n0, int64_t n1, int64_t n2)
+{
+    return is_f32(t, 3) && t.shape[0] == n0 && t.shape[1] == n1 && t.shape[2] == n2;
+}
+
+bool gri_same(gr_tensor a, gr_tensor b)
+{
+    bool same = is_f32(a, a.ndim) && is_f32(b, a.ndim);
+    for (int i = 0; i < a.ndim; i++) {
+        same = same && a.shape[i] == b.shape[i];
+    }
+    return same;
+}
+
+const int32_t *gri_i32(gr_tensor t, int64_t n)
+{
+    GR_ASSERT(t.dtype == GR_DTYPE_I32 && t.ndim == 1 && t.shape[0] == n);
+    GR_ASSERT(gr_tensor_contiguous(t) && (gr_tensor_present(t) || n == 0));
+    return t.data;
+}
+
+gr_tensor gri_flat(gr_tensor t)
+{
+    gr_tensor flat = t;
+    flat.ndim = 2;
+    flat.shape[1] = gr_tensor_row(t);
+    flat.shape[2] = flat.shape[3] = 1;
+    return flat;
+}
+
+static int narrow(int64_t n)
+{
+    GR_ASSERT(n >= 0 && n <= INT_MAX);
+    return (int)n;
+}
+
+/// BLAS wants a leading dimension of at least the row length, also where it is never used.
+static int leading(gr_tensor t)
+{
+    int64_t stride = t.row_stride > t.shape[1] ? t.row_stride : t.shape[1];
+    return narrow(stride > 1 ? stride : 1);
+}
+
+static CBLAS_TRANSPOSE blas_op(gri_op op)
+{
+    return op == GRI_TRANSPOSED ? CblasTrans : CblasNoTrans;
+}
+
+void gri_gemm(float alpha, gr_tensor a, gri_op op_a, gr_tensor b, gri_op op_b, float beta,
+              gr_tensor c)
+{
+    int64_t m = a.shape[op_a == GRI_TRANSPOSED ? 1 : 0];
+    int64_t k = a.shape[op_a == GRI_TRANSPOSED ? 0 : 1];
+    int64_t n = b.shape[op_b == GRI_TRANSPOSED ? 0 : 1];
+    GR_ASSERT(b.shape[op_b == GRI_TRANSPOSED ? 1 : 0] == k);
+    GR_ASSERT(gri_is_2d(c, m, n));
+    if (m > 0 && n > 0) {
+        cblas_sgemm(CblasRowMajor, blas_op(op_a), blas_op(op_b), narrow(m), narrow(n),
+                    narrow(k), alpha, a.data, leading(a), b.data, leading(b), beta, c.data,
+                    leading(c));
+    }
+}

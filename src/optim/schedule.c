@@ -1,0 +1,19 @@
+#include "src/optim/schedule.h"
+
+#include <math.h>
+
+double gr_schedule_factor(const gr_schedule *schedule, int64_t step)
+{
+    int64_t warmup = schedule->warmup_steps;
+    if (step < warmup) {
+        return (double)(step + 1) / (double)warmup;
+    }
+    if (schedule->kind == GR_SCHEDULE_CONSTANT) {
+        return 1;
+    }
+    const double pi = 3.14159265358979323846;
+    int64_t span = schedule->steps - 1 - warmup;
+    double u = (double)(step - warmup) / (double)(span > 1 ? span : 1);
+    double f = schedule->final_fraction;
+    return f + (1 - f) * (1 + cos(pi * u)) / 2;
+}
