@@ -64,8 +64,8 @@ int gr_test_main(const char *suite, const gr_test *tests, size_t count, int argc
         return gr_test_main((suite), (tests), sizeof(tests) / sizeof(tests)[0], argc, argv);   \
     }
 
-/// In MPI tests (tests/mpi): the verdict of all ranks. Set by tests/mpi/mpi_check.c before
-/// gr_test_main; called with this rank's failures, returns the sum over ranks.
+/// The verdict of all ranks in MPI tests, which use GR_MPI_TEST_MAIN of tests/mpi/mpi_check.h: called
+/// with this rank's failures, returns the sum over ranks. NULL in other tests.
 extern int (*gr_test_reduce)(int failures);
 
 #endif
