@@ -1,0 +1,287 @@
+#include "src/formats/chat.h"
+
+#include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/formats/pretokenize.h"
+
+#include <string.h>
+
+static const char placeholder[] = "<image>";
+enum { PLACEHOLDER_SIZE = sizeof placeholder - 1, NO_LOSS = -100 };
+
+/// A sample in the making. Until the end targets[t] belongs to token t itself: its id, or NO_LOSS.
+typedef struct builder {
+    const gr_tokenizer *tokenizer;
+    const gr_chat_options *options;
+    int32_t im_start, im_end, img, img_end, context, endoftext;
+    gr_str pending; ///< text since the last special token, not yet encoded
+    gr_chat_sample sample;
+} builder;
+
+void gr_chat_sample_fini(gr_chat_sample *sample)
+{
+    gr_ids_fini(&sample->ids);
+    gr_ids_fini(&sample->targets);
+    gr_ids_fini(&sample->image_rows);
+}
+
+static gr_err find_token(const gr_tokenizer *tokenizer, const char *text, int32_t *id)
+{
+    gr_err err = GR_OK;
+    *id = gr_tokenizer_id(tokenizer, text);
+    if (*id < 0) {
+        GR_FAIL(GR_ERR_DATA, "the tokenizer has no token %s, which conversations need", text);
+    }
+done:
+    return err;
+}
+
+static gr_err find_tokens(builder *b, int64_t images)
+{
+    gr_err err = GR_OK;
+    if (b->options->plain) {
+        GR_TRY(find_token(b->tokenizer, "<|endoftext|>", &b->endoftext));
+    } else {
+        GR_TRY(find_token(b->tokenizer, "<|im_start|>", &b->im_start));
+        GR_TRY(find_token(b->tokenizer, "<|im_end|>", &b->im_end));
+    }
+    if (images > 0) {
+        GR_TRY(find_token(b->tokenizer, "<img>", &b->img));
+        GR_TRY(find_token(b->tokenizer, "</img>", &b->img_end));
+        GR_TRY(find_token(b->tokenizer, "<IMG_CONTEXT>", &b->context));
+    }
+done:
+    return err;
+}
+
+static gr_err add_id(builder *b, int32_t id, bool loss)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_ids_add(&b->sample.ids, id));
+    GR_TRY(gr_ids_add(&b->sample.targets, loss ? id : NO_LOSS));
+done:
+    return err;
+}
+
+/// Encodes the pending text; what looks like a special token in it is ordinary text.
+static gr_err flush(builder *b, bool loss)
+{
+    gr_err err = GR_OK;
+    gr_ids *ids = &b->sample.ids;
+    if (b->pending.size > 0) {
+        GR_TRY(gr_tokenizer_encode(b->tokenizer, b->pending.data, b->pending.size, false, ids));
+        gr_str_clear(&b->pending);
+    }
+    while (b->sample.targets.count < ids->count) {
+        int32_t id = ids->data[b->sample.targets.count];
+        GR_TRY(gr_ids_add(&b->sample.targets, loss ? id : NO_LOSS));
+    }
+done:
+    return err;
+}
+
+static gr_err add_image(builder *b, bool loss)
+{
+    gr_err err = GR_OK;
+    GR_TRY(flush(b, loss));
+    GR_TRY(add_id(b, b->img, false));
+    for (int64_t i = 0; i < b->options->image_tokens; i++) {
+        GR_TRY(gr_ids_add(&b->sample.image_rows, (int32_t)b->sample.ids.count));
+        GR_TRY(add_id(b, b->context, false));
+    }
+    GR_TRY(add_id(b, b->img_end, false));
+done:
+    return err;
+}
+
+static bool is_user(const gr_chat_turn *turn)
+{
+    return !turn->assistant && !turn->system;
+}
+
+/// The turn's text: `in_front` images with a newline each, then the text, in a user's turn with its images.
+static gr_err add_turn_text(builder *b, const gr_chat_turn *turn, int64_t in_front, bool loss)
+{
+    gr_err err = GR_OK;
+    const char *at = turn->text;
+    size_t left = turn->size;
+    for (int64_t i = 0; i < in_front; i++) {
+        GR_TRY(add_image(b, loss));
+        GR_TRY(gr_str_add(&b->pending, "\n"));
+    }
+    while (left > 0) {
+        const char *hit =
+            is_user(turn) ? memmem(at, left, placeholder, PLACEHOLDER_SIZE) : NULL;
+        size_t n = hit ? (size_t)(hit - at) : left;
+        GR_TRY(gr_str_add_bytes(&b->pending, at, n));
+        if (hit) {
+            GR_TRY(add_image(b, loss));
+            n += PLACEHOLDER_SIZE;
+        }
+        at += n;
+        left -= n;
+    }
+done:
+    return err;
+}
+
+static gr_err add_marked_turn(builder *b, const gr_chat_turn *turn, int64_t in_front)
+{
+    gr_err err = GR_OK;
+    bool loss = turn->assistant || b->options->all_text;
+    const char *role = turn->system ? "system\n" : turn->assistant ? "assistant\n" : "user\n";
+    GR_TRY(add_id(b, b->im_start, false));
+    GR_TRY(gr_str_add(&b->pending, role));
+    GR_TRY(flush(b, false));
+    GR_TRY(add_turn_text(b, turn, in_front, loss));
+    GR_TRY(flush(b, loss));
+    GR_TRY(add_id(b, b->im_end, loss));
+    GR_TRY(gr_str_add(&b->pending, "\n"));
+    GR_TRY(flush(b, false));
+done:
+    return err;
+}
+
+static gr_err add_default_system(builder *b, const gr_chat_turn *turns, int64_t count)
+{
+    gr_err err = GR_OK;
+    const char *system = b->options->system;
+    for (int64_t i = 0; i < count; i++) {
+        if (turns[i].system) {
+            goto done;
+        }
+    }
+    if (system && system[0]) {
+        gr_chat_turn turn = {.system = true, .text = system, .size = strlen(system)};
+        GR_TRY(gri_utf8_check(system, turn.size));
+        GR_TRY(add_marked_turn(b, &turn, 0));
+    }
+done:
+    return err;
+}
+
+static int64_t count_placeholders(const gr_chat_turn *turns, int64_t count)
+{
+    int64_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const char *end = turns[i].text + turns[i].size;
+        const char *at = is_user(&turns[i]) ? turns[i].text : end;
+        while (at < end &&
+               (at = memmem(at, (size_t)(end - at), placeholder, PLACEHOLDER_SIZE)) != NULL) {
+            found++;
+            at += PLACEHOLDER_SIZE;
+        }
+    }
+    return found;
+}
+
+/// Checks the turns and finds the one that gets the images in front (-1: the text has its placeholders).
+static gr_err place_images(const builder *b, const gr_chat_turn *turns, int64_t count,
+                           int64_t images, int64_t *front)
+{
+    gr_err err = GR_OK;
+    if (count < 1) {
+        GR_FAIL(GR_ERR_DATA, "a conversation without turns");
+    }
+    *front = -1;
+    for (int64_t i = 0; i < count; i++) {
+        GR_TRY_CONTEXT(gri_utf8_check(turns[i].text, turns[i].size), "turn %lld", (long long)i);
+        if (*front < 0 && (b->options->plain || is_user(&turns[i]))) {
+            *front = i;
+        }
+    }
+    int64_t found = count_placeholders(turns, count);
+    if (found > 0 || *front < 0) {
+        *front = -1;
+        if (found != images) {
+            GR_FAIL(GR_ERR_DATA, "a conversation with %lld %s placeholders and %lld images",
+                    (long long)found, placeholder, (long long)images);
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err add_turns(builder *b, const gr_chat_turn *turns, int64_t count, int64_t images)
+{
+    gr_err err = GR_OK;
+    int64_t front = -1;
+    GR_ASSERT(images == 0 || b->options->image_tokens > 0);
+    GR_TRY(place_images(b, turns, count, images, &front));
+    GR_TRY(find_tokens(b, images));
+    if (!b->options->plain) {
+        GR_TRY(add_default_system(b, turns, count));
+    }
+    for (int64_t i = 0; i < count; i++) {
+        int64_t in_front = i == front ? images : 0;
+        if (!b->options->plain) {
+            GR_TRY(add_marked_turn(b, &turns[i], in_front));
+            continue;
+        }
+        if (i > 0) {
+            GR_TRY(gr_str_add(&b->pending, "\n"));
+        }
+        GR_TRY(add_turn_text(b, &turns[i], in_front, true));
+    }
+    GR_TRY(flush(b, true));
+done:
+    return err;
+}
+
+/// From "the token itself" to "the token that comes next".
+static gr_err shift_targets(gr_ids *targets)
+{
+    gr_err err = GR_OK;
+    int64_t learned = 0;
+    for (int64_t t = 0; t < targets->count; t++) {
+        targets->data[t] = t + 1 < targets->count ? targets->data[t + 1] : NO_LOSS;
+        learned += targets->data[t] != NO_LOSS;
+    }
+    if (learned == 0) {
+        GR_FAIL(GR_ERR_DATA,
+                "a conversation of %lld tokens without a target: it needs an answer",
+                (long long)targets->count);
+    }
+done:
+    return err;
+}
+
+gr_err gr_chat_encode(const gr_tokenizer *tokenizer, const gr_chat_options *options,
+                      const gr_chat_turn *turns, int64_t count, int64_t images,
+                      gr_chat_sample *out)
+{
+    gr_err err = GR_OK;
+    builder b = {.tokenizer = tokenizer, .options = options};
+    GR_TRY(add_turns(&b, turns, count, images));
+    if (options->plain) {
+        GR_TRY(add_id(&b, b.endoftext, true));
+    }
+    GR_TRY(shift_targets(&b.sample.targets));
+    *out = b.sample;
+    b.sample = (gr_chat_sample){0};
+done:
+    gr_str_fini(&b.pending);
+    gr_chat_sample_fini(&b.sample);
+    return err;
+}
+
+gr_err gr_chat_prompt(const gr_tokenizer *tokenizer, const gr_chat_options *options,
+                      const gr_chat_turn *turns, int64_t count, int64_t images,
+                      gr_chat_sample *out)
+{
+    gr_err err = GR_OK;
+    builder b = {.tokenizer = tokenizer, .options = options};
+    GR_TRY(add_turns(&b, turns, count, images));
+    if (!options->plain) {
+        GR_TRY(add_id(&b, b.im_start, false));
+        GR_TRY(gr_str_add(&b.pending, "assistant\n"));
+        GR_TRY(flush(&b, false));
+    }
+    gr_ids_fini(&b.sample.targets);
+    *out = b.sample;
+    b.sample = (gr_chat_sample){0};
+done:
+    gr_str_fini(&b.pending);
+    gr_chat_sample_fini(&b.sample);
+    return err;
+}

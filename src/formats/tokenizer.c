@@ -1,0 +1,213 @@
+#include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/formats/tokenizer_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void gr_ids_fini(gr_ids *ids)
+{
+    GR_FREE(ids->data);
+    *ids = (gr_ids){0};
+}
+
+gr_err gr_ids_add(gr_ids *ids, int32_t id)
+{
+    gr_err err = GR_OK;
+    if (ids->count == ids->capacity) {
+        int64_t capacity = ids->capacity ? ids->capacity * 2 : 32;
+        GR_RESIZE(ids->data, ids->count, capacity);
+        ids->capacity = capacity;
+    }
+    ids->data[ids->count++] = id;
+done:
+    return err;
+}
+
+gr_err gri_tokenizer_create(const char *pattern, gr_tokenizer **out)
+{
+    gr_err err = GR_OK;
+    gr_tokenizer *t = NULL;
+    GR_ALLOC(t, 1);
+    GR_TRY(gri_splitter_create(pattern, &t->splitter));
+    *out = t;
+    t = NULL;
+done:
+    gr_tokenizer_destroy(&t);
+    return err;
+}
+
+void gr_tokenizer_destroy(gr_tokenizer **tokenizer)
+{
+    gr_tokenizer *t = *tokenizer;
+    if (t) {
+        gri_splitter_destroy(&t->splitter);
+        for (int64_t i = 0; i < t->capacity; i++) {
+            GR_FREE(t->tokens[i].text);
+        }
+        GR_FREE(t->tokens);
+        gri_text_table_fini(&t->ids);
+        GR_FREE(t->merges);
+        gri_pair_table_fini(&t->ranks);
+        GR_FREE(t->added);
+    }
+    GR_FREE(*tokenizer);
+}
+
+static gr_err make_room(gr_tokenizer *t, int32_t id)
+{
+    gr_err err = GR_OK;
+    if (id >= t->capacity) {
+        int64_t capacity = t->capacity * 2 > id + 1 ? t->capacity * 2 : (int64_t)id + 1024;
+        GR_RESIZE(t->tokens, t->capacity, capacity);
+        t->capacity = capacity;
+    }
+done:
+    return err;
+}
+
+gr_err gri_tokenizer_set(gr_tokenizer *t, int32_t id, gri_token token)
+{
+    gr_err err = GR_OK;
+    int32_t known = gri_text_table_find(&t->ids, token.text, strlen(token.text));
+    if (!token.text[0]) {
+        GR_FAIL(GR_ERR_DATA, "token %d is empty", id);
+    }
+    GR_TRY(make_room(t, id));
+    gri_token *slot = &t->tokens[id];
+    if (known >= 0 ? known != id : slot->text != NULL) {
+        GR_FAIL(GR_ERR_DATA, "token \"%s\" wants id %d, but %s", token.text, id,
+                known >= 0 ? "the same text has another id" : "another token has it");
+    }
+    if (!slot->text) {
+        GR_STRDUP(slot->text, token.text);
+        GR_TRY(gri_text_table_put(&t->ids, slot->text, strlen(slot->text), id));
+    }
+    slot->vocabulary |= token.vocabulary;
+    slot->added |= token.added;
+    slot->special |= token.special;
+    t->count = id >= t->count ? id + 1 : t->count;
+done:
+    return err;
+}
+
+gr_err gri_tokenizer_add_merge(gr_tokenizer *t, gri_merge merge)
+{
+    gr_err err = GR_OK;
+    if (t->merge_count == t->merge_capacity) {
+        int64_t capacity = t->merge_capacity ? t->merge_capacity * 2 : 1024;
+        GR_RESIZE(t->merges, t->merge_count, capacity);
+        t->merge_capacity = capacity;
+    }
+    GR_TRY(gri_pair_table_put(&t->ranks, merge.left, merge.right, t->merge_count));
+    t->merges[t->merge_count++] = merge;
+done:
+    return err;
+}
+
+static int longer_first(const void *a, const void *b, void *context)
+{
+    const gri_token *tokens = ((const gr_tokenizer *)context)->tokens;
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    size_t m = strlen(tokens[x].text), n = strlen(tokens[y].text);
+    return m != n ? (m > n ? -1 : 1) : (x > y) - (x < y);
+}
+
+gr_err gri_tokenizer_seal(gr_tokenizer *t)
+{
+    gr_err err = GR_OK;
+    for (int i = 0; i < 256; i++) {
+        unsigned char byte = (unsigned char)i;
+        char symbol[GRI_SYMBOLS_SIZE(1)];
+        size_t n = gri_symbols_of(&byte, 1, symbol);
+        t->byte_ids[i] = gri_text_table_find(&t->ids, symbol, n);
+        if (t->byte_ids[i] < 0) {
+            GR_FAIL(GR_ERR_DATA, "no token \"%s\" for byte %d: not a byte-level vocabulary",
+                    symbol, i);
+        }
+    }
+    GR_ALLOC(t->added, t->count);
+    for (int32_t id = 0; id < t->count; id++) {
+        if (t->tokens[id].added) {
+            t->added[t->added_count++] = id;
+            t->added_lead[(unsigned char)t->tokens[id].text[0]] = true;
+        }
+    }
+    qsort_r(t->added, (size_t)t->added_count, sizeof *t->added, longer_first, t);
+done:
+    return err;
+}
+
+int64_t gr_tokenizer_size(const gr_tokenizer *tokenizer)
+{
+    return tokenizer->count;
+}
+
+int32_t gr_tokenizer_id(const gr_tokenizer *tokenizer, const char *token)
+{
+    return gri_text_table_find(&tokenizer->ids, token, strlen(token));
+}
+
+static gr_err add_token_bytes(const gr_tokenizer *t, int32_t id, bool skip_special,
+                              gr_str *bytes)
+{
+    gr_err err = GR_OK;
+    char *buffer = NULL;
+    if (id < 0 || id >= t->count || !t->tokens[id].text) {
+        GR_FAIL(GR_ERR_DATA, "id %d is no token; the tokenizer has %lld", id,
+                (long long)t->count);
+    }
+    const gri_token *token = &t->tokens[id];
+    if (token->added) {
+        if (!skip_special) {
+            GR_TRY(gr_str_add(bytes, token->text));
+        }
+        goto done;
+    }
+    size_t n = 0;
+    GR_ALLOC(buffer, strlen(token->text) + 1);
+    if (gri_symbols_to_bytes(token->text, buffer, &n)) {
+        GR_TRY(gr_str_add_bytes(bytes, buffer, n));
+    } else {
+        GR_TRY(gr_str_add(bytes, token->text));
+    }
+done:
+    GR_FREE(buffer);
+    return err;
+}
+
+static gr_err replace_invalid(const gr_str *bytes, gr_str *text)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_str_add(text, ""));
+    size_t at = 0;
+    while (at < bytes->size) {
+        bool ok = true;
+        size_t n = gri_utf8_step(bytes->data + at, bytes->size - at, &ok);
+        if (ok) {
+            GR_TRY(gr_str_add_bytes(text, bytes->data + at, n));
+        } else {
+            GR_TRY(gr_str_add(text, "\xef\xbf\xbd"));
+        }
+        at += n;
+    }
+done:
+    return err;
+}
+
+gr_err gr_tokenizer_decode(const gr_tokenizer *tokenizer, const int32_t *ids, int64_t count,
+                           bool skip_special, char **text)
+{
+    gr_err err = GR_OK;
+    gr_str bytes = {0}, out = {0};
+    for (int64_t i = 0; i < count; i++) {
+        GR_TRY(add_token_bytes(tokenizer, ids[i], skip_special, &bytes));
+    }
+    GR_TRY(replace_invalid(&bytes, &out));
+    *text = out.data;
+    out = (gr_str){0};
+done:
+    gr_str_fini(&bytes);
+    gr_str_fini(&out);
+    return err;
+}

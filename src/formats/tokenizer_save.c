@@ -1,0 +1,203 @@
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/mem.h"
+#include "src/formats/tokenizer_parts.h"
+
+#include <stdio.h>
+
+/// ChatML, as gr_chat_encode spells it.
+static const char *const chat_template =
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + "
+    "'<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' "
+    "}}{% endif %}";
+
+static void write_type(gr_json *j, const char *key, const char *type)
+{
+    gr_json_map_begin(j, key);
+    gr_json_string(j, "type", type);
+}
+
+static void write_byte_level(gr_json *j, const char *key)
+{
+    write_type(j, key, "ByteLevel");
+    gr_json_bool(j, "add_prefix_space", false);
+    gr_json_bool(j, "trim_offsets", false);
+    gr_json_bool(j, "use_regex", false);
+    gr_json_map_end(j);
+}
+
+static void write_token_flags(gr_json *j, const gri_token *token)
+{
+    gr_json_string(j, "content", token->text);
+    gr_json_bool(j, "single_word", false);
+    gr_json_bool(j, "lstrip", false);
+    gr_json_bool(j, "rstrip", false);
+    gr_json_bool(j, "normalized", false);
+    gr_json_bool(j, "special", token->special);
+}
+
+static void write_added_tokens(gr_json *j, const gr_tokenizer *t)
+{
+    gr_json_list_begin(j, "added_tokens");
+    for (int64_t id = 0; id < t->count; id++) {
+        if (t->tokens[id].added) {
+            gr_json_map_begin(j, NULL);
+            gr_json_int(j, "id", id);
+            write_token_flags(j, &t->tokens[id]);
+            gr_json_map_end(j);
+        }
+    }
+    gr_json_list_end(j);
+}
+
+static void write_pre_tokenizer(gr_json *j, const gr_tokenizer *t)
+{
+    write_type(j, "pre_tokenizer", "Sequence");
+    gr_json_list_begin(j, "pretokenizers");
+    write_type(j, NULL, "Split");
+    gr_json_map_begin(j, "pattern");
+    gr_json_string(j, "Regex", gri_splitter_pattern(t->splitter));
+    gr_json_map_end(j);
+    gr_json_string(j, "behavior", "Isolated");
+    gr_json_bool(j, "invert", false);
+    gr_json_map_end(j);
+    write_byte_level(j, NULL);
+    gr_json_list_end(j);
+    gr_json_map_end(j);
+}
+
+static void write_vocabulary(gr_json *j, const gr_tokenizer *t)
+{
+    gr_json_map_begin(j, "vocab");
+    for (int64_t id = 0; id < t->count; id++) {
+        if (t->tokens[id].vocabulary) {
+            gr_json_int(j, t->tokens[id].text, id);
+        }
+    }
+    gr_json_map_end(j);
+}
+
+/// "a b": every version of the tokenizers library reads this form, and no symbol is a space.
+static gr_err write_merges(gr_json *j, const gr_tokenizer *t)
+{
+    gr_err err = GR_OK;
+    gr_str both = {0};
+    gr_json_list_begin(j, "merges");
+    for (int64_t i = 0; i < t->merge_count; i++) {
+        gr_str_clear(&both);
+        GR_TRY(gr_str_addf(&both, "%s %s", t->tokens[t->merges[i].left].text,
+                           t->tokens[t->merges[i].right].text));
+        gr_json_string(j, NULL, both.data);
+    }
+    gr_json_list_end(j);
+done:
+    gr_str_fini(&both);
+    return err;
+}
+
+static gr_err write_model(gr_json *j, const gr_tokenizer *t)
+{
+    gr_err err = GR_OK;
+    write_type(j, "model", "BPE");
+    gr_json_null(j, "dropout");
+    gr_json_null(j, "unk_token");
+    gr_json_string(j, "continuing_subword_prefix", "");
+    gr_json_string(j, "end_of_word_suffix", "");
+    gr_json_bool(j, "fuse_unk", false);
+    gr_json_bool(j, "byte_fallback", false);
+    gr_json_bool(j, "ignore_merges", false);
+    write_vocabulary(j, t);
+    GR_TRY(write_merges(j, t));
+    gr_json_map_end(j);
+done:
+    return err;
+}
+
+static gr_err save_tokenizer(const gr_tokenizer *t, const char *dir)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_json j = {.indent = 1};
+    gr_json_map_begin(&j, NULL);
+    gr_json_string(&j, "version", "1.0");
+    gr_json_null(&j, "truncation");
+    gr_json_null(&j, "padding");
+    write_added_tokens(&j, t);
+    write_type(&j, "normalizer", "NFC");
+    gr_json_map_end(&j);
+    write_pre_tokenizer(&j, t);
+    write_byte_level(&j, "post_processor");
+    write_byte_level(&j, "decoder");
+    GR_TRY(write_model(&j, t));
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    GR_TRY(gr_path_join(dir, "tokenizer.json", &path));
+    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
+done:
+    GR_FREE(path);
+    gr_json_fini(&j);
+    return err;
+}
+
+static void write_token_or_null(gr_json *j, const gr_tokenizer *t, const char *key,
+                                const char *token)
+{
+    if (gr_tokenizer_id(t, token) >= 0) {
+        gr_json_string(j, key, token);
+    } else {
+        gr_json_null(j, key);
+    }
+}
+
+static void write_decoder_table(gr_json *j, const gr_tokenizer *t)
+{
+    gr_json_map_begin(j, "added_tokens_decoder");
+    for (int64_t id = 0; id < t->count; id++) {
+        if (t->tokens[id].added) {
+            char key[24];
+            snprintf(key, sizeof key, "%lld", (long long)id);
+            gr_json_map_begin(j, key);
+            write_token_flags(j, &t->tokens[id]);
+            gr_json_map_end(j);
+        }
+    }
+    gr_json_map_end(j);
+}
+
+static gr_err save_config(const gr_tokenizer *t, const char *dir)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_json j = {.indent = 1};
+    gr_json_map_begin(&j, NULL);
+    gr_json_string(&j, "tokenizer_class", "Qwen2Tokenizer");
+    gr_json_bool(&j, "add_bos_token", false);
+    gr_json_bool(&j, "add_prefix_space", false);
+    write_decoder_table(&j, t);
+    gr_json_null(&j, "bos_token");
+    write_token_or_null(&j, t, "eos_token", "<|im_end|>");
+    write_token_or_null(&j, t, "pad_token", "<|endoftext|>");
+    gr_json_null(&j, "unk_token");
+    gr_json_string(&j, "chat_template", chat_template);
+    gr_json_bool(&j, "clean_up_tokenization_spaces", false);
+    gr_json_string(&j, "errors", "replace");
+    gr_json_int(&j, "model_max_length", 32768);
+    gr_json_bool(&j, "split_special_tokens", false);
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    GR_TRY(gr_path_join(dir, "tokenizer_config.json", &path));
+    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
+done:
+    GR_FREE(path);
+    gr_json_fini(&j);
+    return err;
+}
+
+gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir)
+{
+    gr_err err = GR_OK;
+    GR_TRY(save_tokenizer(tokenizer, dir));
+    GR_TRY(save_config(tokenizer, dir));
+done:
+    return err;
+}
