@@ -20,6 +20,10 @@ void gr_lanes_of_rank(int64_t lanes, int rank, int size, int64_t *first, int64_t
 
 typedef struct gr_lanes gr_lanes;
 
+/// Elements of one message at most, for lanes created later; 256 Ki at first. Changes the speed, never the
+/// bits. The same on every rank.
+void gr_lanes_set_piece(int64_t elements);
+
 /// For vectors of n fp32. More ranks than lanes is GR_ERR_USAGE and names the counts that would do. All memory is
 /// taken here. Collective.
 GR_MUST_CHECK gr_err gr_lanes_create(const gr_world *world, int64_t lanes, int64_t n,

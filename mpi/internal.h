@@ -1,0 +1,28 @@
+#ifndef MPI_INTERNAL_H
+#define MPI_INTERNAL_H
+
+/// Shared inside this room: the communicator, and MPI's errors as ours.
+
+#include "mpi/world.h"
+
+#include <mpi.h>
+
+MPI_Comm gri_comm(const gr_world *world);
+/// The error of an MPI call: its name and the library's own text.
+GR_MUST_CHECK gr_err gri_mpi_error(int code, const char *call, const char *file, int line,
+                                   const char *func);
+
+/// GR_TRY for an MPI function.
+#define GRI_MPI(function, ...)                                                                 \
+    do {                                                                                       \
+        int code_ = function(__VA_ARGS__);                                                     \
+        if (code_ != MPI_SUCCESS) {                                                            \
+            err = gri_mpi_error(code_, #function, __FILE__, __LINE__, __func__);               \
+            goto done;                                                                         \
+        }                                                                                      \
+    } while (0)
+
+/// Refuses a launch in which the launcher started several processes and MPI sees one (guard.c).
+GR_MUST_CHECK gr_err gri_guard_launch(int size);
+
+#endif

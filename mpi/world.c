@@ -1,0 +1,200 @@
+#include "mpi/world.h"
+
+#include "mpi/internal.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VERDICT_TEXT = 4096 };
+
+/// What the lowest failing rank tells the others.
+typedef struct verdict {
+    int code;
+    char host[256];
+    char text[VERDICT_TEXT];
+} verdict;
+
+typedef struct world_storage {
+    gr_world world;
+    MPI_Comm comm;
+} world_storage;
+
+MPI_Comm gri_comm(const gr_world *world)
+{
+    return *(const MPI_Comm *)world->comm;
+}
+
+gr_err gri_mpi_error(int code, const char *call, const char *file, int line, const char *func)
+{
+    char text[MPI_MAX_ERROR_STRING] = "unknown error";
+    int length = 0;
+    (void)MPI_Error_string(code, text, &length);
+    return gr_err_set(GR_ERR_UNAVAILABLE, file, line, func, "%s failed: %s", call, text);
+}
+
+/// Ends every rank; a process alone is left to abort().
+static void abort_all(void)
+{
+    int size = 1;
+    (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (size > 1) {
+        MPI_Abort(MPI_COMM_WORLD, gr_err_exit_code(GR_ERR_FAILED));
+    }
+}
+
+static gr_err start_mpi(void)
+{
+    gr_err err = GR_OK;
+    // Started without a launcher, Open MPI would start a daemon beside the process just in case it
+    // spawns others. It never does; without the daemon the start takes half the time.
+    const char *isolated = "OMPI_MCA_ess_singleton_isolated";
+    bool ours = !getenv(isolated);
+    if (ours) {
+        (void)setenv(isolated, "1", 1);
+    }
+    int provided = 0;
+    GRI_MPI(MPI_Init_thread, NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    if (provided < MPI_THREAD_FUNNELED) {
+        GR_FAIL(GR_ERR_UNAVAILABLE,
+                "the MPI library gives thread level %d, MPI_THREAD_FUNNELED (%d) is needed",
+                provided, MPI_THREAD_FUNNELED);
+    }
+done:
+    if (ours) {
+        (void)unsetenv(isolated); // mpirun as a child of ours must not inherit it
+    }
+    return err;
+}
+
+gr_err gr_world_create(gr_world **out)
+{
+    gr_err err = GR_OK;
+    world_storage *storage = NULL;
+    GR_ALLOC(storage, 1);
+    storage->comm = MPI_COMM_NULL;
+    gr_world *world = &storage->world;
+    world->comm = &storage->comm;
+    GR_TRY(start_mpi());
+    GRI_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &storage->comm);
+    GRI_MPI(MPI_Comm_set_errhandler, storage->comm, MPI_ERRORS_RETURN);
+    GRI_MPI(MPI_Comm_size, storage->comm, &world->size);
+    GRI_MPI(MPI_Comm_rank, storage->comm, &world->rank);
+    GR_TRY(gri_guard_launch(world->size));
+    gr_log_set_rank(world->rank, world->size);
+    gr_abort_set_hook(abort_all);
+    *out = world;
+    storage = NULL;
+done:
+    gr_mem_free(storage);
+    return err;
+}
+
+void gr_world_destroy(gr_world **world, int exit_code_if_failed)
+{
+    if (!*world) {
+        return;
+    }
+    fflush(NULL);
+    if (exit_code_if_failed && (*world)->size > 1) {
+        MPI_Abort(MPI_COMM_WORLD, exit_code_if_failed);
+    }
+    gr_abort_set_hook(NULL);
+    MPI_Comm comm = gri_comm(*world);
+    MPI_Comm_free(&comm);
+    MPI_Finalize();
+    gr_mem_free(*world); // the first member of its storage
+    *world = NULL;
+    if (exit_code_if_failed) {
+        exit(exit_code_if_failed);
+    }
+}
+
+/// Tells all ranks what went wrong on rank `lowest`.
+static gr_err spread_verdict(const gr_world *world, gr_err mine, int lowest)
+{
+    gr_err err = GR_OK;
+    verdict v = {.code = mine};
+    if (world->rank == lowest) {
+        (void)gethostname(v.host, sizeof v.host - 1);
+        snprintf(v.text, sizeof v.text, "%s", gr_err_message());
+    }
+    GRI_MPI(MPI_Bcast, &v, (int)sizeof v, MPI_BYTE, lowest, gri_comm(world));
+    if (world->rank == lowest) {
+        gr_err_context("rank %d on %s", lowest, v.host);
+        return mine; // with its own trail
+    }
+    GR_FAIL((gr_err)v.code, "rank %d on %s: %s", lowest, v.host, v.text);
+done:
+    return err;
+}
+
+gr_err gr_world_agree(const gr_world *world, gr_err mine)
+{
+    if (world->size == 1) {
+        return mine;
+    }
+    gr_err err = GR_OK;
+    int failing = mine == GR_OK ? INT_MAX : world->rank;
+    int lowest = INT_MAX;
+    GRI_MPI(MPI_Allreduce, &failing, &lowest, 1, MPI_INT, MPI_MIN, gri_comm(world));
+    if (lowest != INT_MAX) {
+        GR_TRY(spread_verdict(world, mine, lowest));
+    }
+done:
+    return err;
+}
+
+gr_err gr_world_broadcast(const gr_world *world, void *data, size_t size, int root)
+{
+    gr_err err = GR_OK;
+    char *bytes = data;
+    while (size > 0) {
+        int now = size < INT_MAX ? (int)size : INT_MAX;
+        GRI_MPI(MPI_Bcast, bytes, now, MPI_BYTE, root, gri_comm(world));
+        bytes += now;
+        size -= (size_t)now;
+    }
+done:
+    return err;
+}
+
+gr_err gr_world_gather(const gr_world *world, const void *mine, size_t size, void *all)
+{
+    gr_err err = GR_OK;
+    size_t ranks = (size_t)world->size;
+    if (size <= (size_t)INT_MAX / ranks) {
+        GRI_MPI(MPI_Allgather, mine, (int)size, MPI_BYTE, all, (int)size, MPI_BYTE,
+                gri_comm(world));
+        goto done;
+    }
+    char *bytes = all;
+    memcpy(bytes + (size_t)world->rank * size, mine, size);
+    for (int root = 0; root < world->size; root++) {
+        GR_TRY(gr_world_broadcast(world, bytes + (size_t)root * size, size, root));
+    }
+done:
+    return err;
+}
+
+gr_err gr_world_barrier(const gr_world *world)
+{
+    gr_err err = GR_OK;
+    GRI_MPI(MPI_Barrier, gri_comm(world));
+done:
+    return err;
+}
+
+gr_err gr_world_max(const gr_world *world, int64_t mine, int64_t *out)
+{
+    gr_err err = GR_OK;
+    int64_t most = 0;
+    GRI_MPI(MPI_Allreduce, &mine, &most, 1, MPI_INT64_T, MPI_MAX, gri_comm(world));
+    *out = most;
+done:
+    return err;
+}
