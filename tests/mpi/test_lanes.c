@@ -1,0 +1,149 @@
+#include "mpi/lanes.h"
+#include "src/base/mem.h"
+#include "tests/mpi/mpi_check.h"
+
+#include <string.h>
+
+enum { MOST_LANES = 17 };
+
+/// Element i of a lane's vector in a step: of all magnitudes and signs, so that the order of additions shows.
+static float value(int64_t lane, int64_t i, int step)
+{
+    uint64_t x = ((uint64_t)lane * 1000003u + (uint64_t)i + (uint64_t)step * 777767777u + 1) *
+                 UINT64_C(0x9E3779B97F4A7C15);
+    x ^= x >> 29;
+    x *= UINT64_C(0xBF58476D1CE4E5B9);
+    float mantissa = (float)(int32_t)(x >> 40) / 16777216.0f - 0.5f;
+    return mantissa * (float)(INT64_C(1) << (x % 21));
+}
+
+static float defined_sum(int64_t first, int64_t width, int64_t lanes, int64_t i, int step)
+{
+    if (width == 1) {
+        return value(first, i, step);
+    }
+    int64_t right = first + width / 2;
+    float left_sum = defined_sum(first, width / 2, lanes, i, step);
+    return right < lanes ? left_sum + defined_sum(right, width / 2, lanes, i, step) : left_sum;
+}
+
+static int64_t differing_elements(const float *sum, int64_t lanes, int64_t n, int step)
+{
+    int64_t width = 1, wrong = 0;
+    while (width < lanes) {
+        width *= 2;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float want = defined_sum(0, width, lanes, i, step);
+        wrong += memcmp(&sum[i], &want, sizeof want) != 0;
+    }
+    return wrong;
+}
+
+static void reduce_and_compare(gr_lanes *lanes, int64_t lane_count, int64_t n, int step)
+{
+    gr_lanes_begin(lanes);
+    int64_t first = gr_lanes_first(lanes), count = gr_lanes_count(lanes);
+    int64_t not_zero = 0;
+    for (int64_t lane = first; lane < first + count; lane++) {
+        float *v = gr_lanes_next(lanes);
+        for (int64_t i = 0; i < n; i++) {
+            not_zero += v[i] != 0.0f;
+            v[i] += value(lane, i, step);
+        }
+    }
+    GR_CHECK_INT(not_zero, 0);
+    float *sum = NULL;
+    if (GR_CHECK_OK(gr_lanes_reduce(lanes, &sum))) {
+        GR_CHECK_INT(differing_elements(sum, lane_count, n, step), 0);
+    }
+}
+
+static void compare_two_steps(int64_t lane_count, int64_t n, int64_t piece)
+{
+    gr_lanes *lanes = NULL;
+    gr_lanes_set_piece(piece);
+    if (GR_CHECK_OK(gr_lanes_create(gr_test_world, lane_count, n, &lanes))) {
+        int64_t requests = gr_mem_requests();
+        reduce_and_compare(lanes, lane_count, n, 0);
+        reduce_and_compare(lanes, lane_count, n, 1);
+        GR_CHECK_INT(gr_mem_requests(), requests); // a step takes no memory
+    }
+    gr_lanes_destroy(&lanes);
+}
+
+static void test_bits_of_the_tree(void)
+{
+    static const int64_t sizes[] = {0, 1, 2, 3, 5, 64, 1001};
+    static const int64_t pieces[] = {1, 7, 1000};
+    for (int64_t lanes = gr_test_world->size; lanes <= MOST_LANES; lanes++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+            for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
+                if (sizes[s] < 1000 || pieces[p] > 1) {
+                    compare_two_steps(lanes, sizes[s], pieces[p]);
+                }
+            }
+        }
+    }
+}
+
+static void test_long_vectors(void)
+{
+    compare_two_steps(13, 300007, INT64_C(1) << 14);
+    compare_two_steps(16, 262144, INT64_C(1) << 18);
+    compare_two_steps(9, 100003, 1000);
+}
+
+static void test_more_ranks_than_lanes(void)
+{
+    gr_lanes *lanes = NULL;
+    if (gr_test_world->size > 1) {
+        GR_CHECK_ERR(gr_lanes_create(gr_test_world, 1, 10, &lanes), GR_ERR_USAGE,
+                     "ranks for 1 lanes: some would have none; start 1 to 1 ranks");
+        GR_CHECK(lanes == NULL);
+    }
+    GR_CHECK_ERR(gr_lanes_create(gr_test_world, 0, 10, &lanes), GR_ERR_USAGE,
+                 "at least 1 lane");
+    GR_CHECK_ERR(gr_lanes_create(gr_test_world, 8, -1, &lanes), GR_ERR_USAGE, "-1 elements");
+}
+
+static void test_sizes_must_be_equal(void)
+{
+    gr_lanes *lanes = NULL;
+    if (gr_test_world->size > 1) {
+        int64_t n = gr_test_world->rank == 1 ? 9 : 10;
+        GR_CHECK_ERR(gr_lanes_create(gr_test_world, 8, n, &lanes), GR_ERR_FAILED,
+                     "9 elements here, of 10 on another rank");
+        GR_CHECK(lanes == NULL);
+    }
+}
+
+/// Rank 0 cannot take its k-th piece of memory: all ranks get its error, nothing leaks, and the world goes on.
+static void test_memory_failing_on_one_rank(void)
+{
+    int64_t used = gr_mem_used();
+    for (int k = 1; k < 100; k++) {
+        gr_lanes *lanes = NULL;
+        gr_mem_fail_at(gr_test_world->rank == 0 ? k : 0);
+        gr_err err = gr_lanes_create(gr_test_world, 7, 100, &lanes);
+        gr_mem_fail_at(0);
+        if (err == GR_OK) {
+            GR_CHECK(k > 4);
+            gr_lanes_destroy(&lanes);
+            break;
+        }
+        GR_CHECK_ERR(err, GR_ERR_MEMORY, "out of memory");
+        GR_CHECK(lanes == NULL);
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    compare_two_steps(7, 100, 7);
+}
+
+static const gr_test tests[] = {
+    {"bits_of_the_tree", test_bits_of_the_tree},
+    {"long_vectors", test_long_vectors},
+    {"more_ranks_than_lanes", test_more_ranks_than_lanes},
+    {"sizes_must_be_equal", test_sizes_must_be_equal},
+    {"memory_failing_on_one_rank", test_memory_failing_on_one_rank},
+};
+GR_MPI_TEST_MAIN("lanes", tests)
