@@ -121,7 +121,7 @@ static void test_one_node_a_rank_where_ranks_divide(void)
         for (int rank = 0; rank < ranks; rank++) {
             int64_t first = 0, count = 0;
             gri_counter run;
-            gr_lanes_of_rank(24 * ranks / 3, rank, ranks, &first, &count);
+            gr_lanes_of_rank(8 * ranks, rank, ranks, &first, &count);
             (void)gri_counter_run(&run, 8 * ranks, first, count);
             GR_CHECK_INT(run.count, 1);
             GR_CHECK_INT(run.node[0].level, root_level(8 * ranks) - root_level(ranks));
