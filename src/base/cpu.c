@@ -1,0 +1,69 @@
+#include "src/base/cpu.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static gr_cpu cpu;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void read_name(void)
+{
+    char line[512];
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    snprintf(cpu.name, sizeof cpu.name, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        char *colon = strchr(line, ':');
+        if (colon && strncmp(line, "model name", 10) == 0) {
+            snprintf(cpu.name, sizeof cpu.name, "%.*s", (int)strcspn(colon + 2, "\n"),
+                     colon + 2);
+            break;
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+}
+
+static void read_features(void)
+{
+#ifdef __x86_64__
+    __builtin_cpu_init();
+    cpu.avx2 = __builtin_cpu_supports("avx2");
+    cpu.fma = __builtin_cpu_supports("fma");
+    cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    cpu.avx512_bf16 = __builtin_cpu_supports("avx512bf16");
+#endif
+}
+
+/// Cores of the mask; a machine may have more than a cpu_set_t holds.
+static int count_cores(void)
+{
+    int cores = 0;
+    for (int most = CPU_SETSIZE; cores == 0 && most <= 1 << 20; most *= 2) {
+        size_t size = CPU_ALLOC_SIZE((size_t)most);
+        cpu_set_t *set = CPU_ALLOC((size_t)most);
+        if (set && sched_getaffinity(0, size, set) == 0) {
+            cores = CPU_COUNT_S(size, set);
+        }
+        CPU_FREE(set);
+    }
+    return cores ? cores : 1;
+}
+
+static void read_all(void)
+{
+    read_name();
+    read_features();
+    cpu.cores = count_cores();
+    cpu.memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+}
+
+const gr_cpu *gr_cpu_get(void)
+{
+    pthread_once(&once, read_all);
+    return &cpu;
+}

@@ -1,0 +1,317 @@
+#include "src/base/file.h"
+
+#include "src/base/file_private.h"
+#include "src/base/mem.h"
+#include "src/base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { COPY_PIECE = 1 << 20, WRITE_PIECE = 1 << 30 };
+
+gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path)
+{
+    gr_err err = GR_OK;
+    bool missing = purpose == GRI_INPUT && (errno == ENOENT || errno == ENOTDIR);
+    GR_FAIL(missing ? GR_ERR_MISSING : GR_ERR_IO, "%s: cannot %s: %s", path, verb,
+            strerror(errno));
+done:
+    return err;
+}
+
+bool gr_file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
+bool gr_dir_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+/// Opens for reading and tells what is there; refuses folders.
+static gr_err open_input(const char *path, int *out, struct stat *st)
+{
+    gr_err err = GR_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, st) != 0) {
+        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+    }
+    if (S_ISDIR(st->st_mode)) {
+        GR_FAIL(GR_ERR_IO, "%s: is a folder, expected a file", path);
+    }
+    *out = fd;
+    fd = -1;
+done:
+    close_fd(&fd);
+    return err;
+}
+
+static gr_err read_some(int fd, const char *path, void *data, size_t size, size_t *got)
+{
+    gr_err err = GR_OK;
+    ssize_t n;
+    do {
+        n = read(fd, data, size);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        GR_TRY(gri_system_error(GRI_INPUT, "read", path));
+    }
+    *got = (size_t)n;
+done:
+    return err;
+}
+
+static gr_err write_all(int fd, const char *path, const void *data, size_t size)
+{
+    gr_err err = GR_OK;
+    const char *bytes = data;
+    while (size) {
+        ssize_t n = write(fd, bytes, size < WRITE_PIECE ? size : WRITE_PIECE);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            GR_TRY(gri_system_error(GRI_OUTPUT, "write", path));
+        }
+        bytes += n;
+        size -= (size_t)n;
+    }
+done:
+    return err;
+}
+
+/// Syncs and closes; both may be the first to tell of a full disk.
+static gr_err finish_output(int *fd, const char *path)
+{
+    gr_err err = GR_OK;
+    int old = *fd;
+    if (fsync(old) != 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "sync", path));
+    }
+    *fd = -1;
+    if (close(old) != 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "close", path));
+    }
+done:
+    return err;
+}
+
+static gr_err too_large(const char *path, size_t max_size)
+{
+    gr_err err = GR_OK;
+    GR_FAIL(GR_ERR_DATA, "%s: larger than %zu bytes, the most expected here", path, max_size);
+done:
+    return err;
+}
+
+// The size in the folder is only a first guess: it is 0 for files of /proc, and pipes have none.
+gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size)
+{
+    gr_err err = GR_OK;
+    int fd = -1;
+    struct stat st;
+    char *bytes = NULL;
+    size_t used = 0;
+    GR_TRY(open_input(path, &fd, &st));
+    if (max_size && st.st_size > 0 && (size_t)st.st_size > max_size) {
+        GR_TRY(too_large(path, max_size));
+    }
+    size_t capacity = (size_t)st.st_size + 2; // one beyond the end, to see the end, and the NUL
+    GR_ALLOC(bytes, capacity);
+    for (size_t got = 1; got != 0; used += got) {
+        if (used + 1 == capacity) {
+            GR_RESIZE(bytes, capacity, 2 * capacity + COPY_PIECE);
+            capacity = 2 * capacity + COPY_PIECE;
+        }
+        GR_TRY(read_some(fd, path, bytes + used, capacity - 1 - used, &got));
+        if (max_size && used + got > max_size) {
+            GR_TRY(too_large(path, max_size));
+        }
+    }
+    bytes[used] = '\0';
+    *data = bytes;
+    *size = used;
+    bytes = NULL;
+done:
+    GR_FREE(bytes);
+    close_fd(&fd);
+    return err;
+}
+
+gr_err gr_file_write(const char *path, const void *data, size_t size)
+{
+    gr_err err = GR_OK;
+    int fd = -1;
+    char *aside = NULL, *folder = NULL;
+    bool made = false;
+    GR_TRY(gr_path_dir(path, &folder));
+    aside = gr_str_format("%s.tmp.%ld", path, (long)getpid());
+    if (!aside) {
+        GR_TRY(GR_ERR_MEMORY);
+    }
+    fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "create", aside));
+    }
+    made = true;
+    GR_TRY(write_all(fd, aside, data, size));
+    GR_TRY(finish_output(&fd, aside));
+    if (rename(aside, path) != 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "put the new file in place", path));
+    }
+    made = false;
+    GR_TRY(gr_dir_sync(folder));
+done:
+    close_fd(&fd);
+    if (made) {
+        unlink(aside);
+    }
+    GR_FREE(aside);
+    GR_FREE(folder);
+    return err;
+}
+
+gr_err gr_file_append(const char *path, const void *data, size_t size)
+{
+    gr_err err = GR_OK;
+    ssize_t n;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "open", path));
+    }
+    do {
+        n = write(fd, data, size);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "append", path));
+    }
+    if ((size_t)n != size) {
+        GR_FAIL(GR_ERR_IO, "%s: only %zd of %zu bytes were appended; is the disk full?", path,
+                n, size);
+    }
+done:
+    close_fd(&fd);
+    return err;
+}
+
+static gr_err copy_bytes(int in, const char *from, int out, const char *to)
+{
+    gr_err err = GR_OK;
+    char *piece = NULL;
+    size_t got = 0;
+    GR_ALLOC(piece, COPY_PIECE);
+    do {
+        GR_TRY(read_some(in, from, piece, COPY_PIECE, &got));
+        GR_TRY(write_all(out, to, piece, got));
+    } while (got);
+done:
+    GR_FREE(piece);
+    return err;
+}
+
+gr_err gr_file_copy(const char *from, const char *to)
+{
+    gr_err err = GR_OK;
+    int in = -1, out = -1;
+    struct stat source, target;
+    GR_TRY(open_input(from, &in, &source));
+    if (stat(to, &target) == 0 && target.st_dev == source.st_dev &&
+        target.st_ino == source.st_ino) {
+        GR_FAIL(GR_ERR_IO, "%s and %s are the same file", from, to);
+    }
+    out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (out < 0) {
+        GR_TRY(gri_system_error(GRI_OUTPUT, "create", to));
+    }
+    GR_TRY(copy_bytes(in, from, out, to));
+    GR_TRY(finish_output(&out, to));
+done:
+    close_fd(&in);
+    close_fd(&out);
+    return err;
+}
+
+gr_err gr_file_pread(int fd, const char *path, void *data, size_t size, int64_t offset)
+{
+    gr_err err = GR_OK;
+    size_t done_bytes = 0;
+    while (done_bytes < size) {
+        ssize_t n = pread(fd, (char *)data + done_bytes, size - done_bytes,
+                          (off_t)(offset + (int64_t)done_bytes));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            GR_TRY(gri_system_error(GRI_OUTPUT, "read", path));
+        }
+        if (n == 0) {
+            GR_FAIL(GR_ERR_IO, "%s: ends after %zu of the %zu bytes expected at offset %lld",
+                    path, done_bytes, size, (long long)offset);
+        }
+        done_bytes += (size_t)n;
+    }
+done:
+    return err;
+}
+
+gr_err gr_file_pwrite(int fd, const char *path, const void *data, size_t size, int64_t offset)
+{
+    gr_err err = GR_OK;
+    size_t done_bytes = 0;
+    while (done_bytes < size) {
+        ssize_t n = pwrite(fd, (const char *)data + done_bytes, size - done_bytes,
+                           (off_t)(offset + (int64_t)done_bytes));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            GR_TRY(gri_system_error(GRI_OUTPUT, "write", path));
+        }
+        done_bytes += (size_t)n;
+    }
+done:
+    return err;
+}
+
+gr_err gr_file_map_open(const char *path, gr_file_map *out)
+{
+    gr_err err = GR_OK;
+    int fd = -1;
+    struct stat st;
+    void *data = NULL;
+    GR_TRY(open_input(path, &fd, &st));
+    if (st.st_size > 0) {
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            GR_TRY(gri_system_error(GRI_INPUT, "map", path));
+        }
+    }
+    *out = (gr_file_map){.data = data, .size = (size_t)st.st_size};
+done:
+    close_fd(&fd);
+    return err;
+}
+
+void gr_file_map_close(gr_file_map *map)
+{
+    if (map->data) {
+        munmap((void *)(uintptr_t)map->data, map->size);
+    }
+    *map = (gr_file_map){0};
+}

@@ -1,0 +1,13 @@
+#ifndef SRC_BASE_FILE_PRIVATE_H
+#define SRC_BASE_FILE_PRIVATE_H
+
+/// Shared by file.c and dir.c.
+
+#include "src/base/err.h"
+
+typedef enum gri_purpose { GRI_INPUT, GRI_OUTPUT } gri_purpose;
+
+/// "PATH: cannot VERB: what errno says"; GR_ERR_MISSING for an input that is not there.
+GR_MUST_CHECK gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path);
+
+#endif

@@ -1,0 +1,179 @@
+#include "src/base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_SIZE = 8192, DEFAULT_COLUMNS = 80 };
+
+static const double REDRAW_SECONDS = 0.1; // a terminal shows no more
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int log_rank, log_size = 1;
+
+/// The progress line: what it says, whether that was shown, and when something was last shown.
+static struct {
+    char text[LINE_SIZE];
+    bool active, shown;
+    double last;
+} progress;
+
+double gr_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void gr_log_set_rank(int rank, int world_size)
+{
+    log_rank = rank;
+    log_size = world_size;
+}
+
+static bool on_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+static bool with_colour(void)
+{
+    const char *no = getenv("NO_COLOR");
+    return !(no && no[0]);
+}
+
+static const char *code_text(gr_err err)
+{
+    switch (err) {
+#define CASE(name, value, exit_code, text)                                                     \
+    case name:                                                                                 \
+        return text;
+        GR_ERR_LIST(CASE)
+#undef CASE
+    }
+    return "unknown error";
+}
+
+/// One write for the whole line, so that lines of several ranks do not mix.
+static void write_line(const char *head, const char *text)
+{
+    char line[LINE_SIZE + 128];
+    char who[32] = "";
+    if (log_size > 1) {
+        snprintf(who, sizeof who, "[rank %d] ", log_rank);
+    }
+    bool erase = progress.active && progress.shown && on_terminal();
+    snprintf(line, sizeof line, "%s%s%s%s\n", erase ? "\r\033[K" : "", head, head[0] ? who : "",
+             text);
+    fputs(line, stderr);
+    fflush(stderr);
+    progress.shown = erase ? false : progress.shown;
+}
+
+static void say(const char *head, const char *fmt, va_list ap)
+{
+    char text[LINE_SIZE];
+    vsnprintf(text, sizeof text, fmt, ap);
+    pthread_mutex_lock(&lock);
+    write_line(head, text);
+    pthread_mutex_unlock(&lock);
+}
+
+void gr_log_info(const char *fmt, ...)
+{
+    if (log_rank != 0) {
+        return;
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    say("", fmt, ap);
+    va_end(ap);
+}
+
+void gr_log_warn(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say("gradus: warning: ", fmt, ap);
+    va_end(ap);
+}
+
+void gr_log_error(gr_err err)
+{
+    const char *trace = getenv("GR_TRACE");
+    char text[LINE_SIZE];
+    int n = snprintf(text, sizeof text, "%s: %s", code_text(err), gr_err_message());
+    if (trace && strcmp(trace, "1") == 0 && n > 0 && n < (int)sizeof text) {
+        snprintf(text + n, sizeof text - (size_t)n, "\n%s", gr_err_trail());
+    }
+    pthread_mutex_lock(&lock);
+    write_line("gradus: ", text);
+    pthread_mutex_unlock(&lock);
+}
+
+/// Draws over the line that stands, cut to the width of the terminal.
+static void redraw(void)
+{
+    struct winsize size = {0};
+    int columns = DEFAULT_COLUMNS;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) {
+        columns = size.ws_col - 1;
+    }
+    bool colour = with_colour();
+    fprintf(stderr, "\r\033[K%s%.*s%s", colour ? "\033[36m" : "", columns, progress.text,
+            colour ? "\033[0m" : "");
+    fflush(stderr);
+}
+
+static void show(void)
+{
+    if (on_terminal()) {
+        redraw();
+    } else {
+        fprintf(stderr, "%s\n", progress.text);
+        fflush(stderr);
+    }
+    progress.shown = true;
+    progress.last = gr_clock();
+}
+
+void gr_progress_update(double seconds, const char *fmt, ...)
+{
+    if (log_rank != 0) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(progress.text, sizeof progress.text, fmt, ap);
+    va_end(ap);
+    double wait = on_terminal() ? REDRAW_SECONDS : seconds;
+    bool due = !progress.active || gr_clock() - progress.last >= wait;
+    progress.active = true;
+    progress.shown = false;
+    if (due) {
+        show();
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void gr_progress_end(void)
+{
+    pthread_mutex_lock(&lock);
+    if (progress.active) {
+        if (!progress.shown) {
+            show();
+        }
+        if (on_terminal()) {
+            fputc('\n', stderr);
+        }
+        progress.active = false;
+    }
+    pthread_mutex_unlock(&lock);
+}
