@@ -1,0 +1,232 @@
+#include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/cli/args.h"
+#include "src/cli/command.h"
+#include "src/cli/session.h"
+#include "src/cli/step_batch.h"
+#include "src/formats/safetensors.h"
+
+#include <string.h>
+
+// "vision,connector" to a set; each part must be in the model.
+static gr_err parse_parts(const char *text, gr_part_set have, gr_part_set *out)
+{
+    gr_err err = GR_OK;
+    gr_part_set parts = 0;
+    while (*text) {
+        char name[16] = "";
+        gr_part part = 0;
+        size_t n = strcspn(text, ",");
+        memcpy(name, text, n < sizeof name ? n : sizeof name - 1);
+        if (!gr_part_parse(name, &part)) {
+            GR_FAIL(GR_ERR_USAGE,
+                    "debug step: --train: expected vision, connector and language between "
+                    "commas, got \"%.*s\"",
+                    (int)n, text);
+        }
+        if (!(have & 1u << part)) {
+            GR_FAIL(GR_ERR_USAGE, "debug step: --train: the model has no %s part", name);
+        }
+        parts |= 1u << part;
+        text += n + (text[n] == ',');
+    }
+    *out = parts;
+done:
+    return err;
+}
+
+static gr_err image_token_of(const char *dir, int64_t *out)
+{
+    gr_err err = GR_OK;
+    gr_tokenizer *tokenizer = NULL;
+    bool there = false;
+    GR_TRY(gri_has_tokenizer(dir, &there));
+    if (there) {
+        GR_TRY(gr_tokenizer_load(dir, &tokenizer));
+        *out = gr_tokenizer_id(tokenizer, "<IMG_CONTEXT>");
+    }
+done:
+    gr_tokenizer_destroy(&tokenizer);
+    return err;
+}
+
+// What one step gives, and the list of tensors that is written.
+typedef struct result {
+    float loss;
+    float *logits, *features, *grads[GR_PART_COUNT];
+    gr_safetensor *tensors; ///< names owned, data borrowed from above
+    int64_t count;
+} result;
+
+static void result_fini(result *r)
+{
+    GR_FREE(r->logits);
+    GR_FREE(r->features);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_FREE(r->grads[p]);
+    }
+    for (int64_t i = 0; i < r->count; i++) {
+        GR_FREE(r->tensors[i].name);
+    }
+    GR_FREE(r->tensors);
+}
+
+static gr_err add_tensor(result *r, const char *prefix, const char *name, int ndim,
+                         const int64_t *shape, const float *data)
+{
+    gr_err err = GR_OK;
+    gr_safetensor *t = &r->tensors[r->count];
+    t->name = gr_str_format("%s%s", prefix, name);
+    if (!t->name) {
+        return GR_ERR_MEMORY;
+    }
+    t->dtype = GR_DTYPE_F32;
+    t->ndim = ndim;
+    t->count = 1;
+    for (int d = 0; d < ndim; d++) {
+        t->shape[d] = shape[d];
+        t->count *= shape[d];
+    }
+    t->data = (const unsigned char *)data;
+    r->count++;
+    return err;
+}
+
+static gr_err compute_loss(gri_session *s, const gri_step_batch *b, gr_part_set train,
+                           const char *path, result *r)
+{
+    gr_err err = GR_OK;
+    const gr_params *params = gr_model_get_params(s->model);
+    double loss = 0;
+    if (b->targets == 0) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: tensor \"labels\": no position has a target (the first of a sequence never "
+            "has one)",
+            path);
+    }
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (train & 1u << p) {
+            GR_ALLOC(r->grads[p], params->size[p]);
+        }
+    }
+    GR_TRY(gr_model_loss_grad(s->model, &b->batch, train, r->grads, &loss));
+    r->loss = (float)(loss / (double)b->targets);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        for (int64_t i = 0; r->grads[p] && i < params->size[p]; i++) {
+            r->grads[p][i] = (float)(r->grads[p][i] / (double)b->targets);
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err compute(gri_session *s, const gri_step_batch *b, gr_part_set train,
+                      const char *path, result *r)
+{
+    gr_err err = GR_OK;
+    const gr_vision_config *v = &s->config.vision;
+    const int64_t vocabulary = s->config.language.vocabulary;
+    gr_trace trace = {0};
+    if (s->config.parts & 1u << GR_PART_LANGUAGE) {
+        GR_TRY(compute_loss(s, b, train, path, r));
+        GR_ALLOC(r->logits, b->batch.tokens * vocabulary);
+        trace.logits = r->logits;
+    }
+    if (b->batch.images > 0) {
+        GR_ALLOC(r->features, b->batch.images * gr_vision_tokens(v) * v->width);
+        trace.vision_features = r->features;
+    }
+    GR_TRY(gr_model_trace(s->model, &b->batch, &trace));
+done:
+    return err;
+}
+
+static gr_err write(const gri_session *s, const gri_step_batch *b, const char *path, result *r)
+{
+    gr_err err = GR_OK;
+    const gr_vision_config *v = &s->config.vision;
+    const gr_params *params = gr_model_get_params(s->model);
+    GR_ALLOC(r->tensors, params->count + 3);
+    if (r->logits) {
+        const int64_t shape[] = {b->batch.tokens, s->config.language.vocabulary};
+        GR_TRY(add_tensor(r, "", "loss", 1, (int64_t[]){1}, &r->loss));
+        GR_TRY(add_tensor(r, "", "logits", 2, shape, r->logits));
+    }
+    if (r->features) {
+        const int64_t shape[] = {b->batch.images, gr_vision_tokens(v), v->width};
+        GR_TRY(add_tensor(r, "", "vision_features", 3, shape, r->features));
+    }
+    for (int64_t i = 0; i < params->count; i++) {
+        const gr_param *p = &params->items[i];
+        if (r->grads[p->part]) {
+            GR_TRY(add_tensor(r, "grad.", p->name, p->ndim, p->shape,
+                              r->grads[p->part] + p->offset));
+        }
+    }
+    GR_TRY(gr_safetensors_write(path, r->tensors, r->count));
+done:
+    return err;
+}
+
+static gr_err step(const char *dir, const char *batch, const char *out, const char *train,
+                   int64_t image_token, int64_t threads)
+{
+    gr_err err = GR_OK;
+    gri_session s = {0};
+    gri_step_batch b = {0};
+    result r = {0};
+    GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
+    gr_part_set parts = s.config.parts;
+    if (train) {
+        GR_TRY(parse_parts(train, s.config.parts, &parts));
+    }
+    if (image_token < 0) {
+        GR_TRY(image_token_of(dir, &image_token));
+    }
+    GR_TRY(gri_step_batch_read(batch, &s.config, image_token, &b));
+    GR_TRY(compute(&s, &b, parts, batch, &r));
+    GR_TRY(write(&s, &b, out, &r));
+done:
+    result_fini(&r);
+    gri_step_batch_fini(&b);
+    gri_session_close(&s);
+    return err;
+}
+
+gr_err gri_debug_step(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    const char *dir = NULL, *batch = NULL, *out = NULL, *train = NULL;
+    int64_t image_token = -1, threads = 0;
+    bool help = false;
+    const gri_arg args[] = {
+        GRI_TEXT("model", "DIR", &dir, "model directory", .required = true),
+        GRI_TEXT(
+            "batch", "FILE.safetensors", &batch,
+            "input_ids int64 [T]; labels int64 [T], label t predicted at t - 1, -100 for "
+            "none; pixel_values float32 [images, 3, H, W], normalised; optional cu_seqlens "
+            "int32 [sequences + 1]",
+            .required = true),
+        GRI_TEXT("out", "FILE.safetensors", &out,
+                 "float32: loss [1], mean over target tokens; logits [T, vocabulary]; "
+                 "vision_features [images, tokens, width]; grad.NAME of the loss for every "
+                 "parameter that trains",
+                 .required = true),
+        GRI_TEXT("train", "PARTS", &train,
+                 "which of vision,connector,language train (default: all)"),
+        GRI_INT("image-token", "ID", &image_token, 0, INT32_MAX,
+                "id whose rows pictures replace (default: <IMG_CONTEXT> of the model's "
+                "tokenizer)"),
+        GRI_THREADS(&threads),
+    };
+    GR_TRY(GRI_ARGS_PARSE("debug step",
+                          "Computes one batch and writes what came out, for anyone who checks "
+                          "the mathematics.",
+                          args, argc, argv, &help));
+    if (!help) {
+        GR_TRY(step(dir, batch, out, train, image_token, threads));
+    }
+done:
+    return err;
+}

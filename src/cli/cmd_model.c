@@ -1,0 +1,118 @@
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/cli/args.h"
+#include "src/cli/command.h"
+#include "src/cli/session.h"
+#include "src/formats/hf.h"
+
+#include <stdio.h>
+
+// Every id of the tokenizer must have a row in the embedding.
+static gr_err check_vocabulary(const char *dir, const gr_model_config *config)
+{
+    gr_err err = GR_OK;
+    gr_tokenizer *tokenizer = NULL;
+    GR_TRY(gr_tokenizer_load(dir, &tokenizer));
+    int64_t ids = gr_tokenizer_size(tokenizer);
+    if ((config->parts & 1u << GR_PART_LANGUAGE) && ids > config->language.vocabulary) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: the tokenizer has %lld ids, the model's vocabulary only %lld: set "
+                "language.vocab_size to at least %lld",
+                dir, (long long)ids, (long long)config->language.vocabulary, (long long)ids);
+    }
+done:
+    gr_tokenizer_destroy(&tokenizer);
+    return err;
+}
+
+gr_err gri_model_init(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    gri_session s = {0};
+    const char *config = NULL, *out = NULL, *tokenizer = NULL;
+    int64_t seed = 0;
+    bool help = false;
+    const gri_arg args[] = {
+        GRI_TEXT("config", "FILE.yaml", &config, "the model's kinds and sizes",
+                 .required = true),
+        GRI_INT("seed", "S", &seed, 0, INT64_MAX,
+                "names the random numbers: the same seed gives the same bits anywhere",
+                .required = true),
+        GRI_TEXT("out", "DIR", &out, "new folder for the model", .required = true),
+        GRI_TEXT("tokenizer", "DIR", &tokenizer, "folder whose tokenizer files are copied in"),
+    };
+    GR_TRY(GRI_ARGS_PARSE("model init",
+                          "Creates a model with fresh weights and writes it as a Hugging Face "
+                          "directory.",
+                          args, argc, argv, &help));
+    if (help) {
+        goto done;
+    }
+    GR_TRY(gri_session_create(config, GR_PARTS_ALL, 1, &s));
+    if (tokenizer) {
+        GR_TRY(check_vocabulary(tokenizer, &s.config));
+    }
+    GR_TRY(gri_result_dir(out));
+    gr_model_init(s.model, s.config.parts, (uint64_t)seed);
+    GR_TRY(gr_hf_save(out, s.model));
+    if (tokenizer) {
+        GR_TRY(gri_copy_tokenizer(tokenizer, out));
+    }
+done:
+    gri_session_close(&s);
+    return err;
+}
+
+// The part alone as its own model, with the tokenizer when it is the language part.
+static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_layout layout)
+{
+    gr_err err = GR_OK;
+    gri_session s = {0};
+    bool tokenizer = false;
+    GR_TRY(gri_session_load(from, 1u << part, 1, &s));
+    GR_TRY(gri_result_dir(to));
+    if (part == GR_PART_VISION) {
+        GR_TRY(gr_hf_export_vision(to, layout, s.model));
+        goto done;
+    }
+    GR_TRY(gr_hf_export_language(to, s.model));
+    GR_TRY(gri_has_tokenizer(from, &tokenizer));
+    if (tokenizer) {
+        GR_TRY(gri_copy_tokenizer(from, to));
+    }
+done:
+    gri_session_close(&s);
+    return err;
+}
+
+gr_err gri_model_export(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    const char *from = NULL, *out = NULL;
+    int layout = -1, part = 0;
+    bool help = false;
+    const gri_arg args[] = {
+        GRI_WORD("CHECKPOINT", &from, "model directory", .required = true),
+        GRI_TEXT("out", "DIR", &out, "new folder for the part", .required = true),
+        GRI_CHOICE("part", "vision|language", &part, "which part (default: vision)"),
+        GRI_CHOICE(
+            "layout", "sailvit|transformers", &layout,
+            "tensor names of the vision part: the published SAILViT's (default), or those "
+            "of transformers' Aimv2VisionModel, which opens without foreign code"),
+    };
+    GR_TRY(
+        GRI_ARGS_PARSE("model export",
+                       "Writes one part of a model as a model of its own. A language part is "
+                       "written as transformers has it, with the tokenizer.",
+                       args, argc, argv, &help));
+    if (help) {
+        goto done;
+    }
+    if (part == 1 && layout >= 0) {
+        GR_FAIL(GR_ERR_USAGE, "model export: --layout is for --part vision");
+    }
+    GR_TRY(export_part(from, out, part == 0 ? GR_PART_VISION : GR_PART_LANGUAGE,
+                       layout == 1 ? GR_HF_LAYOUT_TRANSFORMERS : GR_HF_LAYOUT_SAILVIT));
+done:
+    return err;
+}

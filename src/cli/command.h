@@ -1,0 +1,25 @@
+#ifndef SRC_CLI_COMMAND_H
+#define SRC_CLI_COMMAND_H
+
+/// The commands: each reads its arguments (argv after the command's own words), calls the rooms
+/// below and prints its result on standard output. main.c has the table, prints errors and turns them
+/// into exit codes.
+
+#include "src/base/err.h"
+
+typedef gr_err gri_command_fn(int argc, char **argv);
+
+typedef struct gri_command {
+    const char *name;    ///< one or two words
+    const char *summary; ///< one line
+    gri_command_fn *run;
+} gri_command;
+
+GR_MUST_CHECK gri_command_fn gri_doctor;
+GR_MUST_CHECK gri_command_fn gri_model_init, gri_model_info, gri_model_export;
+GR_MUST_CHECK gri_command_fn gri_data_import, gri_data_info, gri_data_show;
+GR_MUST_CHECK gri_command_fn gri_tokenizer_train, gri_tokenizer_encode, gri_tokenizer_decode;
+GR_MUST_CHECK gri_command_fn gri_debug_step;
+GR_MUST_CHECK gri_command_fn gri_generate;
+
+#endif

@@ -1,0 +1,104 @@
+#include "src/cli/help.h"
+
+#include "src/base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { COLUMN = 26, WIDTH = 96 };
+
+// How an argument is written: "DIR", "--json", "--seed S", "--data DIR...".
+static gr_err add_form(gr_str *s, const gri_arg *arg)
+{
+    switch (arg->kind) {
+    case GRI_ARG_WORD:
+        return gr_str_add(s, arg->name);
+    case GRI_ARG_FLAG:
+        return gr_str_addf(s, "--%s", arg->name);
+    case GRI_ARG_MANY:
+        return gr_str_addf(s, "--%s %s...", arg->name, arg->value);
+    case GRI_ARG_TEXT:
+    case GRI_ARG_INT:
+    case GRI_ARG_CHOICE:
+    case GRI_ARG_LIST:
+        break;
+    }
+    return gr_str_addf(s, "--%s %s", arg->name, arg->value);
+}
+
+static gr_err print_usage(const char *command, const gri_arg *args, int64_t count)
+{
+    gr_err err = GR_OK;
+    gr_str form = {0};
+    int column = printf("Usage: gradus %s", command);
+    for (int64_t i = 0; i < count; i++) {
+        const gri_arg *arg = &args[i];
+        gr_str_clear(&form);
+        GR_TRY(gr_str_add(&form, arg->required ? "" : "["));
+        GR_TRY(add_form(&form, arg));
+        GR_TRY(gr_str_add(&form, arg->required ? "" : "]"));
+        GR_TRY(gr_str_add(&form, arg->kind == GRI_ARG_LIST ? "..." : ""));
+        if (column + 1 + (int)form.size > WIDTH) {
+            column = printf("\n             ") - 1;
+        }
+        column += printf(" %s", form.data);
+    }
+    printf("\n");
+done:
+    gr_str_fini(&form);
+    return err;
+}
+
+// One entry: the form, then the text, wrapped, in its column.
+static void print_entry(const char *form, const char *text)
+{
+    int column = printf("  %s", form);
+    if (column >= COLUMN) {
+        printf("\n");
+        column = 0;
+    }
+    column += printf("%*s", COLUMN - column, "");
+    while (*text) {
+        size_t word = strcspn(text, " ");
+        if (column + (int)word > WIDTH) {
+            column = printf("\n%*s", COLUMN, "") - 1;
+        }
+        column += printf("%.*s", (int)word, text);
+        text += word;
+        if (*text) {
+            column += printf(" ");
+            text++;
+        }
+    }
+    printf("\n");
+}
+
+gr_err gri_help_command(const char *command, const char *about, const gri_arg *args,
+                        int64_t count)
+{
+    gr_err err = GR_OK;
+    gr_str form = {0};
+    GR_TRY(print_usage(command, args, count));
+    printf("\n%s\n\n", about);
+    for (int64_t i = 0; i < count; i++) {
+        gr_str_clear(&form);
+        GR_TRY(add_form(&form, &args[i]));
+        print_entry(form.data, args[i].help);
+    }
+    print_entry("--help", "this page");
+done:
+    gr_str_fini(&form);
+    return err;
+}
+
+void gri_help_commands(const char *family, const gri_command *commands, int64_t count)
+{
+    size_t length = strlen(family);
+    for (int64_t i = 0; i < count; i++) {
+        const char *name = commands[i].name;
+        if (strncmp(name, family, length) == 0 &&
+            (length == 0 || name[length] == ' ' || name[length] == '\0')) {
+            print_entry(name, commands[i].summary);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+#include "src/cli/session.h"
+
+#include "src/base/cpu.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/formats/hf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What was asked for, else OMP_NUM_THREADS (its first number), else the cores of this process.
+static int thread_count(int64_t asked)
+{
+    const char *text = getenv("OMP_NUM_THREADS");
+    long n = asked > 0 ? (long)asked : text ? strtol(text, NULL, 10) : 0;
+    return n > 0 && n <= 1024 ? (int)n : gr_cpu_get()->cores;
+}
+
+gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
+                          gri_session *out)
+{
+    gr_err err = GR_OK;
+    gri_session s = {0};
+    GR_TRY(gr_hf_load_config(path, &s.config));
+    for (gr_part p = 0; p < GR_PART_COUNT; p++) {
+        if (parts != GR_PARTS_ALL && (parts & 1u << p) && !(s.config.parts & 1u << p)) {
+            GR_FAIL(GR_ERR_DATA, "%s: the model has no %s part", path, gr_part_name(p));
+        }
+    }
+    s.config.parts &= parts;
+    GR_TRY(gr_exec_create_cpu(thread_count(threads), 0, &s.exec));
+    GR_TRY(gr_model_create(&s.config, s.exec, &s.model));
+    *out = s;
+    s = (gri_session){0};
+done:
+    gri_session_close(&s);
+    return err;
+}
+
+gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads, gri_session *out)
+{
+    gr_err err = GR_OK;
+    gri_session s = {0};
+    GR_TRY(gri_session_create(dir, parts, threads, &s));
+    GR_TRY(gr_hf_load_weights(dir, s.config.parts, s.model));
+    *out = s;
+    s = (gri_session){0};
+done:
+    gri_session_close(&s);
+    return err;
+}
+
+void gri_session_close(gri_session *session)
+{
+    gr_model_destroy(&session->model);
+    gr_exec_destroy(&session->exec);
+}
+
+gr_err gri_result_dir(const char *dir)
+{
+    gr_err err = GR_OK;
+    char **names = NULL;
+    int64_t count = 0;
+    GR_TRY(gr_dir_make(dir));
+    GR_TRY(gr_dir_list(dir, &names, &count));
+    if (count > 0) {
+        GR_FAIL(GR_ERR_USAGE, "%s is not empty (it holds \"%s\"): give a new folder", dir,
+                names[0]);
+    }
+done:
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
+gr_err gri_has_tokenizer(const char *dir, bool *out)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    GR_TRY(gr_path_join(dir, "tokenizer.json", &path));
+    *out = gr_file_exists(path);
+done:
+    GR_FREE(path);
+    return err;
+}
+
+static gr_err copy_if_there(const char *from, const char *to, const char *name)
+{
+    gr_err err = GR_OK;
+    char *source = NULL, *target = NULL;
+    GR_TRY(gr_path_join(from, name, &source));
+    GR_TRY(gr_path_join(to, name, &target));
+    if (gr_file_exists(source)) {
+        GR_TRY(gr_file_copy(source, target));
+    }
+done:
+    GR_FREE(source);
+    GR_FREE(target);
+    return err;
+}
+
+gr_err gri_copy_tokenizer(const char *from, const char *to)
+{
+    static const char *const files[] = {"tokenizer.json",      "tokenizer_config.json",
+                                        "vocab.json",          "merges.txt",
+                                        "added_tokens.json",   "special_tokens_map.json",
+                                        "chat_template.jinja", "generation_config.json"};
+    gr_err err = GR_OK;
+    bool there = false;
+    GR_TRY(gri_has_tokenizer(from, &there));
+    if (!there) {
+        GR_FAIL(GR_ERR_MISSING, "%s holds no tokenizer.json", from);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        GR_TRY(copy_if_there(from, to, files[i]));
+    }
+done:
+    return err;
+}
+
+gr_err gri_print_json(gr_json *json)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_json_finish(json));
+    fwrite(json->text.data, 1, json->text.size, stdout);
+    printf("\n");
+done:
+    return err;
+}
+
+gr_err gri_read_stdin(char **data, size_t *size)
+{
+    gr_err err = GR_OK;
+    gr_str text = {0};
+    char piece[4096];
+    size_t n = 0;
+    GR_TRY(gr_str_add(&text, ""));
+    while ((n = fread(piece, 1, sizeof piece, stdin)) > 0) {
+        GR_TRY(gr_str_add_bytes(&text, piece, n));
+    }
+    if (ferror(stdin)) {
+        GR_FAIL(GR_ERR_IO, "cannot read standard input: %s", strerror(errno));
+    }
+    *data = text.data;
+    *size = text.size;
+    text = (gr_str){0};
+done:
+    gr_str_fini(&text);
+    return err;
+}

@@ -1,0 +1,44 @@
+#ifndef SRC_CLI_SESSION_H
+#define SRC_CLI_SESSION_H
+
+/// What several commands do alike: opening a model directory, folders for results, printing.
+
+#include "src/base/json.h"
+#include "src/formats/tokenizer.h"
+#include "src/model/model.h"
+
+/// A model and what it runs on. Close accepts a zeroed session.
+typedef struct gri_session {
+    gr_model_config config;
+    gr_exec *exec;
+    gr_model *model;
+} gri_session;
+
+/// An empty model (zero weights) of these parts of the description at `path`, a directory or a
+/// YAML file. A part the description lacks is GR_ERR_DATA. GR_PARTS_ALL: the parts it has.
+GR_MUST_CHECK gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
+                                        gri_session *out);
+/// The same with the weights of the directory.
+GR_MUST_CHECK gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads,
+                                      gri_session *out);
+void gri_session_close(gri_session *session);
+
+/// The help and the table entry of --threads.
+#define GRI_THREADS(out_)                                                                      \
+    GRI_INT("threads", "N", (out_), 1, 1024,                                                   \
+            "threads (default: OMP_NUM_THREADS, or the cores of this process); changes the "   \
+            "speed, never a result")
+
+/// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten.
+GR_MUST_CHECK gr_err gri_result_dir(const char *dir);
+/// Whether DIR holds a tokenizer.
+GR_MUST_CHECK gr_err gri_has_tokenizer(const char *dir, bool *out);
+/// Copies the tokenizer files that exist in `from`; tokenizer.json must.
+GR_MUST_CHECK gr_err gri_copy_tokenizer(const char *from, const char *to);
+
+/// Finishes the document and prints it with a newline.
+GR_MUST_CHECK gr_err gri_print_json(gr_json *json);
+/// All of standard input in new memory (GR_FREE).
+GR_MUST_CHECK gr_err gri_read_stdin(char **data, size_t *size);
+
+#endif

@@ -1,0 +1,88 @@
+# Helpers of the command line's tests. Source with the scratch folder as $1: it is emptied and entered.
+# Each helper ends the test at the first thing that is not as expected.
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+scratch=$1
+rm -rf "$scratch"
+mkdir -p "$scratch"
+cd "$scratch"
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# expect_code CODE PATTERN COMMAND...: the exit code, and PATTERN (grep -E) somewhere in what was printed. Leaves
+# the two streams in ./stdout and ./stderr.
+expect_code() {
+    local want=$1 pattern=$2 got=0
+    shift 2
+    "$@" >stdout 2>stderr </dev/null || got=$?
+    if [ "$got" -ne "$want" ]; then
+        cat stdout stderr >&2
+        fail "exit $got, expected $want: $*"
+    fi
+    if ! cat stdout stderr | grep -Eq -e "$pattern"; then
+        cat stdout stderr >&2
+        fail "nothing printed matches '$pattern': $*"
+    fi
+}
+
+# expect_usage PATTERN COMMAND...: a mistake on the command line says so on standard error only.
+expect_usage() {
+    expect_code 2 "$@"
+    [ ! -s stdout ] || fail "a usage error printed on standard output: $*"
+}
+
+expect_json() {
+    if command -v python3 >/dev/null; then
+        python3 -m json.tool "$1" >/dev/null || fail "$1 is not JSON"
+    else
+        echo "notice: no python3, $1 was not parsed"
+    fi
+}
+
+# little N BYTES: N as a little-endian integer, for files in binary.
+little() {
+    local n=$1 i
+    for ((i = 0; i < $2; i++)); do
+        printf "\\x$(printf %02x $((n & 255)))"
+        n=$((n >> 8))
+    done
+}
+
+# safetensors HEADER_JSON: a file's beginning; its data follows.
+safetensors() {
+    little ${#1} 8
+    printf %s "$1"
+}
+
+make_model() {
+    expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed "${2:-1}" --out "$1"
+}
+
+# Two pictures, a.png (20 x 12, RGB) and b.png (9 x 7, with alpha), and records about them in source.json.
+make_source() {
+    mkdir -p "$1"
+    base64 -d >"$1/a.png" <<END
+iVBORw0KGgoAAAANSUhEUgAAABQAAAAMCAIAAADtbgqsAAAAHUlEQVR42mNkYGjgYWAgD7EwiDCQDUY1j2qmrWYAWo8CbrmxoI8AAAAASUVORK5CYII=
+END
+    base64 -d >"$1/b.png" <<END
+iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHCAYAAADam2dgAAAAJElEQVR42mM8oaHBwMDA8J+BgYERF81ESAEDA8N/JkIKBqtJAKJBICansvlqAAAAAElFTkSuQmCC
+END
+    cat >"$1/source.json" <<END
+[{"id": "one", "image": "a.png", "conversations": [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A ramp of colours, the banner of the bandana."}]},
+ {"id": "two", "image": "b.png", "conversations": [{"from": "human", "value": "And this? What is it?\n<image>"}, {"from": "gpt", "value": "A chequered banner, the banana of the band."}]},
+ {"id": "three", "conversations": [{"from": "human", "value": "What is the colour of the banner?"}, {"from": "gpt", "value": "It has the colour of the bandana."}]}]
+END
+}
+
+make_data() {
+    make_source "$1.source"
+    expect_code 0 "samples 3" "$GRADUS" data import --from llava "$1.source/source.json" --out "$1"
+}
+
+make_tokenizer() {
+    make_data "$1.data"
+    expect_code 0 "ids 280" "$GRADUS" tokenizer train --data "$1.data" --vocabulary 280 --out "$1"
+}

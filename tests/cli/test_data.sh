@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# data import, info, show.
+. "$(dirname "$0")/lib.sh"
+
+make_source src
+expect_code 0 "^samples 3$" "$GRADUS" data import --from llava src/source.json --images src --out set
+grep -q "^images 2$" stdout || fail "wrong count of images"
+grep -q "^rejects 0$" stdout || fail "wrong count of rejects"
+expect_code 0 "^digest [0-9a-f]{32}$" "$GRADUS" data info set
+grep "^digest" stdout >digest
+grep -q "^shards 1$" stdout || fail "wrong count of shards"
+expect_code 0 '"samples": 3' "$GRADUS" data info set --json
+expect_json stdout
+expect_code 0 "^conversation_bytes$" "$GRADUS" data info set --histograms
+grep -Eq "^ +16\.\. +1 #" stdout || fail "a picture of 20 pixels is missing from the histogram"
+expect_code 0 '"picture_sides"' "$GRADUS" data info set --histograms --json
+expect_json stdout
+
+# The same samples in smaller shards are the same data; other pictures are not.
+expect_code 0 "" "$GRADUS" data import --from llava src/source.json --out cut --shard-bytes 1
+expect_code 0 "^shards 3$" "$GRADUS" data info cut
+grep -qF "$(cat digest)" stdout || fail "cutting into shards changed the digest"
+expect_code 0 "" "$GRADUS" data import --from llava src/source.json --out small --max-side 8 --encode 80
+expect_code 0 "image 0: 8 x 5 pixels" "$GRADUS" data show small --index 0
+
+expect_code 0 "^source two$" "$GRADUS" data show set --index 1 --out two.webp
+grep -q "chequered banner" stdout || fail "the conversation is missing"
+[ "$(head -c 4 two.webp)" = RIFF ] || fail "two.webp is no WebP file"
+expect_usage "end in .webp" "$GRADUS" data show set --index 0 --out a.png
+expect_usage "3 samples, got 3" "$GRADUS" data show set --index 3
+expect_usage "has 0 pictures" "$GRADUS" data show set --index 2 --out x.webp
+
+# Pictures as WebP files stay as they are, byte for byte.
+mkdir webp
+cp two.webp webp/
+echo '{"id": "w", "image": "two.webp", "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}' >webp/source.jsonl
+expect_code 0 "" "$GRADUS" data import --from llava webp/source.jsonl --out kept
+expect_code 0 "" "$GRADUS" data show kept --index 0 --out kept.webp
+cmp kept.webp two.webp || fail "--encode keep changed a WebP file"
+
+# Bad records.
+make_source bad
+head -c 60 bad/a.png >bad/torn && mv bad/torn bad/a.png
+expect_code 65 "reject" "$GRADUS" data import --from llava bad/source.json --out refused
+[ ! -e refused/manifest.json ] || fail "a refused import left a data set"
+expect_code 0 "^samples 2$" "$GRADUS" data import --from llava bad/source.json --out most --max-rejects 1
+grep -q "bad records were left out" stderr || fail "no warning about a reject"
+grep -q '"one"' most/rejects.jsonl || fail "the reject is not named"
+expect_code 66 "nowhere" "$GRADUS" data import --from llava nowhere.json --out x
+echo '{"not": "a list"}' >map.json
+expect_code 65 "map.json" "$GRADUS" data import --from llava map.json --out y
+expect_code 66 "nowhere" "$GRADUS" data info nowhere
+expect_code 66 "manifest" "$GRADUS" data info src
+echo text >file
+expect_code 74 "file" "$GRADUS" data import --from llava src/source.json --out file/set
+
+# A flipped byte of a picture is found when it is read.
+cp -r set damaged
+shard=$(ls damaged/*.h5)
+at=$(LC_ALL=C grep -obUaP "RIFF" "$shard" | head -1 | cut -d: -f1)
+printf 'X' | dd of="$shard" bs=1 seek=$((at + 20)) conv=notrunc 2>/dev/null
+expect_code 65 "damaged" "$GRADUS" data info damaged --histograms
+
+echo "data: all as expected"

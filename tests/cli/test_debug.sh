@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# debug step: what comes out, and what is refused.
+. "$(dirname "$0")/lib.sh"
+
+make_tokenizer tok
+expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed 3 --out model --tokenizer tok
+expect_code 0 "^[0-9]+$" "$GRADUS" tokenizer encode --tokenizer tok --special "<IMG_CONTEXT>"
+image=$(cat stdout)
+
+# batch IDS LABELS [SEQUENCE BORDERS]: with one grey-ish picture of 16 x 16 unless PIXELS=none.
+batch() {
+    local ids=$1 labels=$2 borders=${3:-} n at parts
+    n=$(wc -w <<<"$ids")
+    at=$((16 * n))
+    parts="\"input_ids\":{\"dtype\":\"I64\",\"shape\":[$n],\"data_offsets\":[0,$((8 * n))]}"
+    parts+=",\"labels\":{\"dtype\":\"I64\",\"shape\":[$(wc -w <<<"$labels")],\"data_offsets\":[$((8 * n)),$at]}"
+    if [ "${PIXELS:-}" != none ]; then
+        parts+=",\"pixel_values\":{\"dtype\":\"F32\",\"shape\":[${SHAPE:-1,3,16,16}],\"data_offsets\":[$at,$((at + 3072))]}"
+        at=$((at + 3072))
+    fi
+    if [ -n "$borders" ]; then
+        parts+=",\"cu_seqlens\":{\"dtype\":\"I32\",\"shape\":[$(wc -w <<<"$borders")],\"data_offsets\":[$at,$((at + 4 * $(wc -w <<<"$borders")))]}"
+    fi
+    safetensors "{$parts}"
+    local i
+    for i in $ids $labels; do little "$i" 8; done
+    [ "${PIXELS:-}" = none ] || for ((i = 0; i < 768; i++)); do printf '\0\0\200\077'; done # 1.0
+    for i in $borders; do little "$i" 4; done
+}
+
+# tensor FILE NAME: the first number of a float32 tensor.
+tensor() {
+    local size begin
+    size=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    begin=$(head -c $((size + 8)) "$1" | tail -c "$size" | grep -o "\"$2\":{[^}]*}" | sed 's/.*offsets":\[\([0-9]*\),.*/\1/')
+    [ -n "$begin" ] || fail "$1 has no tensor $2"
+    od -An -tf4 -j $((size + 8 + begin)) -N4 "$1" | tr -d ' '
+}
+
+near() { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { exit !(a - b <= t && b - a <= t) }'; }
+
+ids="10 $image $image $image $image 20 30 40"
+labels="-100 -100 -100 -100 -100 -100 30 40"
+batch "$ids" "$labels" >batch.safetensors
+expect_code 0 "" "$GRADUS" debug step --model model --batch batch.safetensors --out out.safetensors --threads 1
+[ ! -s stdout ] || fail "debug step prints nothing"
+for name in loss logits vision_features grad.vision_model.preprocessor.pos_embed grad.mlp1.1.weight \
+    grad.language_model.model.embed_tokens.weight; do
+    tensor out.safetensors "$name" >/dev/null
+done
+grep -aq '"logits":{"dtype":"F32","shape":\[8,320\]' out.safetensors || fail "wrong shape of logits"
+grep -aq '"vision_features":{"dtype":"F32","shape":\[1,16,16\]' out.safetensors || fail "wrong shape of features"
+# Fresh weights know nothing: the loss is about ln 320.
+near "$(tensor out.safetensors loss)" 5.7683 0.1 || fail "loss is $(tensor out.safetensors loss)"
+
+# Threads change no bit; a part that does not train has no gradients and changes no other.
+expect_code 0 "" "$GRADUS" debug step --model model --batch batch.safetensors --out two.safetensors --threads 2
+cmp out.safetensors two.safetensors || fail "two threads gave other bits"
+expect_code 0 "" "$GRADUS" debug step --model model --batch batch.safetensors --out some.safetensors --train connector
+if grep -aq 'grad.vision\|grad.language' some.safetensors; then fail "gradients of frozen parts"; fi
+[ "$(tensor some.safetensors grad.mlp1.1.bias)" = "$(tensor out.safetensors grad.mlp1.1.bias)" ] || fail "freezing changed a gradient"
+
+# Two sequences in one row: the mean over all targets; a label at a border's far side is never used.
+PIXELS=none batch "10 20 30 40" "-100 20 -100 40" >text1.safetensors
+PIXELS=none batch "50 60 70" "-100 60 70" >text2.safetensors
+PIXELS=none batch "10 20 30 40 50 60 70" "-100 20 -100 40 99 60 70" "0 4 7" >packed.safetensors
+for b in text1 text2 packed; do
+    expect_code 0 "" "$GRADUS" debug step --model model --batch $b.safetensors --out $b.out --train language
+done
+mean=$(awk -v a="$(tensor text1.out loss)" -v b="$(tensor text2.out loss)" 'BEGIN { printf "%.7f", (a + b) / 2 }')
+near "$(tensor packed.out loss)" "$mean" 1e-5 || fail "packed loss $(tensor packed.out loss), expected $mean"
+
+# A model without tokenizer needs the id; a text model needs no picture; an encoder alone gives features.
+make_model bare 3
+expect_code 65 "give --image-token" "$GRADUS" debug step --model bare --batch batch.safetensors --out x
+expect_code 0 "" "$GRADUS" debug step --model bare --batch batch.safetensors --out bare.safetensors --image-token "$image"
+cmp bare.safetensors out.safetensors || fail "--image-token gave another result"
+expect_code 0 "" "$GRADUS" model export model --part language --out text
+expect_code 0 "" "$GRADUS" debug step --model text --batch text1.safetensors --out text.out
+[ "$(tensor text.out loss)" = "$(tensor text1.out loss)" ] || fail "the language part alone gives another loss"
+expect_code 65 "no vision part" "$GRADUS" debug step --model text --batch batch.safetensors --out x
+expect_code 0 "" "$GRADUS" model export model --out encoder
+expect_code 0 "" "$GRADUS" debug step --model encoder --batch batch.safetensors --out encoder.out
+[ "$(tensor encoder.out vision_features)" = "$(tensor out.safetensors vision_features)" ] || fail "the encoder alone gives other features"
+
+# Refused.
+step() { "$GRADUS" debug step --model model --batch "$1" --out x; }
+batch "10 $image 20" "-100 -100 20" >b; expect_code 65 "expected 4 image tokens .*got 1" step b
+PIXELS=none batch "10 320" "-100 20" >b; expect_code 65 '"input_ids": position 1: .* 0 to 319, got 320' step b
+PIXELS=none batch "10 20" "-100 -5" >b; expect_code 65 '"labels": position 1: .* got -5' step b
+PIXELS=none batch "10 20" "10 -100" >b; expect_code 65 "no position has a target" step b
+PIXELS=none batch "10 20 30" "-100 20 30" "0 2 2 4" >b; expect_code 65 "cu_seqlens.*rise from 0 to 3" step b
+SHAPE=1,3,32,8 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*expected F32 \[any, 3, 16, 16\], got F32 \[1, 3, 32, 8\]' step b
+sed 's/"labels"/"lables"/' text1.safetensors >b; expect_code 65 '"labels" is missing' step b
+head -c 60 text1.safetensors >b; expect_code 65 "b" step b
+expect_code 66 "nowhere" step nowhere
+expect_usage 'got "visoin"' "$GRADUS" debug step --model model --batch b --out x --train visoin
+expect_usage "no vision part" "$GRADUS" debug step --model text --batch b --out x --train vision
+expect_code 74 "out" "$GRADUS" debug step --model model --batch batch.safetensors --out nowhere/out
+[ ! -e x ] || fail "a failed step left a file"
+
+echo "debug: all as expected"

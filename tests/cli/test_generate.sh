@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# generate: an answer is printed; the picture and the weights matter, the threads do not.
+. "$(dirname "$0")/lib.sh"
+
+make_tokenizer tok
+make_source src
+expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed 5 --out model --tokenizer tok
+ask() { "$GRADUS" generate "$@" --prompt "What is it?" --max-new 12; }
+
+expect_code 0 "" ask model --image src/a.png --threads 1
+[ -s stdout ] && [ ! -s stderr ] || fail "no answer, or messages beside it"
+mv stdout first
+expect_code 0 "" ask model --image src/a.png --threads 2
+cmp stdout first || fail "the same question got another answer"
+expect_code 0 "" ask model
+expect_code 0 "" ask model --image src/a.png --image src/b.png --system "Be brief."
+expect_code 0 "" "$GRADUS" generate model --image src/a.png --prompt "Before <image> after" --max-new 3
+
+expect_code 66 "nowhere" ask nowhere
+expect_code 66 "nowhere.png" ask model --image nowhere.png
+head -c 60 src/a.png >torn.png
+expect_code 65 "torn.png" ask model --image torn.png
+echo text >text.png
+expect_code 65 "text.png" ask model --image text.png
+make_model bare
+expect_code 66 "tokenizer.json" ask bare
+expect_code 0 "" "$GRADUS" model export model --part language --out text
+expect_code 0 "" ask text
+expect_code 65 "no vision part" ask text --image src/a.png
+expect_code 65 "." "$GRADUS" generate model --prompt "<image> where?" --max-new 3
+
+echo "generate: all as expected"

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# model init, info, export.
+. "$(dirname "$0")/lib.sh"
+
+make_model one
+make_model again
+make_model other 2
+for part in vision connector language; do
+    cmp "one/model-$part.safetensors" "again/model-$part.safetensors" || fail "the same seed gave other weights"
+    ! cmp -s "one/model-$part.safetensors" "other/model-$part.safetensors" || fail "another seed gave the same weights"
+done
+
+# 2 (4 16^2 + 3 16 24 + 2 16) + 48 16 + 16 + 16 + 16 16 + 16
+expect_code 0 "^vision +aimv2 +5488 parameters" "$GRADUS" model info one
+# 2 64 + (64 + 1) 16 + (16 + 1) 16
+grep -Eq "^connector +mlp +1440 parameters" stdout || fail "wrong count of the connector"
+# 320 16 + 2 (16 (16 + 16) + 2 16 8 + 32 + 3 16 24 + 2 16) + 16
+grep -Eq "^language +qwen2 +9104 parameters" stdout || fail "wrong count of the language model"
+grep -Eq "^total +16032 parameters" stdout || fail "wrong total"
+grep -Eq "^weights +3 files, .* 46 F32$" stdout || fail "wrong files"
+expect_code 0 "^mlp1.1.weight \[16, 64\] 1024$" "$GRADUS" model info one --tensors
+expect_code 0 '"parameters": 16032' "$GRADUS" model info one --json --tensors
+expect_json stdout
+[ ! -s stderr ] || fail "a result came with messages"
+
+# Published sizes, from a description alone.
+cat >large.yaml <<END
+vision: {model_type: aimv2, image_size: 448, patch_size: 14, hidden_size: 1024, num_attention_heads: 8, intermediate_size: 2816, num_hidden_layers: 24}
+END
+expect_code 0 " 309984256 parameters" "$GRADUS" model info large.yaml
+sed 's/448/224/' large.yaml >small.yaml
+expect_code 0 " 309197824 parameters" "$GRADUS" model info small.yaml
+cat >huge.yaml <<END
+vision: {model_type: aimv2, image_size: 448, patch_size: 14, hidden_size: 1536, num_attention_heads: 12, intermediate_size: 4096, num_hidden_layers: 24}
+connector: {}
+language: {model_type: qwen2, vocab_size: 151936, hidden_size: 1536, num_hidden_layers: 28, num_attention_heads: 12, num_key_value_heads: 2, intermediate_size: 8960, rope_theta: 1000000, tie_word_embeddings: true}
+END
+expect_code 0 "^vision .* 682031616 parameters" "$GRADUS" model info huge.yaml
+grep -Eq "^connector .* 11811840 parameters" stdout || fail "wrong count of the connector"
+grep -Eq "^language .* 1543714304 parameters" stdout || fail "wrong count of Qwen2.5-1.5B"
+mkdir qwen
+cat >qwen/config.json <<END
+{"model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2,
+ "intermediate_size": 4864, "vocab_size": 151936, "rope_theta": 1000000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16"}
+END
+expect_code 0 "^language .* 494032768 parameters" "$GRADUS" model info qwen
+
+# Parts as models of their own.
+expect_code 0 "" "$GRADUS" model export one --out sailvit
+expect_code 0 "^vision .* 5488 parameters" "$GRADUS" model info sailvit
+grep -q trunk.blocks.1.attn.qkv.weight sailvit/model.safetensors || fail "not the published names"
+expect_code 0 "" "$GRADUS" model export one --out aimv2 --layout transformers
+expect_code 0 "^vision .* 5488 parameters" "$GRADUS" model info aimv2
+grep -q encoder.layers.1.attention.q_proj.weight aimv2/model.safetensors || fail "not transformers' names"
+expect_code 0 "" "$GRADUS" model export one --out qwen2 --part language
+expect_code 0 "^language .* 9104 parameters" "$GRADUS" model info qwen2
+# There and back: the transformers layout, read again, is the same encoder.
+expect_code 0 "" "$GRADUS" model export aimv2 --out back
+cmp back/model.safetensors sailvit/model.safetensors || fail "the transformers layout changed the weights"
+expect_code 65 "no language part" "$GRADUS" model export sailvit --part language --out x
+
+# Mistakes.
+expect_code 66 "nowhere" "$GRADUS" model init --config nowhere.yaml --seed 1 --out x
+expect_code 66 "nowhere" "$GRADUS" model info nowhere
+expect_code 66 "nowhere" "$GRADUS" model export nowhere --out x
+expect_usage "one is not empty" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out one
+expect_code 66 "tokenizer.json" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out x --tokenizer one
+sed 's/hidden_size: 16/hiden_size: 16/' "$here/tiny.yaml" >typo.yaml
+expect_code 65 'typo.yaml:6:.*hiden_size.*hidden_size' "$GRADUS" model init --config typo.yaml --seed 1 --out x
+sed 's/num_attention_heads: 2/num_attention_heads: 3/' "$here/tiny.yaml" >heads.yaml
+expect_code 65 "heads" "$GRADUS" model info heads.yaml
+cp -r qwen text
+sed -i 's/: 896/: "896"/' text/config.json
+expect_code 65 "text/config.json.*hidden_size.*integer.*string" "$GRADUS" model info text
+echo '{"model_type": ' >text/config.json
+expect_code 65 "text/config.json" "$GRADUS" model info text
+cp -r one wide
+sed -i 's/"intermediate_size": 24/"intermediate_size": 32/' wide/config.json
+expect_code 65 'mlp.fc1.weight.*\[32, 16\].*\[24, 16\]' "$GRADUS" model export wide --out x
+cp -r one torn
+truncate -s -8 torn/model-vision.safetensors
+expect_code 65 "torn/model-vision.safetensors" "$GRADUS" model export torn --out x
+echo text >file
+expect_code 74 "file" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out file/model
+[ ! -e x ] || fail "a failed command left its folder"
+
+echo "model: all as expected"

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# tokenizer train, encode, decode.
+. "$(dirname "$0")/lib.sh"
+
+make_tokenizer tok
+expect_code 0 "" "$GRADUS" tokenizer train --data tok.data tok.data --vocabulary 280 --out twice
+expect_code 0 "" "$GRADUS" tokenizer train --vocabulary 280 --data tok.data --out same
+cmp tok/tokenizer.json same/tokenizer.json || fail "the same texts gave another tokenizer"
+expect_json tok/tokenizer.json
+
+# There and back, from the command line and from standard input.
+text="What is the banner, 123? ÄÖ 世界"
+expect_code 0 "^[0-9]+( [0-9]+)*$" "$GRADUS" tokenizer encode --tokenizer tok "$text"
+ids=$(cat stdout)
+[ "$(wc -w <<<"$ids")" -lt "$(printf %s "$text" | wc -c)" ] || fail "no merge was used"
+expect_code 0 "" "$GRADUS" tokenizer decode --tokenizer tok "$ids"
+[ "$(cat stdout)" = "$text" ] || fail "decode(encode(text)) is not the text"
+[ "$(printf %s "$text" | "$GRADUS" tokenizer encode --tokenizer tok)" = "$ids" ] || fail "standard input gave other ids"
+[ "$(echo "$ids" | "$GRADUS" tokenizer decode --tokenizer tok)" = "$text" ] || fail "standard input gave another text"
+
+# Markers are ordinary text unless asked for.
+expect_code 0 "^[0-9]+$" "$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>"
+end=$(cat stdout)
+expect_code 0 "^[0-9]+ [0-9 ]+$" "$GRADUS" tokenizer encode --tokenizer tok "<|im_end|>"
+expect_code 0 "^<\|im_end\|>$" "$GRADUS" tokenizer decode --tokenizer tok "$end"
+expect_code 0 "^$" "$GRADUS" tokenizer decode --tokenizer tok --skip-special "$end"
+expect_code 0 "^$" "$GRADUS" tokenizer encode --tokenizer tok ""
+
+expect_code 65 'from 0 to 279, got "280"' "$GRADUS" tokenizer decode --tokenizer tok "1 280"
+expect_code 65 'got "x1"' "$GRADUS" tokenizer decode --tokenizer tok "1 x1"
+expect_code 65 "UTF-8" "$GRADUS" tokenizer encode --tokenizer tok "$(printf 'a\xff')"
+expect_code 66 "tokenizer.json" "$GRADUS" tokenizer encode --tokenizer tok.data hello
+expect_code 66 "nowhere" "$GRADUS" tokenizer train --data tok.data nowhere --vocabulary 280 --out x
+expect_usage "is not empty" "$GRADUS" tokenizer train --data tok.data --vocabulary 280 --out tok
+mkdir broken
+echo '{"model": {"type": "BPE", "vocab": [], "merges": []}}' >broken/tokenizer.json
+expect_code 65 "broken/tokenizer.json" "$GRADUS" tokenizer encode --tokenizer broken hello
+
+# A model takes the tokenizer along; one that is too large for it is refused.
+expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out model --tokenizer tok
+cmp model/tokenizer.json tok/tokenizer.json || fail "the tokenizer was not copied"
+sed 's/vocab_size: 320/vocab_size: 279/' "$here/tiny.yaml" >few.yaml
+expect_code 65 "280 ids.*only 279" "$GRADUS" model init --config few.yaml --seed 1 --out x --tokenizer tok
+
+echo "tokenizer: all as expected"

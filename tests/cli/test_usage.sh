@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Help, version, and mistakes on the command line.
+. "$(dirname "$0")/lib.sh"
+
+commands="doctor|model init|model info|model export|data import|data info|data show|tokenizer train
+tokenizer encode|tokenizer decode|debug step|generate"
+
+expect_code 0 "^gradus [0-9]+\.[0-9]+\.[0-9]+$" "$GRADUS" --version
+expect_code 0 "^Usage: gradus COMMAND" "$GRADUS" --help
+[ ! -s stderr ] || fail "help belongs on standard output"
+mv stdout overview
+echo "$commands" | tr '|' '\n' | while read -r command; do
+    grep -q "^  $command  *[a-z]" overview || fail "the overview lacks $command"
+    expect_code 0 "^Usage: gradus $command" "$GRADUS" $command --help
+    grep -q -- "^  --help " stdout || fail "$command --help does not tell of itself"
+    [ ! -s stderr ] || fail "help belongs on standard output"
+    mv stdout page
+    expect_code 0 "^Usage: gradus $command" "$GRADUS" help $command
+    cmp -s stdout page || fail "help $command differs from $command --help"
+done
+expect_code 0 "^Usage: gradus COMMAND" "$GRADUS" help
+expect_code 0 "^  model export " "$GRADUS" model --help
+expect_code 0 "^  tokenizer decode " "$GRADUS" help tokenizer
+
+expect_usage "no command" "$GRADUS"
+expect_usage 'unknown command "wobble"' "$GRADUS" wobble
+expect_usage 'did you mean "generate"' "$GRADUS" generat
+expect_usage 'did you mean "model info"' "$GRADUS" model inof
+expect_usage 'needs a second word' "$GRADUS" model
+expect_usage 'unknown command "wobble"' "$GRADUS" help wobble
+
+expect_usage 'unknown option --sede; did you mean --seed\?' "$GRADUS" model init --sede 1
+expect_usage 'unknown option --wobble \(see "gradus model init --help"\)' "$GRADUS" model init --wobble
+expect_usage '\-\-config FILE.yaml is missing' "$GRADUS" model init --seed 1 --out x
+expect_usage '\-\-seed needs a value: --seed S' "$GRADUS" model init --seed
+expect_usage '\-\-config needs a value' "$GRADUS" model init --config --seed 1
+expect_usage '\-\-seed: expected an integer of at least 0, got "-1"' "$GRADUS" model init --seed -1
+expect_usage '\-\-seed: expected an integer of at least 0, got "1x"' "$GRADUS" model init --seed=1x
+expect_usage '\-\-seed: expected an integer .* got ""' "$GRADUS" model init --seed=
+expect_usage '\-\-seed: expected .* got "99999999999999999999"' "$GRADUS" model init --seed 99999999999999999999
+expect_usage '\-\-max-new: expected an integer from 1 to 1048576, got "0"' "$GRADUS" generate --max-new 0
+expect_usage '\-\-seed is given twice' "$GRADUS" model init --seed 1 --seed 2
+expect_usage '\-\-json takes no value' "$GRADUS" model info x --json=yes
+expect_usage 'unknown option -j' "$GRADUS" model info x -j
+expect_usage 'MODEL is missing' "$GRADUS" model info
+expect_usage 'unexpected "y"' "$GRADUS" model info x y
+expect_usage '\-\-layout: expected sailvit\|transformers, got "hf"' "$GRADUS" model export x --out y --layout hf
+expect_usage '\-\-layout is for --part vision' "$GRADUS" model export x --out y --part language --layout sailvit
+expect_usage '\-\-from llava is missing' "$GRADUS" data import x --out y
+expect_usage '\-\-encode: expected keep, lossless or a quality' "$GRADUS" data import x --from llava --out y --encode 101
+expect_usage '\-\-data DIR is missing' "$GRADUS" tokenizer train --vocabulary 300 --out x
+
+# Help wins over whatever is wrong later; a word after "--" is never an option.
+expect_code 0 "^Usage: gradus model info" "$GRADUS" model info --help --wobble
+expect_code 66 "cannot|no such|missing" "$GRADUS" model info -- --json
+
+echo "usage: all as expected"
