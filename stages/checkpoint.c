@@ -1,0 +1,315 @@
+#include "stages/checkpoint.h"
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/formats/hf.h"
+#include "src/formats/safetensors.h"
+#include "stages/checkpoint_dir.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCHEMA = 1 };
+
+/// Digest of the recipe as it was resolved: what must not change between a run and its continuation.
+static gr_err recipe_digest(const gr_recipe *recipe, char text[GR_DIGEST_TEXT])
+{
+    gr_err err = GR_OK;
+    char *json = NULL;
+    GR_TRY(gr_doc_to_json(recipe->doc, &json));
+    gr_digest_format(gr_digest_of(json, strlen(json)), text);
+done:
+    GR_FREE(json);
+    return err;
+}
+
+static gr_err write_state(const char *dir, const gr_recipe *recipe, const gr_updater *updater,
+                          const gr_progress *progress)
+{
+    gr_err err = GR_OK;
+    gr_json j = {.indent = 1};
+    char *path = NULL;
+    char digest[GR_DIGEST_TEXT];
+    GR_TRY(recipe_digest(recipe, digest));
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "schema", SCHEMA);
+    gr_json_string(&j, "recipe", digest);
+    gr_json_int(&j, "stage", progress->stage);
+    gr_json_int(&j, "step", progress->step);
+    gr_json_int(&j, "updates", progress->updates);
+    gr_json_int(&j, "samples", progress->samples);
+    gr_json_int(&j, "tokens", progress->tokens);
+    gr_json_int(&j, "optimizer_updates", updater ? updater->updates : 0);
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    GR_TRY(gr_path_join(dir, "gradus/state.json", &path));
+    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
+done:
+    GR_FREE(path);
+    gr_json_fini(&j);
+    return err;
+}
+
+/// One tensor entry per moment: exp_avg.NAME, exp_avg_sq.NAME.
+static gr_err add_moment(gr_safetensor *t, const char *prefix, const gr_param *p,
+                         const float *flat)
+{
+    t->name = gr_str_format("%s.%s", prefix, p->name);
+    t->dtype = GR_DTYPE_F32;
+    t->ndim = p->ndim;
+    for (int d = 0; d < p->ndim; d++) {
+        t->shape[d] = p->shape[d];
+    }
+    t->count = p->count;
+    t->data = (const unsigned char *)(flat + p->offset);
+    return t->name ? GR_OK : GR_ERR_MEMORY;
+}
+
+static gr_err write_moments(const char *dir, const gr_params *params, const gr_updater *updater)
+{
+    gr_err err = GR_OK;
+    gr_safetensor *list = NULL;
+    char *path = NULL;
+    int64_t n = 0;
+    GR_ALLOC(list, 2 * params->count);
+    for (int64_t i = 0; i < params->count; i++) {
+        const gr_param *p = &params->items[i];
+        if (updater->trains & (1u << p->part)) {
+            GR_TRY(add_moment(&list[n++], "exp_avg", p, updater->first[p->part]));
+            GR_TRY(add_moment(&list[n++], "exp_avg_sq", p, updater->second[p->part]));
+        }
+    }
+    GR_TRY(gr_path_join(dir, "gradus/optimizer.safetensors", &path));
+    GR_TRY(gr_safetensors_write(path, list, n));
+done:
+    for (int64_t i = 0; list && i < n; i++) {
+        GR_FREE(list[i].name);
+    }
+    GR_FREE(list);
+    GR_FREE(path);
+    return err;
+}
+
+/// The names of the run's checkpoints, oldest first.
+static gr_err list_checkpoints(const char *run, char **folder, char ***names, int64_t *count)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_path_join(run, "checkpoints", folder));
+    if (!gr_dir_exists(*folder)) {
+        goto done;
+    }
+    GR_TRY(gr_dir_list(*folder, names, count));
+done:
+    return err;
+}
+
+static bool is_checkpoint(const char *name)
+{
+    return strncmp(name, "update-", 7) == 0 &&
+           strspn(name + 7, "0123456789") == strlen(name + 7);
+}
+
+static gr_err remove_old(const char *run, int64_t keep)
+{
+    gr_err err = GR_OK;
+    char *folder = NULL;
+    char *path = NULL;
+    char **names = NULL;
+    int64_t count = 0;
+    int64_t newer = 0;
+    GR_TRY(list_checkpoints(run, &folder, &names, &count));
+    for (int64_t i = count - 1; i >= 0; i--) {
+        if (is_checkpoint(names[i]) && ++newer > keep) {
+            GR_FREE(path);
+            GR_TRY(gr_path_join(folder, names[i], &path));
+            GR_TRY(gr_dir_remove(path));
+        }
+    }
+done:
+    GR_FREE(path);
+    GR_FREE(folder);
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
+gr_err gr_checkpoint_save(const char *run, const gr_setup *setup, const gr_updater *updater,
+                          const gr_progress *progress)
+{
+    gr_err err = GR_OK;
+    char *temporary = NULL;
+    char *path =
+        gr_str_format("%s/checkpoints/update-%08lld", run, (long long)progress->updates);
+    if (!path) {
+        err = GR_ERR_MEMORY;
+        goto done;
+    }
+    GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
+    GR_TRY(gr_hf_save(temporary, setup->model));
+    GR_TRY(gr_tokenizer_save(setup->tokenizer, temporary));
+    GR_TRY(write_state(temporary, setup->recipe, updater, progress));
+    if (updater) {
+        GR_TRY(write_moments(temporary, gr_model_get_params(setup->model), updater));
+    }
+    GR_TRY(gri_checkpoint_dir_commit(temporary, path));
+    GR_TRY(remove_old(run, setup->recipe->checkpoint_keep));
+done:
+    if (err != GR_OK) {
+        gr_err_context("cannot save checkpoint %s", path ? path : run);
+    }
+    GR_FREE(temporary);
+    GR_FREE(path);
+    return err;
+}
+
+gr_err gr_checkpoint_verify(const char *path)
+{
+    return gri_checkpoint_dir_verify(path);
+}
+
+gr_err gr_checkpoint_find(const char *run, char **path)
+{
+    gr_err err = GR_OK;
+    char *folder = NULL;
+    char *candidate = NULL;
+    char **names = NULL;
+    int64_t count = 0;
+    GR_TRY(list_checkpoints(run, &folder, &names, &count));
+    *path = NULL;
+    for (int64_t i = count - 1; i >= 0 && !*path; i--) {
+        if (!is_checkpoint(names[i])) {
+            continue;
+        }
+        GR_FREE(candidate);
+        GR_TRY(gr_path_join(folder, names[i], &candidate));
+        if (gri_checkpoint_dir_verify(candidate) == GR_OK) {
+            *path = candidate;
+            candidate = NULL;
+        } else {
+            gr_log_warn("checkpoint %s is passed over: %s", candidate, gr_err_message());
+            gr_err_clear();
+        }
+    }
+done:
+    GR_FREE(candidate);
+    GR_FREE(folder);
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
+static gr_err load_state(const char *path, gr_doc **doc)
+{
+    gr_err err = GR_OK;
+    char *file = NULL;
+    GR_TRY(gr_path_join(path, "gradus/state.json", &file));
+    GR_TRY(gr_doc_load(file, GR_ERR_DATA, doc));
+    GR_TRY(gr_node_expect(gr_doc_root(*doc), GR_DOC_MAP));
+done:
+    GR_FREE(file);
+    return err;
+}
+
+gr_err gr_checkpoint_read_progress(const char *path, const gr_recipe *recipe, gr_progress *out)
+{
+    gr_err err = GR_OK;
+    gr_doc *doc = NULL;
+    gr_progress p = {0};
+    int64_t schema = 0;
+    const char *recorded = NULL;
+    char digest[GR_DIGEST_TEXT];
+    GR_TRY(load_state(path, &doc));
+    const gr_node *root = gr_doc_root(doc);
+    GR_TRY(gr_node_get_int(root, "schema", SCHEMA, SCHEMA, &schema));
+    GR_TRY(gr_node_get_string(root, "recipe", &recorded));
+    GR_TRY(recipe_digest(recipe, digest));
+    if (strcmp(recorded, digest) != 0) {
+        GR_FAIL(
+            GR_ERR_RECIPE,
+            "checkpoint %s belongs to another recipe (digest %s, this one %s); use the run's own "
+            "recipe and --set values (RUN/recipe.json), or another --run folder",
+            path, recorded, digest);
+    }
+    GR_TRY(gr_node_get_int(root, "stage", 0, recipe->stage_count, &p.stage));
+    GR_TRY(gr_node_get_int(root, "step", 0, INT64_MAX, &p.step));
+    GR_TRY(gr_node_get_int(root, "updates", 0, INT64_MAX, &p.updates));
+    GR_TRY(gr_node_get_int(root, "samples", 0, INT64_MAX, &p.samples));
+    GR_TRY(gr_node_get_int(root, "tokens", 0, INT64_MAX, &p.tokens));
+    *out = p;
+done:
+    gr_doc_destroy(&doc);
+    return err;
+}
+
+static gr_err read_moment(const gr_safetensors *file, const char *prefix, const gr_param *p,
+                          float *flat)
+{
+    gr_err err = GR_OK;
+    char *name = gr_str_format("%s.%s", prefix, p->name);
+    if (!name) {
+        err = GR_ERR_MEMORY;
+        goto done;
+    }
+    const gr_safetensor *t = gr_safetensors_find(file, name);
+    if (!t || t->count != p->count || !gr_convert_to_f32(t->dtype, t->data, t->count, flat)) {
+        GR_FAIL(GR_ERR_DATA, "%s: tensor %s of %lld numbers is missing or of another size",
+                file->path, name, (long long)p->count);
+    }
+done:
+    GR_FREE(name);
+    return err;
+}
+
+static gr_err read_moments(const char *path, const gr_params *params, gr_updater *updater)
+{
+    gr_err err = GR_OK;
+    char *name = NULL;
+    gr_safetensors *file = NULL;
+    GR_TRY(gr_path_join(path, "gradus/optimizer.safetensors", &name));
+    GR_TRY(gr_safetensors_open(name, &file));
+    for (int64_t i = 0; i < params->count; i++) {
+        const gr_param *p = &params->items[i];
+        if (updater->trains & (1u << p->part)) {
+            GR_TRY(read_moment(file, "exp_avg", p, updater->first[p->part] + p->offset));
+            GR_TRY(read_moment(file, "exp_avg_sq", p, updater->second[p->part] + p->offset));
+        }
+    }
+done:
+    gr_safetensors_close(&file);
+    GR_FREE(name);
+    return err;
+}
+
+gr_err gr_checkpoint_load(const char *path, const gr_setup *setup, gr_updater *updater)
+{
+    gr_err err = GR_OK;
+    gr_doc *doc = NULL;
+    const gr_params *params = gr_model_get_params(setup->model);
+    GR_TRY(gr_hf_load_weights(path, gr_model_get_config(setup->model)->parts, setup->model));
+    if (updater) {
+        GR_TRY(load_state(path, &doc));
+        GR_TRY(gr_node_get_int(gr_doc_root(doc), "optimizer_updates", 0, INT64_MAX,
+                               &updater->updates));
+        GR_TRY(read_moments(path, params, updater));
+    }
+done:
+    gr_doc_destroy(&doc);
+    return err;
+}
+
+gr_err gr_checkpoint_save_final(const char *run, const gr_setup *setup)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    char *temporary = NULL;
+    GR_TRY(gr_path_join(run, "final", &path));
+    GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
+    GR_TRY(gr_hf_save(temporary, setup->model));
+    GR_TRY(gr_tokenizer_save(setup->tokenizer, temporary));
+    GR_TRY(gri_checkpoint_dir_commit(temporary, path));
+done:
+    GR_FREE(temporary);
+    GR_FREE(path);
+    return err;
+}

@@ -1,0 +1,109 @@
+#include "stages/metrics.h"
+
+#include "src/base/doc.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+
+#include <string.h>
+
+static gr_err metrics_path(const char *run, char **path)
+{
+    return gr_path_join(run, "metrics.jsonl", path);
+}
+
+/// Ends the line and appends it in one write.
+static gr_err append_line(const char *run, gr_json *j)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_json_map_end(j);
+    GR_TRY(gr_json_finish(j));
+    GR_TRY(gr_str_add(&j->text, "\n"));
+    GR_TRY(metrics_path(run, &path));
+    GR_TRY(gr_file_append(path, j->text.data, j->text.size));
+done:
+    GR_FREE(path);
+    gr_json_fini(j);
+    return err;
+}
+
+gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m)
+{
+    gr_json j = {0};
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "update", m->update);
+    gr_json_string(&j, "stage", m->stage);
+    gr_json_int(&j, "step", m->step);
+    gr_json_real(&j, "loss", m->loss);
+    gr_json_real(&j, "grad_norm", m->report.grad_norm);
+    gr_json_map_begin(&j, "learning_rate");
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        gr_json_real(&j, gr_part_name((gr_part)p), m->report.learning_rate[p]);
+    }
+    gr_json_map_end(&j);
+    gr_json_int(&j, "samples", m->samples);
+    gr_json_int(&j, "tokens", m->tokens);
+    gr_json_int(&j, "targets", m->targets);
+    gr_json_int(&j, "images", m->images);
+    gr_json_real(&j, "seconds", m->seconds);
+    gr_json_real(&j, "data_wait", m->data_wait);
+    return append_line(run, &j);
+}
+
+gr_err gr_metrics_add_validation(const char *run, const char *stage, int64_t update,
+                                 int64_t step, double loss, int64_t targets)
+{
+    gr_json j = {0};
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "update", update);
+    gr_json_string(&j, "stage", stage);
+    gr_json_int(&j, "step", step);
+    gr_json_real(&j, "validation_loss", loss);
+    gr_json_int(&j, "validation_targets", targets);
+    return append_line(run, &j);
+}
+
+/// The update that a line belongs to; a torn or foreign line belongs to none (-1).
+static int64_t line_update(const char *line, size_t size)
+{
+    gr_doc *doc = NULL;
+    int64_t update = -1;
+    if (gr_doc_parse_json("metrics.jsonl", line, size, GR_ERR_DATA, &doc) == GR_OK &&
+        gr_doc_root(doc)->type == GR_DOC_MAP &&
+        gr_node_get_int(gr_doc_root(doc), "update", 0, INT64_MAX, &update) != GR_OK) {
+        update = -1;
+    }
+    gr_err_clear();
+    gr_doc_destroy(&doc);
+    return update;
+}
+
+gr_err gr_metrics_truncate(const char *run, int64_t last)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    gr_str kept = {0};
+    GR_TRY(metrics_path(run, &path));
+    if (!gr_file_exists(path)) {
+        goto done;
+    }
+    GR_TRY(gr_file_read(path, 0, &text, &size));
+    for (const char *line = text, *end; line < text + size; line = end + 1) {
+        end = memchr(line, '\n', (size_t)(text + size - line));
+        if (!end) {
+            break; // a line that was being written when the run died
+        }
+        int64_t update = line_update(line, (size_t)(end - line));
+        if (update >= 0 && update <= last) {
+            GR_TRY(gr_str_add_bytes(&kept, line, (size_t)(end - line) + 1));
+        }
+    }
+    GR_TRY(gr_file_write(path, kept.data ? kept.data : "", kept.size));
+done:
+    gr_str_fini(&kept);
+    GR_FREE(text);
+    GR_FREE(path);
+    return err;
+}

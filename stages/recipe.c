@@ -1,0 +1,163 @@
+#include "stages/recipe.h"
+
+#include "src/base/mem.h"
+#include "src/base/str.h"
+
+#include <string.h>
+
+enum { MOST_LANES = 1 << 20, MANY = 1 << 30 };
+
+static gr_err parse_model(const gr_node *root, gr_recipe *out)
+{
+    static const char *const keys[] = {"vision", "connector", "language", NULL};
+    gr_err err = GR_OK;
+    const gr_node *model = NULL;
+    gr_part_set present = 0;
+    GR_TRY(gr_node_get_map(root, "model", &model));
+    GR_TRY(gr_node_check_keys(model, keys));
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_TRY(gr_node_opt_string(model, keys[p], &out->part[p]));
+        present |= out->part[p] ? 1u << p : 0;
+    }
+    if (present != GR_PARTS_ALL && present != 1u << GR_PART_LANGUAGE) {
+        GR_TRY(gr_node_error(model,
+                             "expected vision, connector and language, or language alone: "
+                             "the loss is the language model's"));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_checkpoints(const gr_node *root, gr_recipe *out)
+{
+    static const char *const keys[] = {"every", "keep", NULL};
+    gr_err err = GR_OK;
+    const gr_node *map = NULL;
+    out->checkpoint_keep = 2;
+    if (gr_node_find(root, "checkpoints")) {
+        GR_TRY(gr_node_get_map(root, "checkpoints", &map));
+        GR_TRY(gr_node_check_keys(map, keys));
+        GR_TRY(gr_node_opt_int(map, "every", 0, MANY, &out->checkpoint_every));
+        GR_TRY(gr_node_opt_int(map, "keep", 1, MANY, &out->checkpoint_keep));
+    }
+done:
+    return err;
+}
+
+/// What a stage alone cannot know: the model's parts, the lanes, the other stages' names.
+static gr_err check_stage(const gr_recipe *recipe, const gr_node *node, int64_t index)
+{
+    gr_err err = GR_OK;
+    const gr_recipe_stage *stage = &recipe->stages[index];
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if ((stage->trains & (1u << p)) && !recipe->part[p]) {
+            GR_TRY(gr_node_error(gr_node_find(node, "trains"),
+                                 "%s trains here, but the model has no such part",
+                                 gr_part_name((gr_part)p)));
+        }
+    }
+    if (stage->global_batch < recipe->lanes) {
+        GR_TRY(gr_node_error(gr_node_find(node, "global_batch"),
+                             "%lld samples cannot fill %lld lanes; raise it or lower lanes",
+                             (long long)stage->global_batch, (long long)recipe->lanes));
+    }
+    for (int64_t j = 0; j < index; j++) {
+        if (strcmp(recipe->stages[j].name, stage->name) == 0) {
+            GR_TRY(gr_node_error(gr_node_find(node, "name"), "the name \"%s\" is taken",
+                                 stage->name));
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err parse_stages(const gr_node *root, gr_recipe *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *list = NULL;
+    GR_TRY(gr_node_get_list(root, "stages", &list));
+    if (list->u.list.count == 0) {
+        GR_TRY(gr_node_error(list, "expected at least one stage"));
+    }
+    GR_ALLOC(out->stages, list->u.list.count);
+    out->stage_count = list->u.list.count;
+    for (int64_t i = 0; i < out->stage_count; i++) {
+        const gr_node *node = &list->u.list.items[i];
+        GR_TRY(gri_recipe_parse_stage(node, &out->stages[i]));
+        GR_TRY(check_stage(out, node, i));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_recipe(gr_recipe *out)
+{
+    static const char *const keys[] = {"seed",   "lanes",       "model",  "tokenizer",
+                                       "system", "checkpoints", "stages", NULL};
+    gr_err err = GR_OK;
+    int64_t seed = 0;
+    const gr_node *root = gr_doc_root(out->doc);
+    out->lanes = 1;
+    out->system = "";
+    GR_TRY(gr_node_expect(root, GR_DOC_MAP));
+    GR_TRY(gr_node_check_keys(root, keys));
+    GR_TRY(gr_node_opt_int(root, "seed", 0, INT64_MAX, &seed));
+    GR_TRY(gr_node_opt_int(root, "lanes", 1, MOST_LANES, &out->lanes));
+    GR_TRY(parse_model(root, out));
+    GR_TRY(gr_node_get_string(root, "tokenizer", &out->tokenizer));
+    GR_TRY(gr_node_opt_string(root, "system", &out->system));
+    GR_TRY(parse_checkpoints(root, out));
+    GR_TRY(parse_stages(root, out));
+    out->seed = (uint64_t)seed;
+done:
+    return err;
+}
+
+/// "key.path=value"
+static gr_err apply_setting(gr_doc *doc, const char *setting)
+{
+    gr_err err = GR_OK;
+    gr_str path = {0};
+    const char *equals = strchr(setting, '=');
+    if (!equals || equals == setting) {
+        GR_FAIL(GR_ERR_USAGE, "--set %s: expected key.path=value", setting);
+    }
+    GR_TRY(gr_str_add_bytes(&path, setting, (size_t)(equals - setting)));
+    GR_TRY(gr_doc_set(doc, path.data, equals + 1));
+done:
+    gr_str_fini(&path);
+    return err;
+}
+
+gr_err gr_recipe_load(const char *path, const char *const *settings, int64_t count,
+                      gr_recipe **out)
+{
+    gr_err err = GR_OK;
+    gr_recipe *recipe = NULL;
+    GR_ALLOC(recipe, 1);
+    GR_TRY(gr_doc_load(path, GR_ERR_RECIPE, &recipe->doc));
+    for (int64_t i = 0; i < count; i++) {
+        GR_TRY(apply_setting(recipe->doc, settings[i]));
+    }
+    GR_TRY(parse_recipe(recipe));
+    *out = recipe;
+    recipe = NULL;
+done:
+    gr_recipe_destroy(&recipe);
+    return err;
+}
+
+void gr_recipe_destroy(gr_recipe **recipe)
+{
+    gr_recipe *r = *recipe;
+    if (!r) {
+        return;
+    }
+    for (int64_t i = 0; r->stages && i < r->stage_count; i++) {
+        GR_FREE(r->stages[i].data.items);
+        GR_FREE(r->stages[i].validation.items);
+    }
+    GR_FREE(r->stages);
+    gr_doc_destroy(&r->doc);
+    GR_FREE(*recipe);
+}

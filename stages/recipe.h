@@ -1,0 +1,68 @@
+#ifndef STAGES_RECIPE_H
+#define STAGES_RECIPE_H
+
+/// A recipe: YAML read into typed data. Unknown keys, wrong types and contradictions are errors
+/// (GR_ERR_RECIPE) with file:line:column and the nearest valid key; `configs/README.md` explains
+/// each key. Paths are relative to the current folder.
+
+#include "src/base/doc.h"
+#include "src/model/config.h"
+#include "src/optim/schedule.h"
+
+/// A data set and the part of it that is used: samples whose place (datasets/order.h) is in
+/// [from, to).
+typedef struct gr_recipe_source {
+    const char *path;
+    double from, to;
+} gr_recipe_source;
+
+typedef struct gr_recipe_sources {
+    gr_recipe_source *items; ///< owned
+    int64_t count;
+} gr_recipe_sources;
+
+typedef struct gr_recipe_stage {
+    const char *name;
+    gr_part_set trains;
+    gr_recipe_sources data;
+    gr_recipe_sources validation;
+    int64_t validate_every;              ///< steps between validations; 0: at the ends only
+    int64_t global_batch;                ///< samples of one step
+    int64_t sequence_length;             ///< most tokens of a microbatch
+    int64_t max_images;                  ///< most images of a microbatch; 0: no limit
+    double epochs;                       ///< length in passes over the data, if steps is 0
+    int64_t steps;                       ///< length in steps
+    double learning_rate[GR_PART_COUNT]; ///< peak, per part
+    gr_schedule_kind schedule;
+    int64_t warmup_steps;
+    double final_fraction;
+    double beta1, beta2, eps, weight_decay;
+    double clip;   ///< most norm of the mean gradient; 0: no clipping
+    bool all_text; ///< loss on all ordinary text, not on answers only
+    bool plain;    ///< texts without chat markers
+} gr_recipe_stage;
+
+typedef struct gr_recipe {
+    gr_doc *doc; ///< owns all strings
+    uint64_t seed;
+    int64_t lanes;
+    const char
+        *part[GR_PART_COUNT]; ///< directory with weights, YAML with sizes (fresh weights), or
+                              ///< NULL: the model has no such part
+    const char *tokenizer;    ///< directory
+    const char *system;       ///< system message of conversations without one; "": none
+    int64_t checkpoint_every; ///< steps; 0: at the ends of stages only
+    int64_t checkpoint_keep;  ///< newest ones kept
+    gr_recipe_stage *stages;  ///< owned
+    int64_t stage_count;
+} gr_recipe;
+
+/// Reads a recipe and applies `--set key.path=value` settings in order.
+GR_MUST_CHECK gr_err gr_recipe_load(const char *path, const char *const *settings,
+                                    int64_t count, gr_recipe **out);
+void gr_recipe_destroy(gr_recipe **recipe);
+
+/// Reads one entry of `stages` (recipe_stage.c); `out` is zeroed. Shared inside this room.
+GR_MUST_CHECK gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out);
+
+#endif

@@ -1,0 +1,222 @@
+#include "stages/recipe.h"
+
+#include "src/base/mem.h"
+
+#include <string.h>
+
+enum { MANY = 1 << 30 };
+
+/// Sets *out to the index of the word that `key` holds in `names`; leaves it when the key is absent.
+static gr_err opt_choice(const gr_node *map, const char *key, const char *const names[2],
+                         int *out)
+{
+    gr_err err = GR_OK;
+    const char *text = NULL;
+    GR_TRY(gr_node_opt_string(map, key, &text));
+    for (int i = 0; text && i < 2; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            goto done;
+        }
+    }
+    if (text) {
+        GR_TRY(gr_node_error(gr_node_find(map, key), "expected %s or %s, got \"%s\"", names[0],
+                             names[1], text));
+    }
+done:
+    return err;
+}
+
+/// A list of two numbers, low <= number <= high each.
+static gr_err get_pair(const gr_node *list, double low, double high, double out[2])
+{
+    gr_err err = GR_OK;
+    bool fits = list->type == GR_DOC_LIST && list->u.list.count == 2;
+    for (int64_t i = 0; fits && i < 2; i++) {
+        const gr_node *n = &list->u.list.items[i];
+        fits = n->type == GR_DOC_INT || n->type == GR_DOC_REAL;
+        if (fits) {
+            out[i] = n->type == GR_DOC_INT ? (double)n->u.integer : n->u.real;
+            fits = out[i] >= low && out[i] <= high;
+        }
+    }
+    if (!fits) {
+        GR_TRY(gr_node_error(list, "expected two numbers from %g to %g, such as [%g, %g]", low,
+                             high, low, high));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_source(const gr_node *node, gr_recipe_source *out)
+{
+    static const char *const keys[] = {"path", "subset", NULL};
+    gr_err err = GR_OK;
+    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    GR_TRY(gr_node_check_keys(node, keys));
+    GR_TRY(gr_node_get_string(node, "path", &out->path));
+    double border[2] = {0.0, 1.0};
+    const gr_node *subset = gr_node_find(node, "subset");
+    if (subset) {
+        GR_TRY(get_pair(subset, 0.0, 1.0, border));
+        if (border[0] >= border[1]) {
+            GR_TRY(gr_node_error(subset, "expected from < to, got [%g, %g]", border[0],
+                                 border[1]));
+        }
+    }
+    out->from = border[0];
+    out->to = border[1];
+done:
+    return err;
+}
+
+static gr_err parse_sources(const gr_node *stage, const char *key, gr_recipe_sources *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *list = gr_node_find(stage, key);
+    if (!list) {
+        goto done;
+    }
+    GR_TRY(gr_node_expect(list, GR_DOC_LIST));
+    if (list->u.list.count == 0) {
+        GR_TRY(gr_node_error(list, "expected at least one data set"));
+    }
+    GR_ALLOC(out->items, list->u.list.count);
+    out->count = list->u.list.count;
+    for (int64_t i = 0; i < out->count; i++) {
+        GR_TRY(parse_source(&list->u.list.items[i], &out->items[i]));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_data(const gr_node *node, gr_recipe_stage *out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(parse_sources(node, "data", &out->data));
+    if (out->data.count == 0) {
+        GR_TRY(gr_node_error(node, "the key data is missing: expected a list of data sets"));
+    }
+    GR_TRY(parse_sources(node, "validation", &out->validation));
+    GR_TRY(gr_node_opt_int(node, "validate_every", 0, MANY, &out->validate_every));
+    GR_TRY(gr_node_get_int(node, "global_batch", 1, MANY, &out->global_batch));
+    GR_TRY(gr_node_get_int(node, "sequence_length", 2, MANY, &out->sequence_length));
+    GR_TRY(gr_node_opt_int(node, "max_images", 0, MANY, &out->max_images));
+    GR_TRY(gr_node_opt_int(node, "steps", 1, INT64_MAX / 2, &out->steps));
+    GR_TRY(gr_node_opt_real(node, "epochs", 0.0, 1e9, &out->epochs));
+    if ((out->steps > 0) == (out->epochs > 0.0)) {
+        GR_TRY(gr_node_error(
+            node, "expected exactly one of steps (at least 1) and epochs (above 0)"));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_trains(const gr_node *stage, gr_part_set *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *list = NULL;
+    GR_TRY(gr_node_get_list(stage, "trains", &list));
+    for (int64_t i = 0; i < list->u.list.count; i++) {
+        const gr_node *item = &list->u.list.items[i];
+        gr_part part = GR_PART_COUNT;
+        GR_TRY(gr_node_expect(item, GR_DOC_STRING));
+        if (!gr_part_parse(item->u.string.data, &part)) {
+            GR_TRY(gr_node_error(item, "expected vision, connector or language, got \"%s\"",
+                                 item->u.string.data));
+        }
+        *out |= 1u << part;
+    }
+    if (*out == 0) {
+        GR_TRY(gr_node_error(list, "expected at least one of vision, connector, language"));
+    }
+done:
+    return err;
+}
+
+/// One rate for all parts, or a map of part to rate that names each training part.
+static gr_err parse_learning_rate(const gr_node *stage, gr_recipe_stage *out)
+{
+    static const char *const keys[] = {"vision", "connector", "language", NULL};
+    gr_err err = GR_OK;
+    const gr_node *node = gr_node_find(stage, "learning_rate");
+    bool map = node && node->type == GR_DOC_MAP;
+    if (map) {
+        GR_TRY(gr_node_check_keys(node, keys));
+    }
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (out->trains & (1u << p)) {
+            GR_TRY(gr_node_get_real(map ? node : stage, map ? keys[p] : "learning_rate", 0.0,
+                                    1e3, &out->learning_rate[p]));
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err parse_optimizer(const gr_node *node, gr_recipe_stage *out)
+{
+    static const char *const schedules[2] = {"constant", "cosine"};
+    gr_err err = GR_OK;
+    double betas[2] = {0.9, 0.999};
+    int schedule = GR_SCHEDULE_COSINE;
+    out->eps = 1e-8;
+    out->clip = 1.0;
+    GR_TRY(parse_learning_rate(node, out));
+    GR_TRY(opt_choice(node, "schedule", schedules, &schedule));
+    GR_TRY(gr_node_opt_int(node, "warmup_steps", 0, INT64_MAX / 2, &out->warmup_steps));
+    GR_TRY(gr_node_opt_real(node, "final_fraction", 0.0, 1.0, &out->final_fraction));
+    if (gr_node_find(node, "betas")) {
+        GR_TRY(get_pair(gr_node_find(node, "betas"), 0.0, 0.999999, betas));
+    }
+    GR_TRY(gr_node_opt_real(node, "eps", 1e-30, 1.0, &out->eps));
+    GR_TRY(gr_node_opt_real(node, "weight_decay", 0.0, 1e3, &out->weight_decay));
+    GR_TRY(gr_node_opt_real(node, "clip", 0.0, 1e30, &out->clip));
+    out->schedule = (gr_schedule_kind)schedule;
+    out->beta1 = betas[0];
+    out->beta2 = betas[1];
+done:
+    return err;
+}
+
+gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
+{
+    static const char *const keys[] = {"name",
+                                       "trains",
+                                       "data",
+                                       "validation",
+                                       "validate_every",
+                                       "global_batch",
+                                       "sequence_length",
+                                       "max_images",
+                                       "epochs",
+                                       "steps",
+                                       "learning_rate",
+                                       "schedule",
+                                       "warmup_steps",
+                                       "final_fraction",
+                                       "betas",
+                                       "eps",
+                                       "weight_decay",
+                                       "clip",
+                                       "loss",
+                                       "template",
+                                       NULL};
+    static const char *const losses[2] = {"answers", "all"};
+    static const char *const templates[2] = {"chat", "plain"};
+    gr_err err = GR_OK;
+    int loss = 0;
+    int template = 0;
+    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    GR_TRY(gr_node_check_keys(node, keys));
+    GR_TRY(gr_node_get_string(node, "name", &out->name));
+    GR_TRY(parse_trains(node, &out->trains));
+    GR_TRY(parse_data(node, out));
+    GR_TRY(parse_optimizer(node, out));
+    GR_TRY(opt_choice(node, "loss", losses, &loss));
+    GR_TRY(opt_choice(node, "template", templates, &template));
+    out->all_text = loss == 1;
+    out->plain = template == 1;
+done:
+    return err;
+}

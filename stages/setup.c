@@ -1,0 +1,181 @@
+#include "stages/setup.h"
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/formats/hf.h"
+
+#include <string.h>
+
+/// Takes each part's sizes from the directory or YAML that the recipe names for it.
+static gr_err compose_config(const gr_recipe *recipe, gr_model_config *out)
+{
+    gr_err err = GR_OK;
+    gr_model_config whole = {0};
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        gr_model_config one = {0};
+        if (!recipe->part[p]) {
+            continue;
+        }
+        GR_TRY(gr_hf_load_config(recipe->part[p], &one));
+        if (!(one.parts & (1u << p))) {
+            GR_FAIL(GR_ERR_RECIPE, "model.%s: %s describes no %s part",
+                    gr_part_name((gr_part)p), recipe->part[p], gr_part_name((gr_part)p));
+        }
+        whole.parts |= 1u << p;
+        switch ((gr_part)p) {
+        case GR_PART_VISION:
+            whole.vision = one.vision;
+            break;
+        case GR_PART_CONNECTOR:
+            whole.connector = one.connector;
+            break;
+        case GR_PART_LANGUAGE:
+            whole.language = one.language;
+            break;
+        case GR_PART_COUNT:
+            break;
+        }
+    }
+    GR_TRY(gr_model_config_check(&whole));
+    *out = whole;
+done:
+    return err;
+}
+
+static gr_err load_weights(const gr_recipe *recipe, gr_model *model)
+{
+    gr_err err = GR_OK;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (!recipe->part[p]) {
+            continue;
+        }
+        if (gr_dir_exists(recipe->part[p])) {
+            GR_TRY_CONTEXT(gr_hf_load_weights(recipe->part[p], 1u << p, model), "model.%s",
+                           gr_part_name((gr_part)p));
+        } else {
+            gr_model_init(model, 1u << p, recipe->seed);
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err load_tokenizer(gr_setup *setup)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_tokenizer_load(setup->recipe->tokenizer, &setup->tokenizer));
+    int64_t size = gr_tokenizer_size(setup->tokenizer);
+    int64_t vocabulary = gr_model_get_config(setup->model)->language.vocabulary;
+    if (size > vocabulary) {
+        GR_FAIL(
+            GR_ERR_RECIPE,
+            "tokenizer %s has %lld ids, the language model's embedding only %lld rows; train a "
+            "smaller tokenizer or use a model with a larger vocab_size",
+            setup->recipe->tokenizer, (long long)size, (long long)vocabulary);
+    }
+done:
+    return err;
+}
+
+static const gr_dataset *find_dataset(const gr_setup *setup, const char *path)
+{
+    for (int64_t i = 0; i < setup->dataset_count; i++) {
+        if (strcmp(gr_dataset_path(setup->datasets[i]), path) == 0) {
+            return setup->datasets[i];
+        }
+    }
+    return NULL;
+}
+
+static gr_err open_sources(gr_setup *setup, const gr_recipe_sources *sources)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < sources->count; i++) {
+        if (!find_dataset(setup, sources->items[i].path)) {
+            int64_t n = setup->dataset_count;
+            GR_RESIZE(setup->datasets, n, n + 1);
+            GR_TRY(gr_dataset_open(sources->items[i].path, &setup->datasets[n]));
+            setup->dataset_count = n + 1;
+        }
+    }
+done:
+    return err;
+}
+
+gr_err gr_setup_create(const gr_recipe *recipe, int threads, gr_setup **out)
+{
+    gr_err err = GR_OK;
+    gr_setup *setup = NULL;
+    gr_model_config config;
+    GR_ALLOC(setup, 1);
+    setup->recipe = recipe;
+    GR_TRY(compose_config(recipe, &config));
+    GR_TRY(gr_exec_create_cpu(threads, 0, &setup->exec));
+    GR_TRY(gr_model_create(&config, setup->exec, &setup->model));
+    GR_TRY(load_tokenizer(setup));
+    for (int64_t i = 0; i < recipe->stage_count; i++) {
+        GR_TRY(open_sources(setup, &recipe->stages[i].data));
+        GR_TRY(open_sources(setup, &recipe->stages[i].validation));
+    }
+    GR_TRY(load_weights(recipe, setup->model));
+    *out = setup;
+    setup = NULL;
+done:
+    gr_setup_destroy(&setup);
+    return err;
+}
+
+void gr_setup_destroy(gr_setup **setup)
+{
+    gr_setup *s = *setup;
+    if (!s) {
+        return;
+    }
+    for (int64_t i = 0; i < s->dataset_count; i++) {
+        gr_dataset_close(&s->datasets[i]);
+    }
+    GR_FREE(s->datasets);
+    gr_tokenizer_destroy(&s->tokenizer);
+    gr_model_destroy(&s->model);
+    gr_exec_destroy(&s->exec);
+    GR_FREE(*setup);
+}
+
+gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool validation,
+                       gr_loader **out)
+{
+    gr_err err = GR_OK;
+    gr_loader_source *sources = NULL;
+    const gr_recipe_sources *list = validation ? &stage->validation : &stage->data;
+    const gr_model_config *config = gr_model_get_config(setup->model);
+    bool sees = config->parts & (1u << GR_PART_VISION);
+    GR_ALLOC(sources, list->count);
+    for (int64_t i = 0; i < list->count; i++) {
+        sources[i].dataset = find_dataset(setup, list->items[i].path);
+        sources[i].from = list->items[i].from;
+        sources[i].to = list->items[i].to;
+    }
+    gr_loader_options options = {
+        .sources = sources,
+        .source_count = list->count,
+        .tokenizer = setup->tokenizer,
+        .chat = {.system = setup->recipe->system,
+                 .all_text = stage->all_text,
+                 .plain = stage->plain,
+                 .image_tokens = sees ? gr_image_tokens(&config->vision) : 0},
+        .vision = sees ? &config->vision : NULL,
+        .global_batch = stage->global_batch,
+        .lanes = setup->recipe->lanes,
+        .sequence_length = stage->sequence_length,
+        .max_images = stage->max_images,
+        .seed = setup->recipe->seed,
+        .stream = gr_rng_stream(stage->name),
+        .shuffle = !validation,
+    };
+    GR_TRY_CONTEXT(gr_loader_create(&options, out), "stage %s, %s", stage->name,
+                   validation ? "validation" : "data");
+done:
+    GR_FREE(sources);
+    return err;
+}

@@ -1,0 +1,26 @@
+#ifndef STAGES_TRAINER_H
+#define STAGES_TRAINER_H
+
+/// Runs a recipe: the stages one after another, on all ranks, from the newest checkpoint on.
+/// The run folder:
+///   recipe.json     the recipe as resolved       checkpoints/   see checkpoint.h
+///   metrics.jsonl   see metrics.h                final/         the trained model, when complete
+
+#include "mpi/world.h"
+#include "stages/recipe.h"
+
+typedef struct gr_train_options {
+    const char *run; ///< run folder
+    const char *
+        resume; ///< "auto": from the newest valid checkpoint; "never": refuse a used folder; or a
+                ///< checkpoint's path
+    int threads;        ///< per rank
+    int64_t stop_after; ///< stop cleanly after this many updates of this call; 0: never
+    bool dry_run;       ///< check and print the plan, train nothing
+} gr_train_options;
+
+/// Collective. GR_OK: the run is complete. GR_ERR_STOPPED: stopped cleanly, run it again.
+GR_MUST_CHECK gr_err gr_train(const gr_world *world, const gr_recipe *recipe,
+                              const gr_train_options *options);
+
+#endif
