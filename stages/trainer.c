@@ -1,4 +1,4 @@
-/// The step loop. Read it from the bottom: gr_train runs the stages, run_stage the steps, one_step a step.
+/// The run around the stages. Read it from the bottom: gr_train opens, chooses the checkpoint, runs the stages.
 
 #include "stages/trainer.h"
 
@@ -8,252 +8,11 @@
 #include "src/base/mem.h"
 #include "stages/checkpoint.h"
 #include "stages/metrics.h"
+#include "stages/stage_run.h"
 #include "stages/stop.h"
-#include "stages/validate.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const double seconds_between_lines = 5.0;
-
-typedef struct gr_trainer {
-    const gr_world *world;
-    const gr_recipe *recipe;
-    const gr_train_options *options;
-    gr_setup *setup;
-    gr_progress progress;
-    int64_t updates_here;    ///< in this call, for stop_after
-    int64_t planned_updates; ///< of the whole run
-    bool stopping;           ///< asked to stop: the next safe place is the last
-    double last_validation;
-} gr_trainer;
-
-/// What lives as long as one stage.
-typedef struct gr_stage_run {
-    const gr_recipe_stage *stage;
-    gr_schedule schedule;
-    int64_t steps;
-    gr_loader *loader, *validation_loader;
-    gr_lane_step train, validate;
-    gr_updater *updater;
-} gr_stage_run;
-
-static bool leads(const gr_trainer *t)
-{
-    return t->world->rank == 0;
-}
-
-/// Samples that a stage uses in all, 0 when only its steps are given.
-static int64_t stage_samples(const gr_recipe_stage *stage, const gr_loader *loader)
-{
-    return stage->steps > 0 ? 0 : llround(stage->epochs * (double)gr_loader_epoch_size(loader));
-}
-
-static int64_t stage_steps(const gr_recipe_stage *stage, const gr_loader *loader)
-{
-    int64_t samples = stage_samples(stage, loader);
-    return stage->steps > 0 ? stage->steps
-                            : (samples + stage->global_batch - 1) / stage->global_batch;
-}
-
-static void stage_close(gr_stage_run *r)
-{
-    gr_lane_step_fini(&r->train);
-    gr_lane_step_fini(&r->validate);
-    gr_updater_destroy(&r->updater);
-    gr_loader_destroy(&r->loader);
-    gr_loader_destroy(&r->validation_loader);
-}
-
-/// Opens loaders and memory of the current stage. Collective.
-static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
-{
-    gr_err err = GR_OK;
-    const gr_recipe_stage *stage = &t->recipe->stages[t->progress.stage];
-    const gr_params *params = gr_model_get_params(t->setup->model);
-    int64_t lanes = t->recipe->lanes;
-    r->stage = stage;
-    GR_TRY(gr_world_agree(t->world, gr_setup_loader(t->setup, stage, false, &r->loader)));
-    r->steps = stage_steps(stage, r->loader);
-    r->schedule = (gr_schedule){.kind = stage->schedule,
-                                .warmup_steps = stage->warmup_steps,
-                                .steps = r->steps,
-                                .final_fraction = stage->final_fraction};
-    GR_TRY(gr_world_agree(t->world, gr_updater_create(params, stage->trains, &r->updater)));
-    GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes,
-                             stage_samples(stage, r->loader), stage->trains, &r->train));
-    if (stage->validation.count > 0) {
-        GR_TRY(gr_world_agree(t->world,
-                              gr_setup_loader(t->setup, stage, true, &r->validation_loader)));
-        GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader, lanes,
-                                 gr_loader_epoch_size(r->validation_loader), 0, &r->validate));
-    }
-done:
-    return err;
-}
-
-/// Announces the rest of the stage to the loader, so that it prepares ahead.
-static gr_err expect_lanes(gr_trainer *t, gr_stage_run *r)
-{
-    int64_t first = 0;
-    int64_t count = 0;
-    gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
-    return gr_loader_expect(r->loader, t->progress.step, r->steps, first, count);
-}
-
-/// Saves on rank 0, with the moments if inside a stage; all ranks hear how it went. Collective.
-static gr_err save(gr_trainer *t, const gr_updater *updater)
-{
-    gr_err err = GR_OK;
-    if (leads(t)) {
-        err = gr_checkpoint_save(t->options->run, t->setup, updater, &t->progress);
-    }
-    return gr_world_agree(t->world, err);
-}
-
-static gr_err validate(gr_trainer *t, gr_stage_run *r)
-{
-    gr_err err = GR_OK;
-    gr_err written = GR_OK;
-    double loss = 0.0;
-    int64_t targets = 0;
-    if (!r->validation_loader) {
-        goto done;
-    }
-    GR_TRY(gr_validate(&r->validate, r->stage->global_batch, &loss, &targets));
-    t->last_validation = loss;
-    if (leads(t)) {
-        gr_progress_end();
-        gr_log_info("stage %s, step %lld of %lld: held-out loss %.4f over %lld tokens",
-                    r->stage->name, (long long)t->progress.step, (long long)r->steps, loss,
-                    (long long)targets);
-        written =
-            gr_metrics_add_validation(t->options->run, r->stage->name, t->progress.updates,
-                                      t->progress.step, loss, targets);
-    }
-    GR_TRY(gr_world_agree(t->world, written));
-done:
-    return err;
-}
-
-static void show_progress(const gr_trainer *t, const gr_stage_run *r, const gr_step_metrics *m)
-{
-    double left = m->seconds * (double)(r->steps - m->step);
-    gr_progress_update(seconds_between_lines,
-                       "stage %lld/%lld %s  step %lld/%lld  loss %.4f  held-out %.4f  "
-                       "%.1f samples/s  %.0f tokens/s  data wait %.0f%%  about %.0f s left",
-                       (long long)t->progress.stage + 1, (long long)t->recipe->stage_count,
-                       r->stage->name, (long long)m->step, (long long)r->steps, m->loss,
-                       t->last_validation, (double)m->samples / m->seconds,
-                       (double)m->tokens / m->seconds, 100.0 * m->data_wait / m->seconds, left);
-}
-
-static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *totals,
-                          const gr_update_report *update, double seconds, double data_wait)
-{
-    gr_err err = GR_OK;
-    gr_step_metrics m = {.stage = r->stage->name,
-                         .update = t->progress.updates,
-                         .step = t->progress.step,
-                         .loss = totals->loss / (double)totals->targets,
-                         .report = *update,
-                         .samples = totals->samples,
-                         .tokens = totals->tokens,
-                         .targets = totals->targets,
-                         .images = totals->images,
-                         .seconds = seconds,
-                         .data_wait = data_wait};
-    if (leads(t)) {
-        show_progress(t, r, &m);
-        err = gr_metrics_add_step(t->options->run, &m);
-    }
-    return gr_world_agree(t->world, err);
-}
-
-/// Lanes forward and backward, sum over lanes, update. Collective.
-static gr_err one_step(gr_trainer *t, gr_stage_run *r)
-{
-    gr_err err = GR_OK;
-    bool asked = false;
-    float *gradient = NULL;
-    gr_lane_totals totals;
-    gr_update_report update = {0};
-    double start = gr_clock();
-    double waited = gr_loader_waited(r->loader);
-    GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
-    GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
-    if (totals.targets == 0) {
-        GR_FAIL(GR_ERR_DATA, "stage %s, step %lld: no sample of the batch has a target token",
-                r->stage->name, (long long)t->progress.step);
-    }
-    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
-                            t->progress.step, gradient, totals.targets, t->options->threads,
-                            &update));
-    t->progress.step++;
-    t->progress.updates++;
-    t->updates_here++;
-    t->stopping =
-        asked || (t->options->stop_after > 0 && t->updates_here >= t->options->stop_after);
-    t->progress.samples += totals.samples;
-    t->progress.tokens += totals.tokens;
-    GR_TRY(report_step(t, r, &totals, &update, gr_clock() - start,
-                       gr_loader_waited(r->loader) - waited));
-done:
-    return err;
-}
-
-static bool is_due(int64_t every, int64_t step)
-{
-    return every > 0 && step % every == 0;
-}
-
-/// The steps of a stage, from where the run stands; inside a stage it also stops here. Collective.
-static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
-{
-    gr_err err = GR_OK;
-    while (t->progress.step < r->steps) {
-        GR_TRY(one_step(t, r));
-        bool last = t->progress.step == r->steps;
-        if (last || is_due(r->stage->validate_every, t->progress.step)) {
-            GR_TRY(validate(t, r));
-        }
-        if (last) {
-            break; // the border between stages saves without moments
-        }
-        if (t->stopping || is_due(t->recipe->checkpoint_every, t->progress.updates)) {
-            GR_TRY(save(t, r->updater));
-        }
-        if (t->stopping) {
-            GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld",
-                    r->stage->name, (long long)t->progress.step, (long long)r->steps);
-        }
-    }
-done:
-    return err;
-}
-
-static gr_err run_stage(gr_trainer *t, const char *checkpoint)
-{
-    gr_err err = GR_OK;
-    gr_stage_run r = {0};
-    GR_TRY(stage_open(t, &r));
-    if (checkpoint && t->progress.step > 0) {
-        GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r.updater)));
-    }
-    GR_TRY(gr_world_agree(t->world, expect_lanes(t, &r)));
-    if (t->progress.step == 0) {
-        GR_TRY(validate(t, &r));
-    }
-    GR_TRY(run_steps(t, &r));
-    t->progress.stage++;
-    t->progress.step = 0;
-    GR_TRY(save(t, NULL));
-done:
-    gr_progress_end();
-    stage_close(&r);
-    return err;
-}
 
 /// Prints what each stage will do and counts the updates. Every rank counts, rank 0 prints.
 static gr_err plan_run(gr_trainer *t)
@@ -265,7 +24,7 @@ static gr_err plan_run(gr_trainer *t)
         const gr_recipe_stage *stage = &t->recipe->stages[i];
         int64_t offsets[GR_PART_COUNT];
         GR_TRY(gr_setup_loader(t->setup, stage, false, &loader));
-        int64_t steps = stage_steps(stage, loader);
+        int64_t steps = gri_stage_steps(stage, loader);
         t->planned_updates += steps;
         gr_log_info(
             "stage %lld/%lld %s: %lld of %lld samples a step, %lld steps, %lld parameters "
@@ -309,13 +68,13 @@ static gr_err agree_on_checkpoint(const gr_trainer *t, char **path)
     gr_err err = GR_OK;
     char *chosen = NULL;
     int64_t size = 0;
-    if (leads(t)) {
+    if (gri_trainer_leads(t)) {
         err = choose_checkpoint(t->options, &chosen);
         size = chosen ? (int64_t)strlen(chosen) + 1 : 0;
     }
     GR_TRY(gr_world_agree(t->world, err));
     GR_TRY(gr_world_broadcast(t->world, &size, sizeof size, 0));
-    if (size > 0 && !leads(t)) {
+    if (size > 0 && !gri_trainer_leads(t)) {
         GR_ALLOC(chosen, size);
     }
     if (size > 0) {
@@ -380,11 +139,11 @@ static gr_err finish(gr_trainer *t)
         GR_FAIL(GR_ERR_FAILED, "the run ended after %lld updates, but %lld were planned",
                 (long long)t->progress.updates, (long long)t->planned_updates);
     }
-    if (leads(t)) {
+    if (gri_trainer_leads(t)) {
         err = gr_checkpoint_save_final(t->options->run, t->setup);
     }
     GR_TRY(gr_world_agree(t->world, err));
-    if (leads(t)) {
+    if (gri_trainer_leads(t)) {
         gr_log_info("complete: %lld updates, %lld samples, %lld tokens",
                     (long long)t->progress.updates, (long long)t->progress.samples,
                     (long long)t->progress.tokens);
@@ -397,12 +156,12 @@ done:
 static gr_err run_stages(gr_trainer *t, const char *checkpoint)
 {
     gr_err err = GR_OK;
-    if (leads(t)) {
+    if (gri_trainer_leads(t)) {
         err = prepare_folder(t);
     }
     GR_TRY(gr_world_agree(t->world, err));
     while (t->progress.stage < t->recipe->stage_count) {
-        GR_TRY(run_stage(t, checkpoint));
+        GR_TRY(gri_stage_run(t, checkpoint));
         checkpoint = NULL;
         if (t->stopping && t->progress.stage < t->recipe->stage_count) {
             GR_FAIL(GR_ERR_STOPPED, "stopped before stage %s",

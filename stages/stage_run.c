@@ -1,0 +1,238 @@
+/// The step loop. Read it from the bottom: gri_stage_run runs the steps, one_step a step.
+
+#include "stages/stage_run.h"
+
+#include "src/base/log.h"
+#include "stages/checkpoint.h"
+#include "stages/metrics.h"
+#include "stages/validate.h"
+
+#include <math.h>
+
+static const double seconds_between_lines = 5.0;
+
+/// What lives as long as one stage.
+typedef struct gr_stage_run {
+    const gr_recipe_stage *stage;
+    gr_schedule schedule;
+    int64_t steps;
+    gr_loader *loader, *validation_loader;
+    gr_lane_step train, validate;
+    gr_updater *updater;
+} gr_stage_run;
+
+bool gri_trainer_leads(const gr_trainer *t)
+{
+    return t->world->rank == 0;
+}
+
+/// Samples that a stage uses in all, 0 when only its steps are given.
+static int64_t stage_samples(const gr_recipe_stage *stage, const gr_loader *loader)
+{
+    return stage->steps > 0 ? 0 : llround(stage->epochs * (double)gr_loader_epoch_size(loader));
+}
+
+int64_t gri_stage_steps(const gr_recipe_stage *stage, const gr_loader *loader)
+{
+    int64_t samples = stage_samples(stage, loader);
+    return stage->steps > 0 ? stage->steps
+                            : (samples + stage->global_batch - 1) / stage->global_batch;
+}
+
+static void stage_close(gr_stage_run *r)
+{
+    gr_lane_step_fini(&r->train);
+    gr_lane_step_fini(&r->validate);
+    gr_updater_destroy(&r->updater);
+    gr_loader_destroy(&r->loader);
+    gr_loader_destroy(&r->validation_loader);
+}
+
+/// Opens loaders and memory of the current stage. Collective.
+static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    const gr_recipe_stage *stage = &t->recipe->stages[t->progress.stage];
+    const gr_params *params = gr_model_get_params(t->setup->model);
+    int64_t lanes = t->recipe->lanes;
+    r->stage = stage;
+    GR_TRY(gr_world_agree(t->world, gr_setup_loader(t->setup, stage, false, &r->loader)));
+    r->steps = gri_stage_steps(stage, r->loader);
+    r->schedule = (gr_schedule){.kind = stage->schedule,
+                                .warmup_steps = stage->warmup_steps,
+                                .steps = r->steps,
+                                .final_fraction = stage->final_fraction};
+    GR_TRY(gr_world_agree(t->world, gr_updater_create(params, stage->trains, &r->updater)));
+    GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes,
+                             stage_samples(stage, r->loader), stage->trains, &r->train));
+    if (stage->validation.count > 0) {
+        GR_TRY(gr_world_agree(t->world,
+                              gr_setup_loader(t->setup, stage, true, &r->validation_loader)));
+        GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader, lanes,
+                                 gr_loader_epoch_size(r->validation_loader), 0, &r->validate));
+    }
+done:
+    return err;
+}
+
+/// Announces the rest of the stage to the loader, so that it prepares ahead.
+static gr_err expect_lanes(gr_trainer *t, gr_stage_run *r)
+{
+    int64_t first = 0;
+    int64_t count = 0;
+    gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
+    return gr_loader_expect(r->loader, t->progress.step, r->steps, first, count);
+}
+
+/// Saves on rank 0, with the moments if inside a stage; all ranks hear how it went. Collective.
+static gr_err save(gr_trainer *t, const gr_updater *updater)
+{
+    gr_err err = GR_OK;
+    if (gri_trainer_leads(t)) {
+        err = gr_checkpoint_save(t->options->run, t->setup, updater, &t->progress);
+    }
+    return gr_world_agree(t->world, err);
+}
+
+static gr_err validate(gr_trainer *t, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    gr_err written = GR_OK;
+    double loss = 0.0;
+    int64_t targets = 0;
+    if (!r->validation_loader) {
+        goto done;
+    }
+    GR_TRY(gr_validate(&r->validate, r->stage->global_batch, &loss, &targets));
+    t->last_validation = loss;
+    if (gri_trainer_leads(t)) {
+        gr_progress_end();
+        gr_log_info("stage %s, step %lld of %lld: held-out loss %.4f over %lld tokens",
+                    r->stage->name, (long long)t->progress.step, (long long)r->steps, loss,
+                    (long long)targets);
+        written =
+            gr_metrics_add_validation(t->options->run, r->stage->name, t->progress.updates,
+                                      t->progress.step, loss, targets);
+    }
+    GR_TRY(gr_world_agree(t->world, written));
+done:
+    return err;
+}
+
+static void show_progress(const gr_trainer *t, const gr_stage_run *r, const gr_step_metrics *m)
+{
+    double left = m->seconds * (double)(r->steps - m->step);
+    gr_progress_update(seconds_between_lines,
+                       "stage %lld/%lld %s  step %lld/%lld  loss %.4f  held-out %.4f  "
+                       "%.1f samples/s  %.0f tokens/s  data wait %.0f%%  about %.0f s left",
+                       (long long)t->progress.stage + 1, (long long)t->recipe->stage_count,
+                       r->stage->name, (long long)m->step, (long long)r->steps, m->loss,
+                       t->last_validation, (double)m->samples / m->seconds,
+                       (double)m->tokens / m->seconds, 100.0 * m->data_wait / m->seconds, left);
+}
+
+static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *totals,
+                          const gr_update_report *update, double seconds, double data_wait)
+{
+    gr_err err = GR_OK;
+    gr_step_metrics m = {.stage = r->stage->name,
+                         .update = t->progress.updates,
+                         .step = t->progress.step,
+                         .loss = totals->loss / (double)totals->targets,
+                         .report = *update,
+                         .samples = totals->samples,
+                         .tokens = totals->tokens,
+                         .targets = totals->targets,
+                         .images = totals->images,
+                         .seconds = seconds,
+                         .data_wait = data_wait};
+    if (gri_trainer_leads(t)) {
+        show_progress(t, r, &m);
+        err = gr_metrics_add_step(t->options->run, &m);
+    }
+    return gr_world_agree(t->world, err);
+}
+
+/// Lanes forward and backward, sum over lanes, update. Collective.
+static gr_err one_step(gr_trainer *t, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    bool asked = false;
+    float *gradient = NULL;
+    gr_lane_totals totals;
+    gr_update_report update = {0};
+    double start = gr_clock();
+    double waited = gr_loader_waited(r->loader);
+    GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
+    GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
+    if (totals.targets == 0) {
+        GR_FAIL(GR_ERR_DATA, "stage %s, step %lld: no sample of the batch has a target token",
+                r->stage->name, (long long)t->progress.step);
+    }
+    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
+                            t->progress.step, gradient, totals.targets, t->options->threads,
+                            &update));
+    t->progress.step++;
+    t->progress.updates++;
+    t->updates_here++;
+    t->stopping =
+        asked || (t->options->stop_after > 0 && t->updates_here >= t->options->stop_after);
+    t->progress.samples += totals.samples;
+    t->progress.tokens += totals.tokens;
+    GR_TRY(report_step(t, r, &totals, &update, gr_clock() - start,
+                       gr_loader_waited(r->loader) - waited));
+done:
+    return err;
+}
+
+static bool is_due(int64_t every, int64_t step)
+{
+    return every > 0 && step % every == 0;
+}
+
+/// The steps of a stage, from where the run stands; inside a stage it also stops here. Collective.
+static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    while (t->progress.step < r->steps) {
+        GR_TRY(one_step(t, r));
+        bool last = t->progress.step == r->steps;
+        if (last || is_due(r->stage->validate_every, t->progress.step)) {
+            GR_TRY(validate(t, r));
+        }
+        if (last) {
+            break; // the border between stages saves without moments
+        }
+        if (t->stopping || is_due(t->recipe->checkpoint_every, t->progress.updates)) {
+            GR_TRY(save(t, r->updater));
+        }
+        if (t->stopping) {
+            GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld",
+                    r->stage->name, (long long)t->progress.step, (long long)r->steps);
+        }
+    }
+done:
+    return err;
+}
+
+gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
+{
+    gr_err err = GR_OK;
+    gr_stage_run r = {0};
+    GR_TRY(stage_open(t, &r));
+    if (checkpoint && t->progress.step > 0) {
+        GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r.updater)));
+    }
+    GR_TRY(gr_world_agree(t->world, expect_lanes(t, &r)));
+    if (t->progress.step == 0) {
+        GR_TRY(validate(t, &r));
+    }
+    GR_TRY(run_steps(t, &r));
+    t->progress.stage++;
+    t->progress.step = 0;
+    GR_TRY(save(t, NULL));
+done:
+    gr_progress_end();
+    stage_close(&r);
+    return err;
+}

@@ -1,0 +1,35 @@
+#ifndef STAGES_STAGE_RUN_H
+#define STAGES_STAGE_RUN_H
+
+/// One stage of a run: its steps, with validation and checkpoints where they are due. Inside this room.
+
+#include "mpi/world.h"
+#include "stages/progress.h"
+#include "stages/setup.h"
+#include "stages/trainer.h"
+
+/// A run on this rank; the same on all ranks but for world->rank.
+typedef struct gr_trainer {
+    const gr_world *world;
+    const gr_recipe *recipe;
+    const gr_train_options *options;
+    gr_setup *setup;
+    gr_progress progress;
+    int64_t updates_here;    ///< in this call, for stop_after
+    int64_t planned_updates; ///< of the whole run
+    bool stopping;           ///< asked to stop: the next safe place is the last
+    double last_validation;  ///< newest held-out loss, for the progress line
+} gr_trainer;
+
+/// Whether this rank writes and speaks.
+bool gri_trainer_leads(const gr_trainer *t);
+
+/// Updates of a stage whose training data `loader` reads.
+int64_t gri_stage_steps(const gr_recipe_stage *stage, const gr_loader *loader);
+
+/// Collective. Runs stage t->progress.stage from step t->progress.step to its end and saves at the border; with the
+/// moments of `checkpoint` when the run goes on inside the stage (else NULL). GR_ERR_STOPPED: stopped inside
+/// the stage, saved. Stopping at the very border is left to the caller (t->stopping).
+GR_MUST_CHECK gr_err gri_stage_run(gr_trainer *t, const char *checkpoint);
+
+#endif
