@@ -1,0 +1,90 @@
+#include "mpi/world.h"
+#include "src/base/cpu.h"
+#include "src/cli/args.h"
+#include "src/cli/command.h"
+#include "stages/trainer.h"
+
+#include <stdlib.h>
+
+/// Threads of this rank: asked for, or OMP_NUM_THREADS, or this node's cores shared among its ranks.
+static int rank_threads(const gr_world *world, int64_t asked)
+{
+    const char *set = getenv("OMP_NUM_THREADS");
+    int64_t threads = asked > 0 ? asked : set ? strtoll(set, NULL, 10) : 0;
+    if (threads < 1 || threads > 1024) {
+        threads = gr_cpu_get()->cores / world->local_size;
+    }
+    return threads < 1 ? 1 : (int)threads;
+}
+
+typedef struct train_arguments {
+    const char *recipe;
+    gri_list settings;
+    gr_train_options options;
+    int64_t threads;
+} train_arguments;
+
+static gr_err train(const gr_world *world, train_arguments *a)
+{
+    gr_err err = GR_OK;
+    gr_recipe *recipe = NULL;
+    a->options.threads = rank_threads(world, a->threads);
+    GR_TRY(gr_world_agree(
+        world, gr_recipe_load(a->recipe, a->settings.items, a->settings.count, &recipe)));
+    GR_TRY(gr_train(world, recipe, &a->options));
+done:
+    gr_recipe_destroy(&recipe);
+    return err;
+}
+
+/// Runs under MPI. An agreed error is every rank's: rank 0 prints it, the others only take its exit code.
+static gr_err train_on_ranks(train_arguments *a)
+{
+    gr_err err = GR_OK;
+    gr_world *world = NULL;
+    GR_TRY(gr_world_create(&world));
+    err = train(world, a);
+    if (err != GR_OK && world->rank != 0 && err != GR_ERR_UNAVAILABLE) {
+        gr_err_clear();
+    }
+    // A broken transport leaves ranks in different places: only an abort ends them all.
+    gr_world_destroy(&world, err == GR_ERR_UNAVAILABLE ? gr_err_exit_code(err) : 0);
+done:
+    return err;
+}
+
+gr_err gri_train(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    bool help = false;
+    train_arguments a = {.options = {.resume = "auto"}};
+    const gri_arg args[] = {
+        GRI_WORD("RECIPE.yaml", &a.recipe, "the recipe; configs/README.md explains its keys",
+                 .required = true),
+        GRI_TEXT("run", "DIR", &a.options.run,
+                 "run folder: checkpoints, metrics, the trained model (needed unless --dry-run)"),
+        GRI_LIST("set", "KEY.PATH=VALUE", &a.settings, "changes one value of the recipe"),
+        GRI_TEXT("resume", "auto|never|PATH", &a.options.resume,
+                 "auto (default): go on from the newest valid checkpoint of the run folder; never: "
+                 "refuse a used folder; PATH: from this checkpoint"),
+        GRI_INT("stop-after", "N", &a.options.stop_after, 1, INT64_MAX,
+                "stop cleanly (exit 75) after N updates of this call"),
+        GRI_INT("threads", "N", &a.threads, 1, 1024,
+                "threads per rank (default: OMP_NUM_THREADS, or the node's cores shared among its "
+                "ranks); changes the speed, never a result"),
+        GRI_FLAG("dry-run", &a.options.dry_run, "check recipe, model and data, print the plan"),
+    };
+    GR_TRY(GRI_ARGS_PARSE("train",
+                          "Runs a recipe on all ranks: mpirun -n P gradus train RECIPE.yaml --run DIR",
+                          args, argc, argv, &help));
+    if (help) {
+        goto done;
+    }
+    if (!a.options.run && !a.options.dry_run) {
+        GR_FAIL(GR_ERR_USAGE, "train: --run DIR is missing: where checkpoints and results go");
+    }
+    GR_TRY(train_on_ranks(&a));
+done:
+    gri_list_fini(&a.settings);
+    return err;
+}
