@@ -71,6 +71,20 @@ done:
     return err;
 }
 
+static gr_err count_node(const gr_world *world, int *local_size)
+{
+    gr_err err = GR_OK;
+    MPI_Comm node = MPI_COMM_NULL;
+    GRI_MPI(MPI_Comm_split_type, gri_comm(world), MPI_COMM_TYPE_SHARED, world->rank,
+            MPI_INFO_NULL, &node);
+    GRI_MPI(MPI_Comm_size, node, local_size);
+done:
+    if (node != MPI_COMM_NULL) {
+        (void)MPI_Comm_free(&node);
+    }
+    return err;
+}
+
 gr_err gr_world_create(gr_world **out)
 {
     gr_err err = GR_OK;
@@ -85,6 +99,7 @@ gr_err gr_world_create(gr_world **out)
     GRI_MPI(MPI_Comm_size, storage->comm, &world->size);
     GRI_MPI(MPI_Comm_rank, storage->comm, &world->rank);
     GR_TRY(gri_guard_launch(world->size));
+    GR_TRY(count_node(world, &world->local_size));
     gr_log_set_rank(world->rank, world->size);
     gr_abort_set_hook(abort_all);
     *out = world;

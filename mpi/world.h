@@ -10,7 +10,8 @@
 
 typedef struct gr_world {
     int rank, size;
-    void *comm; ///< private: the communicator
+    int local_size; ///< ranks on this node
+    void *comm;     ///< private: the communicator
 } gr_world;
 
 /// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started

@@ -61,22 +61,25 @@ gr_err gri_train(int argc, char **argv)
     const gri_arg args[] = {
         GRI_WORD("RECIPE.yaml", &a.recipe, "the recipe; configs/README.md explains its keys",
                  .required = true),
-        GRI_TEXT("run", "DIR", &a.options.run,
-                 "run folder: checkpoints, metrics, the trained model (needed unless --dry-run)"),
+        GRI_TEXT(
+            "run", "DIR", &a.options.run,
+            "run folder: checkpoints, metrics, the trained model (needed unless --dry-run)"),
         GRI_LIST("set", "KEY.PATH=VALUE", &a.settings, "changes one value of the recipe"),
-        GRI_TEXT("resume", "auto|never|PATH", &a.options.resume,
-                 "auto (default): go on from the newest valid checkpoint of the run folder; never: "
-                 "refuse a used folder; PATH: from this checkpoint"),
+        GRI_TEXT(
+            "resume", "auto|never|PATH", &a.options.resume,
+            "auto (default): go on from the newest valid checkpoint of the run folder; never: "
+            "refuse a used folder; PATH: from this checkpoint"),
         GRI_INT("stop-after", "N", &a.options.stop_after, 1, INT64_MAX,
                 "stop cleanly (exit 75) after N updates of this call"),
-        GRI_INT("threads", "N", &a.threads, 1, 1024,
-                "threads per rank (default: OMP_NUM_THREADS, or the node's cores shared among its "
-                "ranks); changes the speed, never a result"),
+        GRI_INT(
+            "threads", "N", &a.threads, 1, 1024,
+            "threads per rank (default: OMP_NUM_THREADS, or the node's cores shared among its "
+            "ranks); changes the speed, never a result"),
         GRI_FLAG("dry-run", &a.options.dry_run, "check recipe, model and data, print the plan"),
     };
-    GR_TRY(GRI_ARGS_PARSE("train",
-                          "Runs a recipe on all ranks: mpirun -n P gradus train RECIPE.yaml --run DIR",
-                          args, argc, argv, &help));
+    GR_TRY(GRI_ARGS_PARSE(
+        "train", "Runs a recipe on all ranks: mpirun -n P gradus train RECIPE.yaml --run DIR",
+        args, argc, argv, &help));
     if (help) {
         goto done;
     }

@@ -24,6 +24,7 @@ static const gri_command commands[] = {
     {"debug step", "loss, logits and gradients of one batch, to check the mathematics",
      gri_debug_step},
     {"generate", "answer a prompt about a picture", gri_generate},
+    {"train", "run a recipe of stages on all ranks", gri_train},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
