@@ -17,8 +17,8 @@
 ///   /source_bytes, /source_offsets            the record's id in its source, UTF-8
 ///
 /// A conversation is {"conversations": [{"from": "human" | "gpt" | "system", "value": "..."}], ...}; extra keys of
-/// the source record survive. A data set is a folder of shard-NNNNN.h5 with manifest.json: schema, counts, and a name, count and
-/// digest per shard. HDF5 is called from one thread at a time; image and text bytes are read with pread at the
+/// the source record survive. A data set is a folder of shard-NNNNN.h5 with manifest.json: schema, counts, and name, counts, size and
+/// digests per shard. HDF5 is called from one thread at a time; image and text bytes are read with pread at the
 /// dataset's file offset.
 
 #include "src/base/digest.h"
@@ -47,7 +47,8 @@ GR_MUST_CHECK gr_err gr_dataset_writer_add(gr_dataset_writer *writer, const gr_s
 GR_MUST_CHECK gr_err gr_dataset_writer_finish(gr_dataset_writer *writer);
 void gr_dataset_writer_destroy(gr_dataset_writer **writer);
 
-/// Reading. Opening reads the manifest, checks each shard's size and schema, and keeps one descriptor per shard in use.
+/// Reading. Opening reads the manifest and checks each shard's size; a shard's schema and index tables are read and checked
+/// when its first sample is asked for, and its descriptor stays open from then on.
 typedef struct gr_dataset gr_dataset;
 GR_MUST_CHECK gr_err gr_dataset_open(const char *dir, gr_dataset **out);
 void gr_dataset_close(gr_dataset **dataset);
@@ -58,7 +59,8 @@ int64_t gr_dataset_shards(const gr_dataset *dataset);
 const char *gr_dataset_path(const gr_dataset *dataset);
 /// Digest over the content ids in order: names the data of a run.
 gr_digest gr_dataset_digest(const gr_dataset *dataset);
-gr_digest gr_dataset_id(const gr_dataset *dataset, int64_t index);
+/// Content id of sample `index`. Thread-safe.
+GR_MUST_CHECK gr_err gr_dataset_id(const gr_dataset *dataset, int64_t index, gr_digest *out);
 /// Reads sample `index`, checks its content id (GR_ERR_DATA names shard and sample), and gives it in memory of its own: free with
 /// gr_sample_destroy. Thread-safe.
 GR_MUST_CHECK gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out);

@@ -1,0 +1,189 @@
+#include "datasets/manifest.h"
+
+#include "src/base/doc.h"
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/mem.h"
+
+#include <string.h>
+
+#define SCHEMA "gradus-dataset"
+enum { VERSION = 1 };
+
+gr_err gri_manifest_path(const char *dir, char **out)
+{
+    return gr_path_join(dir, "manifest.json", out);
+}
+
+gr_err gri_manifest_add(gri_manifest *manifest, const gri_shard_entry *entry)
+{
+    gr_err err = GR_OK;
+    if (manifest->count == manifest->capacity) {
+        int64_t capacity = manifest->capacity ? 2 * manifest->capacity : 16;
+        GR_RESIZE(manifest->shards, manifest->capacity, capacity);
+        manifest->capacity = capacity;
+    }
+    gri_shard_entry copy = *entry;
+    GR_STRDUP(copy.name, entry->name);
+    manifest->shards[manifest->count++] = copy;
+    manifest->samples += entry->samples;
+    manifest->images += entry->images;
+    manifest->bytes += entry->bytes;
+done:
+    return err;
+}
+
+void gri_manifest_fini(gri_manifest *manifest)
+{
+    for (int64_t i = 0; i < manifest->count; i++) {
+        GR_FREE(manifest->shards[i].name);
+    }
+    GR_FREE(manifest->shards);
+    *manifest = (gri_manifest){0};
+}
+
+static void put_digest(gr_json *j, const char *key, gr_digest digest)
+{
+    char text[GR_DIGEST_TEXT];
+    gr_digest_format(digest, text);
+    gr_json_string(j, key, text);
+}
+
+gr_err gri_manifest_save(const gri_manifest *manifest, const char *dir)
+{
+    gr_err err = GR_OK;
+    gr_json j = {.indent = 1};
+    char *path = NULL;
+    gr_json_map_begin(&j, NULL);
+    gr_json_string(&j, "schema", SCHEMA);
+    gr_json_int(&j, "version", VERSION);
+    gr_json_string(&j, "creator", "gradus " GRADUS_VERSION);
+    gr_json_int(&j, "samples", manifest->samples);
+    gr_json_int(&j, "images", manifest->images);
+    gr_json_int(&j, "bytes", manifest->bytes);
+    put_digest(&j, "digest", manifest->digest);
+    gr_json_list_begin(&j, "shards");
+    for (int64_t i = 0; i < manifest->count; i++) {
+        const gri_shard_entry *shard = &manifest->shards[i];
+        gr_json_map_begin(&j, NULL);
+        gr_json_string(&j, "name", shard->name);
+        gr_json_int(&j, "samples", shard->samples);
+        gr_json_int(&j, "images", shard->images);
+        gr_json_int(&j, "bytes", shard->bytes);
+        put_digest(&j, "digest", shard->digest);
+        put_digest(&j, "tables", shard->tables);
+        gr_json_map_end(&j);
+    }
+    gr_json_list_end(&j);
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    GR_TRY(gri_manifest_path(dir, &path));
+    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
+done:
+    GR_FREE(path);
+    gr_json_fini(&j);
+    return err;
+}
+
+static gr_err get_digest(const gr_node *map, const char *key, gr_digest *out)
+{
+    gr_err err = GR_OK;
+    const char *text = NULL;
+    GR_TRY(gr_node_get_string(map, key, &text));
+    if (gr_digest_parse(text, out) != GR_OK) {
+        GR_TRY(gr_node_error(gr_node_find(map, key),
+                             "expected 32 hexadecimal digits, got \"%s\"", text));
+    }
+done:
+    return err;
+}
+
+static gr_err read_shard(const gr_node *node, gri_manifest *out)
+{
+    static const char *const keys[] = {"name",   "samples", "images", "bytes",
+                                       "digest", "tables",  NULL};
+    gr_err err = GR_OK;
+    gri_shard_entry entry = {0};
+    const char *name = NULL;
+    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    GR_TRY(gr_node_check_keys(node, keys));
+    GR_TRY(gr_node_get_string(node, "name", &name));
+    if (!*name || strchr(name, '/')) {
+        GR_TRY(gr_node_error(gr_node_find(node, "name"), "\"%s\" is no file name", name));
+    }
+    GR_TRY(gr_node_get_int(node, "samples", 1, INT64_MAX / 64, &entry.samples));
+    GR_TRY(gr_node_get_int(node, "images", 0, INT64_MAX / 64, &entry.images));
+    GR_TRY(gr_node_get_int(node, "bytes", 1, INT64_MAX / 64, &entry.bytes));
+    GR_TRY(get_digest(node, "digest", &entry.digest));
+    GR_TRY(get_digest(node, "tables", &entry.tables));
+    GR_STRDUP(entry.name, name);
+    GR_TRY(gri_manifest_add(out, &entry));
+done:
+    GR_FREE(entry.name);
+    return err;
+}
+
+static gr_err check_sum(const gr_node *root, const char *key, int64_t sum)
+{
+    gr_err err = GR_OK;
+    int64_t stated = 0;
+    GR_TRY(gr_node_get_int(root, key, 0, INT64_MAX, &stated));
+    if (stated != sum) {
+        GR_TRY(gr_node_error(gr_node_find(root, key), "the shards sum up to %lld, not %lld",
+                             (long long)sum, (long long)stated));
+    }
+done:
+    return err;
+}
+
+static gr_err read_manifest(const gr_node *root, gri_manifest *out)
+{
+    static const char *const keys[] = {"schema", "version", "creator", "samples", "images",
+                                       "bytes",  "digest",  "shards",  NULL};
+    gr_err err = GR_OK;
+    const char *schema = NULL;
+    const gr_node *shards = NULL;
+    int64_t version = 0;
+    GR_TRY(gr_node_expect(root, GR_DOC_MAP));
+    GR_TRY(gr_node_get_string(root, "schema", &schema));
+    GR_TRY(gr_node_get_int(root, "version", 0, INT64_MAX, &version));
+    if (strcmp(schema, SCHEMA) != 0 || version != VERSION) {
+        GR_TRY(gr_node_error(root, "schema %s version %lld, this program reads %s version %d",
+                             schema, (long long)version, SCHEMA, VERSION));
+    }
+    GR_TRY(gr_node_check_keys(root, keys));
+    GR_TRY(get_digest(root, "digest", &out->digest));
+    GR_TRY(gr_node_get_list(root, "shards", &shards));
+    for (int64_t i = 0; i < shards->u.list.count; i++) {
+        GR_TRY(read_shard(&shards->u.list.items[i], out));
+    }
+    GR_TRY(check_sum(root, "samples", out->samples));
+    GR_TRY(check_sum(root, "images", out->images));
+    GR_TRY(check_sum(root, "bytes", out->bytes));
+done:
+    return err;
+}
+
+gr_err gri_manifest_load(const char *dir, gri_manifest *out)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_doc *doc = NULL;
+    GR_TRY(gri_manifest_path(dir, &path));
+    if (!gr_file_exists(path)) {
+        GR_FAIL(
+            GR_ERR_MISSING,
+            "%s is no data set: it has no manifest.json (an import that did not finish leaves "
+            "none)",
+            dir);
+    }
+    GR_TRY(gr_doc_load(path, GR_ERR_DATA, &doc));
+    GR_TRY(read_manifest(gr_doc_root(doc), out));
+done:
+    if (err != GR_OK) {
+        gri_manifest_fini(out);
+    }
+    gr_doc_destroy(&doc);
+    GR_FREE(path);
+    return err;
+}

@@ -1,0 +1,44 @@
+#ifndef DATASETS_SHARD_FORMAT_H
+#define DATASETS_SHARD_FORMAT_H
+
+/// What the writer and the reader of a shard must agree on. Private to datasets/.
+
+#include "datasets/h5.h"
+#include "src/base/digest.h"
+
+#define GRI_SHARD_SCHEMA "gradus-shard"
+enum { GRI_SHARD_VERSION = 1 };
+
+/// Index tables, small enough to be held in memory for one shard: X(name, dataset, element type, columns (0: one-dimensional), rows for
+/// N samples and I images; -1: given by source_offsets).
+#define GRI_TABLE_LIST(X)                                                                      \
+    X(GRI_IMAGE_OFFSETS, "image_offsets", GRI_H5_U64, 0, images + 1)                           \
+    X(GRI_IMAGE_SIZE, "image_size", GRI_H5_I32, 2, images)                                     \
+    X(GRI_TEXT_OFFSETS, "text_offsets", GRI_H5_U64, 0, samples + 1)                            \
+    X(GRI_SAMPLE_IMAGES, "sample_images", GRI_H5_U64, 0, samples + 1)                          \
+    X(GRI_CONTENT_ID, "content_id", GRI_H5_U64, 2, samples)                                    \
+    X(GRI_SOURCE_OFFSETS, "source_offsets", GRI_H5_U64, 0, samples + 1)                        \
+    X(GRI_SOURCE_BYTES, "source_bytes", GRI_H5_U8, 0, -1)
+
+typedef enum gri_table {
+#define GRI_TABLE_ENUM(name, text, type, columns, rows) name,
+    GRI_TABLE_LIST(GRI_TABLE_ENUM)
+#undef GRI_TABLE_ENUM
+        GRI_TABLE_COUNT
+} gri_table;
+
+typedef struct gri_table_info {
+    const char *name;
+    gri_h5_type type;
+    int64_t columns, rows;
+    size_t row_size; ///< bytes
+} gri_table_info;
+gri_table_info gri_table_get(gri_table table, int64_t samples, int64_t images);
+
+/// Digest of a sequence of pieces without a stream's memory: XXH3-128 over (the digest so far, the piece's
+/// size, the piece's digest), 16 + 8 + 16 bytes, numbers little-endian with the high half first. A chain starts at {0, 0}.
+gr_digest gri_digest_link(gr_digest so_far, const void *data, size_t size);
+/// Links one content id.
+gr_digest gri_digest_link_id(gr_digest so_far, gr_digest id);
+
+#endif
