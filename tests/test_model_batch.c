@@ -1,0 +1,192 @@
+/// Batches that do not fit a model, generation, and vision in groups of images.
+
+#include "tests/model_support.h"
+
+static fixture random_fixture(gr_part_set parts)
+{
+    gr_model_config config = tiny_config(parts);
+    fixture f = fixture_create(&config, 1);
+    gr_model_init(f.model, parts, 11);
+    return f;
+}
+
+static gr_err loss_of(fixture *f, const gr_batch *batch)
+{
+    double loss = 0;
+    gr_err err = gr_model_loss(f->model, batch, &loss);
+    GR_CHECK_INT(gr_arena_mark(f->ex->scratch), 0);
+    return err;
+}
+
+/// One entry of a good batch made wrong, and put back.
+static void check_wrong(fixture *f, const gr_batch *batch, int32_t *entry, int32_t wrong,
+                        const char *part)
+{
+    int32_t good = *entry;
+    *entry = wrong;
+    GR_CHECK_ERR(loss_of(f, batch), GR_ERR_DATA, part);
+    *entry = good;
+    GR_CHECK_OK(loss_of(f, batch));
+}
+
+static void test_wrong_entries(void)
+{
+    static const int images[2] = {1, 0};
+    fixture f = random_fixture(GR_PARTS_ALL);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 2, 5, 0);
+    GR_CHECK_INT(b.batch.tokens, 15);
+    check_wrong(&f, &b.batch, &b.ids[6], 24, "ids[6]: expected 0 to 23, got 24");
+    check_wrong(&f, &b.batch, &b.ids[14], -1, "ids[14]");
+    check_wrong(&f, &b.batch, &b.targets[13], 24, "targets[13]");
+    check_wrong(&f, &b.batch, &b.targets[0], -1, "targets[0]");
+    check_wrong(&f, &b.batch, &b.positions[3], -1, "positions[3]");
+    check_wrong(&f, &b.batch, &b.positions[3], 64, "positions[3]");
+    check_wrong(&f, &b.batch, &b.image_rows[3], 15, "image_rows[3]: expected 0 to 14, got 15");
+    check_wrong(&f, &b.batch, &b.image_rows[0], -1, "image_rows[0]");
+    check_wrong(&f, &b.batch, &b.image_rows[2], b.image_rows[0], "twice");
+    check_wrong(&f, &b.batch, &b.cu_seqlens[0], 1, "cu_seqlens[0]");
+    check_wrong(&f, &b.batch, &b.cu_seqlens[1], 16, "cu_seqlens[1]");
+    check_wrong(&f, &b.batch, &b.cu_seqlens[1], -1, "cu_seqlens[1]");
+    check_wrong(&f, &b.batch, &b.cu_seqlens[2], 14, "cu_seqlens[2]: expected 15");
+    int32_t row = b.image_rows[1];
+    b.ids[row] = 99;
+    GR_CHECK_OK(loss_of(&f, &b.batch));
+    batch_destroy(&b);
+    fixture_destroy(&f);
+}
+
+static void test_wrong_parts(void)
+{
+    static const int images[1] = {1};
+    fixture all = random_fixture(GR_PARTS_ALL), text = random_fixture(1u << GR_PART_LANGUAGE);
+    fixture vision = random_fixture(1u << GR_PART_VISION);
+    own_batch b = batch_create(gr_model_get_config(all.model), images, 1, 5, 0);
+    gr_batch few = b.batch, only = {.images = 1, .pixels = b.pixels};
+    GR_CHECK_ERR(loss_of(&text, &b.batch), GR_ERR_DATA, "no vision part");
+    GR_CHECK_ERR(loss_of(&vision, &b.batch), GR_ERR_DATA, "no language part");
+    GR_CHECK_ERR(loss_of(&vision, &only), GR_ERR_DATA, "needs a language model");
+    few.images = 3;
+    GR_CHECK_ERR(loss_of(&all, &few), GR_ERR_DATA, "3 images need 12 rows");
+    few.images = -1;
+    GR_CHECK_ERR(loss_of(&all, &few), GR_ERR_DATA, "-1 images");
+    few.tokens = -1;
+    GR_CHECK_ERR(loss_of(&all, &few), GR_ERR_DATA, "-1 tokens");
+    GR_CHECK_ERR(gr_model_trace(vision.model, &b.batch, &(gr_trace){0}), GR_ERR_DATA,
+                 "no language part");
+    batch_destroy(&b);
+    fixture_destroy(&all);
+    fixture_destroy(&text);
+    fixture_destroy(&vision);
+}
+
+/// More images than one group holds give what each gives alone.
+static void test_groups(void)
+{
+    enum { IMAGES = 70, NUMBERS = 16 * 8 };
+    fixture f = random_fixture(1u << GR_PART_VISION);
+    float *pixels = zeros(IMAGES * 192), *together = zeros(IMAGES * NUMBERS), alone[NUMBERS];
+    for (int64_t i = 0; i < IMAGES * 192; i++) {
+        pixels[i] = (float)gr_rng_normal(1, 2, (uint64_t)i);
+    }
+    gr_batch batch = {.images = IMAGES, .pixels = pixels};
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &(gr_trace){.vision_features = together}));
+    for (int i = 0; i < IMAGES; i++) {
+        gr_batch one = {.images = 1, .pixels = pixels + (ptrdiff_t)i * 192};
+        GR_CHECK_OK(gr_model_trace(f.model, &one, &(gr_trace){.vision_features = alone}));
+        GR_CHECK_CLOSE(together + (ptrdiff_t)i * NUMBERS, alone, NUMBERS, 1e-5, 1e-6);
+    }
+    GR_FREE(pixels);
+    GR_FREE(together);
+    fixture_destroy(&f);
+}
+
+static int32_t likeliest(const float *logits, int64_t n)
+{
+    int32_t best = 0;
+    for (int32_t v = 1; v < n; v++) {
+        best = logits[v] > logits[best] ? v : best;
+    }
+    return best;
+}
+
+/// The greedy continuation, one whole forward pass of the public trace at a time.
+static void continue_slowly(fixture *f, const gr_batch *prompt, int64_t count, int32_t *out)
+{
+    int32_t ids[64], positions[64], cu[2] = {0};
+    float *logits = zeros(64 * 24);
+    memcpy(ids, prompt->ids, (size_t)prompt->tokens * sizeof *ids);
+    for (int32_t i = 0; i < 64; i++) {
+        positions[i] = i;
+    }
+    gr_batch b = *prompt;
+    b.ids = ids;
+    b.positions = positions;
+    b.cu_seqlens = cu;
+    for (int64_t i = 0; i < count; i++) {
+        cu[1] = (int32_t)b.tokens;
+        GR_CHECK_OK(gr_model_trace(f->model, &b, &(gr_trace){.logits = logits}));
+        out[i] = likeliest(logits + (b.tokens - 1) * 24, 24);
+        ids[b.tokens++] = out[i];
+    }
+    GR_FREE(logits);
+}
+
+static void test_generate(void)
+{
+    static const int images[1] = {1};
+    enum { NEW = 12 };
+    fixture f = random_fixture(GR_PARTS_ALL);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 1, 5, 0);
+    int32_t want[NEW], got[NEW] = {0}, many[64];
+    int64_t count = -1;
+    b.batch.targets = NULL;
+    continue_slowly(&f, &b.batch, NEW, want);
+    GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, NEW, got, &count));
+    GR_CHECK_INT(count, NEW);
+    GR_CHECK_BYTES(got, want, sizeof want);
+    int64_t before = 0;
+    while (want[before] != want[NEW / 2]) {
+        before++;
+    }
+    GR_CHECK_OK(gr_generate(f.model, &b.batch, &want[NEW / 2], 1, NEW, got, &count));
+    GR_CHECK_INT(count, before);
+    GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, 0, got, &count));
+    GR_CHECK_INT(count, 0);
+    GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, 1000, many, &count));
+    GR_CHECK_INT(count, 64 - b.batch.tokens);
+    GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);
+    batch_destroy(&b);
+    fixture_destroy(&f);
+}
+
+static void test_generate_wrong(void)
+{
+    static const int images[2] = {0, 0};
+    fixture f = random_fixture(1u << GR_PART_LANGUAGE);
+    fixture vision = random_fixture(1u << GR_PART_VISION);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 2, 5, 0);
+    int32_t out[4];
+    int64_t count = 0;
+    GR_CHECK_ERR(gr_generate(f.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_DATA,
+                 "one sequence, got 2");
+    GR_CHECK_ERR(gr_generate(vision.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_DATA,
+                 "needs a language model");
+    b.batch.sequences = 1;
+    b.batch.tokens = 5;
+    gr_model_weights(f.model, GR_PART_LANGUAGE)[0] = NAN;
+    GR_CHECK_ERR(gr_generate(f.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_NONFINITE,
+                 "not finite");
+    GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);
+    batch_destroy(&b);
+    fixture_destroy(&f);
+    fixture_destroy(&vision);
+}
+
+static const gr_test tests[] = {
+    {"wrong_entries", test_wrong_entries},
+    {"wrong_parts", test_wrong_parts},
+    {"groups", test_groups},
+    {"generate", test_generate},
+    {"generate_wrong", test_generate_wrong},
+};
+GR_TEST_MAIN("model_batch", tests)

@@ -1,0 +1,350 @@
+/// Loss, logits and every gradient against PyTorch in double precision (tests/reference/make_model_fixture.py),
+/// and what must hold between runs: freezing, splitting, packing and threads change nothing.
+
+#include "src/formats/safetensors.h"
+#include "tests/model_support.h"
+
+/// A fixture file with its model: weights loaded, batch borrowed from the file's copy in memory.
+typedef struct reference {
+    gr_safetensors *file;
+    fixture f;
+    gr_batch batch;
+    void *copies[128]; ///< freed when the reference is closed
+    int copied;
+} reference;
+
+/// An aligned copy of a tensor's data.
+static void *data_of(reference *r, const char *name)
+{
+    const gr_safetensor *t = gr_safetensors_find(r->file, name);
+    if (!GR_CHECK(t != NULL)) {
+        fprintf(stderr, "no tensor %s\n", name);
+        exit(1);
+    }
+    float *copy = zeros(t->count);
+    memcpy(copy, t->data, (size_t)t->count * sizeof *copy);
+    GR_ASSERT(r->copied < 128);
+    r->copies[r->copied++] = copy;
+    return copy;
+}
+
+static void load_weights(reference *r)
+{
+    const gr_params *params = gr_model_get_params(r->f.model);
+    for (int64_t i = 0; i < params->count; i++) {
+        const gr_param *p = &params->items[i];
+        const gr_safetensor *t = gr_safetensors_find(r->file, p->name);
+        if (!GR_CHECK(t != NULL) || !GR_CHECK_INT(t->count, p->count)) {
+            fprintf(stderr, "tensor %s\n", p->name);
+            exit(1);
+        }
+        memcpy(gr_model_weights(r->f.model, p->part) + p->offset, t->data,
+               (size_t)p->count * sizeof(float));
+    }
+}
+
+static reference reference_open(const char *name)
+{
+    reference r = {0};
+    gr_doc *doc = NULL;
+    gr_model_config config;
+    char path[1024];
+    const char *root = getenv("GR_SOURCE_DIR");
+    snprintf(path, sizeof path, "%s/tests/fixtures/%s/config.json", root ? root : ".", name);
+    if (!GR_CHECK_OK(gr_doc_load(path, GR_ERR_DATA, &doc)) ||
+        !GR_CHECK_OK(gr_model_config_parse(doc, &config))) {
+        exit(1);
+    }
+    gr_doc_destroy(&doc);
+    snprintf(path, sizeof path, "%s/tests/fixtures/%s/model.safetensors", root ? root : ".",
+             name);
+    if (!GR_CHECK_OK(gr_safetensors_open(path, &r.file))) {
+        exit(1);
+    }
+    r.f = fixture_create(&config, 1);
+    load_weights(&r);
+    r.batch = (gr_batch){.tokens = 18,
+                         .ids = data_of(&r, "input_ids"),
+                         .targets = data_of(&r, "targets"),
+                         .positions = data_of(&r, "positions"),
+                         .sequences = 2,
+                         .cu_seqlens = data_of(&r, "cu_seqlens"),
+                         .images = 2,
+                         .pixels = data_of(&r, "pixel_values"),
+                         .image_rows = data_of(&r, "image_rows")};
+    return r;
+}
+
+static void reference_close(reference *r)
+{
+    for (int i = 0; i < r->copied; i++) {
+        GR_FREE(r->copies[i]);
+    }
+    gr_safetensors_close(&r->file);
+    fixture_destroy(&r->f);
+}
+
+/// Every parameter's gradient within 1e-4 of the reference in norm.
+static void check_gradients(reference *r, const gradients *g)
+{
+    const gr_params *params = gr_model_get_params(r->f.model);
+    for (int64_t i = 0; i < params->count; i++) {
+        const gr_param *p = &params->items[i];
+        char name[160];
+        snprintf(name, sizeof name, "grad.%s", p->name);
+        float *want = data_of(r, name);
+        if (!GR_CHECK_NORM(g->part[p->part] + p->offset, want, p->count, 1e-4, 0)) {
+            fprintf(stderr, "gradient of %s\n", p->name);
+        }
+    }
+}
+
+static void check_against_pytorch(const char *name)
+{
+    reference r = reference_open(name);
+    gradients g = gradients_create(r.f.model);
+    double loss = 0, want = 0, forward = 0;
+    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, g.part, &loss));
+    const gr_safetensor *t = gr_safetensors_find(r.file, "loss");
+    memcpy(&want, t->data, sizeof want);
+    GR_CHECK_CLOSE_F64(&loss, &want, 1, 1e-5, 0);
+    GR_CHECK_OK(gr_model_loss(r.f.model, &r.batch, &forward));
+    GR_CHECK_CLOSE_F64(&forward, &loss, 1, 1e-12, 0);
+    check_gradients(&r, &g);
+    gradients_destroy(&g);
+    reference_close(&r);
+}
+
+static void test_tied(void)
+{
+    check_against_pytorch("model_tied");
+}
+
+static void test_untied(void)
+{
+    check_against_pytorch("model_untied");
+}
+
+/// 1e-4 of the largest value is the promise; here 1e-5 holds.
+static void check_scaled(const float *got, const float *want, int64_t n)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)want[i]));
+    }
+    GR_CHECK_CLOSE(got, want, n, 0, 1e-5 * most);
+}
+
+static void test_trace(void)
+{
+    reference r = reference_open("model_untied");
+    float *logits = zeros(18 * 24), *features = zeros(2 * 16 * 8), *images = zeros(8 * 12);
+    gr_trace trace = {.logits = logits, .vision_features = features, .connector = images};
+    GR_CHECK_OK(gr_model_trace(r.f.model, &r.batch, &trace));
+    check_scaled(logits, data_of(&r, "logits"), 18 * 24);
+    check_scaled(features, data_of(&r, "vision_features"), 2 * 16 * 8);
+    check_scaled(images, data_of(&r, "connector"), 8 * 12);
+    GR_FREE(logits);
+    GR_FREE(features);
+    GR_FREE(images);
+    reference_close(&r);
+}
+
+static const float sentinel = 123.25f;
+
+/// Trained parts get the gradients they get when everything trains; other buffers stay as they were.
+static void check_frozen(fixture *f, const gr_batch *batch, gr_part_set train,
+                         const gradients *all, double loss_all)
+{
+    const gr_params *params = gr_model_get_params(f->model);
+    gradients g = gradients_create(f->model);
+    float *given[GR_PART_COUNT];
+    double loss = 0;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        given[p] = train >> p & 1 || p != GR_PART_CONNECTOR ? g.part[p] : NULL;
+        for (int64_t i = 0; i < params->size[p] && !(train >> p & 1); i++) {
+            g.part[p][i] = sentinel;
+        }
+    }
+    GR_CHECK_OK(gr_model_loss_grad(f->model, batch, train, given, &loss));
+    GR_CHECK_CLOSE_F64(&loss, &loss_all, 1, 1e-7, 0);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (train >> p & 1) {
+            GR_CHECK_NORM(g.part[p], all->part[p], params->size[p], 1e-6, 0);
+            continue;
+        }
+        bool untouched = true;
+        for (int64_t i = 0; i < params->size[p]; i++) {
+            untouched = untouched && g.part[p][i] == sentinel;
+        }
+        GR_CHECK(untouched);
+    }
+    gradients_destroy(&g);
+}
+
+static void test_freezing(void)
+{
+    reference r = reference_open("model_tied");
+    gradients all = gradients_create(r.f.model);
+    double loss = 0;
+    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, all.part, &loss));
+    for (gr_part_set train = 0; train <= GR_PARTS_ALL; train++) {
+        check_frozen(&r.f, &r.batch, train, &all, loss);
+    }
+    gradients_destroy(&all);
+    reference_close(&r);
+}
+
+/// Gradients are added: a second pass doubles them.
+static void test_adds(void)
+{
+    reference r = reference_open("model_tied");
+    const gr_params *params = gr_model_get_params(r.f.model);
+    gradients once = gradients_create(r.f.model), twice = gradients_create(r.f.model);
+    double loss = 0;
+    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, once.part, &loss));
+    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, twice.part, &loss));
+    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, twice.part, &loss));
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        for (int64_t i = 0; i < params->size[p]; i++) {
+            once.part[p][i] *= 2;
+        }
+        GR_CHECK_NORM(twice.part[p], once.part[p], params->size[p], 1e-6, 0);
+    }
+    gradients_destroy(&once);
+    gradients_destroy(&twice);
+    reference_close(&r);
+}
+
+/// Wider than a tile in some places, and tame enough that rounding is not blown up.
+static fixture random_model(int threads)
+{
+    gr_model_config config = tiny_config(GR_PARTS_ALL);
+    config.vision.width = 24;
+    config.vision.mlp_width = 150;
+    config.language.vocabulary = 300;
+    config.language.width = 40;
+    config.language.mlp_width = 140;
+    config.language.max_positions = 400;
+    config.vision.initializer_range = 0.1;
+    config.language.initializer_range = 0.1;
+    fixture f = fixture_create(&config, threads);
+    gr_model_init(f.model, GR_PARTS_ALL, 3);
+    return f;
+}
+
+static double add_gradients(fixture *f, const int *images, int sequences, uint64_t first,
+                            gradients *g)
+{
+    own_batch b = batch_create(gr_model_get_config(f->model), images, sequences, 23, first);
+    double loss = 0;
+    GR_CHECK_OK(gr_model_loss_grad(f->model, &b.batch, GR_PARTS_ALL, g->part, &loss));
+    batch_destroy(&b);
+    return loss;
+}
+
+/// Five sequences in one batch, in two, and one by one: the same sums.
+static void test_splitting(void)
+{
+    static const int images[5] = {1, 0, 3, 0, 2};
+    fixture f = random_model(1);
+    const gr_params *params = gr_model_get_params(f.model);
+    gradients one = gradients_create(f.model), two = gradients_create(f.model),
+              five = gradients_create(f.model);
+    double loss = add_gradients(&f, images, 5, 0, &one), loss_two = 0, loss_five = 0;
+    loss_two = add_gradients(&f, images, 3, 0, &two);
+    loss_two += add_gradients(&f, images + 3, 2, 3, &two);
+    for (int s = 0; s < 5; s++) {
+        loss_five += add_gradients(&f, images + s, 1, (uint64_t)s, &five);
+    }
+    GR_CHECK(loss > 100);
+    GR_CHECK_CLOSE_F64(&loss_two, &loss, 1, 1e-6, 0);
+    GR_CHECK_CLOSE_F64(&loss_five, &loss, 1, 1e-6, 0);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_CHECK_NORM(two.part[p], one.part[p], params->size[p], 1e-6, 0);
+        GR_CHECK_NORM(five.part[p], one.part[p], params->size[p], 1e-6, 0);
+    }
+    gradients_destroy(&one);
+    gradients_destroy(&two);
+    gradients_destroy(&five);
+    fixture_destroy(&f);
+}
+
+static void test_threads(void)
+{
+    static const int images[7] = {4, 0, 10, 0, 2, 9, 1};
+    fixture f = random_model(1), f2 = random_model(2);
+    const gr_params *params = gr_model_get_params(f.model);
+    gradients g = gradients_create(f.model), g2 = gradients_create(f2.model);
+    double loss = add_gradients(&f, images, 7, 0, &g);
+    double loss2 = add_gradients(&f2, images, 7, 0, &g2);
+    GR_CHECK_BYTES(&loss2, &loss, sizeof loss);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_CHECK_BYTES(g2.part[p], g.part[p], (size_t)params->size[p] * sizeof(float));
+    }
+    gradients_destroy(&g);
+    gradients_destroy(&g2);
+    fixture_destroy(&f);
+    fixture_destroy(&f2);
+}
+
+/// A batch without images leaves connector and vision alone; one without tokens costs nothing.
+static void test_without_images(void)
+{
+    static const int images[1] = {0};
+    fixture f = random_model(1);
+    const gr_params *params = gr_model_get_params(f.model);
+    gradients g = gradients_create(f.model);
+    GR_CHECK(add_gradients(&f, images, 1, 0, &g) > 0);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        bool moved = false;
+        for (int64_t i = 0; i < params->size[p]; i++) {
+            moved = moved || g.part[p][i] != 0;
+        }
+        GR_CHECK(moved == (p == GR_PART_LANGUAGE));
+    }
+    const int32_t cu[1] = {0};
+    gr_batch empty = {.cu_seqlens = cu};
+    double loss = 1;
+    GR_CHECK_OK(gr_model_loss_grad(f.model, &empty, GR_PARTS_ALL, g.part, &loss));
+    GR_CHECK(loss == 0);
+    gradients_destroy(&g);
+    fixture_destroy(&f);
+}
+
+static int64_t peak_of(gr_part_set train, int images)
+{
+    fixture f = random_model(1);
+    own_batch b = batch_create(gr_model_get_config(f.model), &images, 1, 23, 0);
+    gradients g = gradients_create(f.model);
+    double loss = 0;
+    int64_t requests = gr_mem_requests();
+    GR_CHECK_OK(gr_model_loss_grad(f.model, &b.batch, train, g.part, &loss));
+    GR_CHECK_INT(gr_mem_requests(), requests);
+    GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);
+    int64_t peak = gr_arena_peak(f.ex->scratch);
+    gradients_destroy(&g);
+    batch_destroy(&b);
+    fixture_destroy(&f);
+    return peak;
+}
+
+/// A step allocates nothing and gives its arena back; what is frozen keeps no activations.
+static void test_memory(void)
+{
+    const gr_part_set language = 1u << GR_PART_LANGUAGE, connector = 1u << GR_PART_CONNECTOR;
+    int64_t gates = 2 * 150 * (int64_t)sizeof(float); // of one vision token in one block
+    GR_CHECK_INT(peak_of(connector, 0), peak_of(0, 0));
+    GR_CHECK(peak_of(0, 0) < peak_of(language, 0));
+    GR_CHECK(peak_of(language, 40) <= peak_of(connector, 40));
+    GR_CHECK(peak_of(connector, 40) + 40 * 16 * gates < peak_of(GR_PARTS_ALL, 40));
+}
+
+static const gr_test tests[] = {
+    {"tied", test_tied},       {"untied", test_untied},
+    {"trace", test_trace},     {"freezing", test_freezing},
+    {"adds", test_adds},       {"splitting", test_splitting},
+    {"threads", test_threads}, {"without_images", test_without_images},
+    {"memory", test_memory},
+};
+GR_TEST_MAIN("model_gradients", tests)

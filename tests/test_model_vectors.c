@@ -1,0 +1,232 @@
+/// Published check vectors: AIMv2 from Apple's module, the connector and Qwen2 from independent
+/// implementations in double precision. Values are printed to 6 decimals; the network runs in fp32, so
+/// 1e-5 of the value and 5e-6 besides are allowed.
+
+#include "tests/model_support.h"
+
+static const double relative = 1e-5, absolute = 5e-6;
+
+/// Tensor number t of the table: norm weights 1 + 0.1 sin(0.5 + 1.3 t + 0.71 i), others 0.4 sin(...).
+static void fill_weights(gr_model *model)
+{
+    const gr_params *params = gr_model_get_params(model);
+    for (int64_t t = 0; t < params->count; t++) {
+        const gr_param *p = &params->items[t];
+        float *w = gr_model_weights(model, p->part) + p->offset;
+        for (int64_t i = 0; i < p->count; i++) {
+            double s = sin(0.5 + 1.3 * (double)t + 0.71 * (double)i);
+            w[i] = (float)(p->init == GR_INIT_ONE ? 1 + 0.1 * s : 0.4 * s);
+        }
+    }
+}
+
+static void fill_pixels(float *pixels)
+{
+    for (int i = 0; i < 3 * 8 * 8; i++) {
+        pixels[i] = (float)sin(0.37 * i);
+    }
+}
+
+static gr_model_config vision_config(void)
+{
+    return tiny_config(1u << GR_PART_VISION);
+}
+
+static void test_vision_values(void)
+{
+    static const float want[3][8] = {
+        {-0.369072f, -1.500018f, -0.789628f, 0.360310f, -0.037293f, 1.304718f, 1.720061f,
+         0.479169f},
+        {0.092369f, -1.428748f, -0.941040f, 0.288079f, -0.508344f, 1.096966f, 1.864485f,
+         0.361748f},
+        {0.637830f, -0.901655f, -0.990954f, 0.500544f, -0.915139f, 0.482145f, 2.118212f,
+         0.378876f},
+    };
+    static const int token[3] = {0, 1, 15};
+    gr_model_config config = vision_config();
+    fixture f = fixture_create(&config, 1);
+    float pixels[192], out[16 * 8];
+    double sum = 0, sumsq = 0;
+    fill_weights(f.model);
+    fill_pixels(pixels);
+    gr_batch batch = {.images = 1, .pixels = pixels};
+    gr_trace trace = {.vision_features = out};
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    for (int k = 0; k < 3; k++) {
+        GR_CHECK_CLOSE(out + 8 * token[k], want[k], 8, relative, absolute);
+    }
+    for (int i = 0; i < 16 * 8; i++) {
+        sum += (double)out[i];
+        sumsq += (double)out[i] * (double)out[i];
+    }
+    const double totals[2] = {sum, sumsq}, want_totals[2] = {17.000803, 129.036798};
+    GR_CHECK_CLOSE_F64(totals, want_totals, 2, relative, absolute);
+    fixture_destroy(&f);
+}
+
+typedef struct gradient_row {
+    const char *name;
+    double norm, first, last;
+} gradient_row;
+
+static const gradient_row gradient_rows[] = {
+    {"preprocessor.patchifier.proj.weight", 28.201852, 0.887560, 6.283790},
+    {"preprocessor.patchifier.proj.bias", 15.050309, 0.613899, 7.302268},
+    {"preprocessor.patchifier.norm.weight", 8.547369, 0.046384, -2.044803},
+    {"preprocessor.pos_embed", 8.214191, 0.274535, 1.153085},
+    {"trunk.blocks.0.attn.qkv.weight", 12.978912, -0.006440, -0.251878},
+    {"trunk.blocks.0.mlp.fc3.weight", 3.416929, -0.534185, -0.210870},
+    {"trunk.blocks.1.norm_2.weight", 1.657005, 0.919080, -0.328111},
+    {"trunk.blocks.1.mlp.fc2.weight", 3.684749, 0.008650, -0.073011},
+    {"trunk.post_trunk_norm.weight", 1.546811, -0.075040, 0.848459},
+};
+
+static void check_gradient_row(const gr_params *params, const gradient_row *row,
+                               const float *grads)
+{
+    char name[128];
+    snprintf(name, sizeof name, "vision_model.%s", row->name);
+    const gr_param *p = gr_params_find(params, name);
+    if (!GR_CHECK(p != NULL)) {
+        return;
+    }
+    const float *g = grads + p->offset;
+    double squares = 0;
+    for (int64_t i = 0; i < p->count; i++) {
+        squares += (double)g[i] * (double)g[i];
+    }
+    const double got[3] = {sqrt(squares), (double)g[0], (double)g[p->count - 1]};
+    const double want[3] = {row->norm, row->first, row->last};
+    GR_CHECK_CLOSE_F64(got, want, 3, 2e-5, 2e-6 * row->norm);
+}
+
+/// Gradients of sum_i output[i] cos(0.3 i), and the values in front of the first block.
+static void test_vision_gradients(void)
+{
+    static const float embedded[8] = {0.160857f, 1.041906f,  -1.235157f, -0.102273f,
+                                      0.297090f, -1.481121f, 0.934079f,  0.689517f};
+    gr_model_config config = vision_config();
+    fixture f = fixture_create(&config, 1);
+    gradients g = gradients_create(f.model);
+    gri_vision_kept kept;
+    float pixels[192];
+    double value = 0;
+    fill_weights(f.model);
+    fill_pixels(pixels);
+    gr_tensor features = gri_take_matrix(f.ex, 16, 8), d = gri_take_matrix(f.ex, 16, 8);
+    gri_vision_fwd(f.ex, &f.model->vision, pixels, 1, features, &kept);
+    GR_CHECK_CLOSE(gr_tensor_f32(kept.blocks[0].x, 0), embedded, 8, relative, absolute);
+    for (int i = 0; i < 16 * 8; i++) {
+        gr_tensor_f32(d, 0)[i] = (float)cos(0.3 * i);
+        value += (double)gr_tensor_f32(features, 0)[i] * cos(0.3 * i);
+    }
+    const double want = -0.622331;
+    GR_CHECK_CLOSE_F64(&value, &want, 1, relative, 2e-5);
+    gri_vision_bwd(f.ex, &f.model->vision, &kept, d, g.part[GR_PART_VISION]);
+    for (size_t i = 0; i < sizeof gradient_rows / sizeof gradient_rows[0]; i++) {
+        check_gradient_row(gr_model_get_params(f.model), &gradient_rows[i],
+                           g.part[GR_PART_VISION]);
+    }
+    gradients_destroy(&g);
+    fixture_destroy(&f);
+}
+
+static void test_connector(void)
+{
+    static const float want[4][6] = {
+        {1.759802f, -0.886021f, -0.183524f, 1.994364f, -0.923999f, -1.169822f},
+        {0.361493f, 0.433860f, 0.060904f, 0.460796f, 0.172266f, -0.594642f},
+        {2.151120f, -1.353140f, -0.166472f, 2.446575f, -1.336388f, -1.261509f},
+        {1.552296f, -0.723219f, -0.118345f, 1.774580f, -0.797036f, -1.061032f},
+    };
+    gr_model_config config = tiny_config(GR_PARTS_ALL);
+    config.language.width = 6;
+    fixture f = fixture_create(&config, 1);
+    float pixels[192], out[4 * 6];
+    fill_weights(f.model);
+    fill_pixels(pixels);
+    const int32_t rows[4] = {0, 1, 2, 3}, ids[4] = {0}, cu[2] = {0, 4};
+    gr_batch batch = {.tokens = 4,
+                      .ids = ids,
+                      .positions = rows,
+                      .sequences = 1,
+                      .cu_seqlens = cu,
+                      .images = 1,
+                      .pixels = pixels,
+                      .image_rows = rows};
+    gr_trace trace = {.connector = out};
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    GR_CHECK_CLOSE(out, want[0], 4 * 6, relative, absolute);
+    fixture_destroy(&f);
+}
+
+static gr_model_config qwen2_config(void)
+{
+    gr_model_config config = tiny_config(1u << GR_PART_LANGUAGE);
+    config.language.vocabulary = 10;
+    config.language.width = 8;
+    config.language.heads = 2;
+    config.language.kv_heads = 1;
+    config.language.mlp_width = 12;
+    return config;
+}
+
+static void test_qwen2(void)
+{
+    static const float row0[10] = {0.961065f,  0.678290f,  0.156123f,  -0.421146f, -0.849777f,
+                                   -0.978493f, -0.761865f, -0.276349f, 0.306700f,  0.781504f};
+    static const float row5[10] = {-1.900065f, -1.304578f, -0.248661f, 0.895017f,  1.722813f,
+                                   1.942569f,  1.476726f,  0.489696f,  -0.670165f, -1.593502f};
+    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, positions[6] = {0, 1, 2, 3, 4, 5};
+    static const int32_t targets[6] = {-100, -100, 9, 7, 2, -100}, cu[2] = {0, 6};
+    gr_model_config config = qwen2_config();
+    fixture f = fixture_create(&config, 1);
+    float logits[6 * 10];
+    double totals[3] = {0};
+    GR_CHECK_INT(gr_model_get_params(f.model)->count, 26);
+    fill_weights(f.model);
+    gr_batch batch = {.tokens = 6,
+                      .ids = ids,
+                      .targets = targets,
+                      .positions = positions,
+                      .sequences = 1,
+                      .cu_seqlens = cu};
+    gr_trace trace = {.logits = logits};
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    GR_CHECK_OK(gr_model_loss(f.model, &batch, &totals[2]));
+    GR_CHECK_CLOSE(logits, row0, 10, relative, absolute);
+    GR_CHECK_CLOSE(logits + 50, row5, 10, relative, absolute);
+    for (int i = 0; i < 60; i++) {
+        totals[0] += (double)logits[i];
+        totals[1] += (double)logits[i] * (double)logits[i];
+    }
+    totals[2] /= 3;
+    const double want[3] = {1.556344, 83.393388, 2.968076};
+    GR_CHECK_CLOSE_F64(totals, want, 3, relative, absolute);
+    fixture_destroy(&f);
+}
+
+static void test_qwen2_packed(void)
+{
+    static const float row5[10] = {-1.874395f, -1.269284f, -0.216199f, 0.913189f,  1.720282f,
+                                   1.920229f,  1.442461f,  0.455599f,  -0.692060f, -1.595466f};
+    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, positions[6] = {0, 1, 2, 0, 1, 2};
+    static const int32_t cu[3] = {0, 3, 6};
+    gr_model_config config = qwen2_config();
+    fixture f = fixture_create(&config, 1);
+    float logits[6 * 10];
+    fill_weights(f.model);
+    gr_batch batch = {
+        .tokens = 6, .ids = ids, .positions = positions, .sequences = 2, .cu_seqlens = cu};
+    gr_trace trace = {.logits = logits};
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    GR_CHECK_CLOSE(logits + 50, row5, 10, relative, absolute);
+    fixture_destroy(&f);
+}
+
+static const gr_test tests[] = {
+    {"vision_values", test_vision_values}, {"vision_gradients", test_vision_gradients},
+    {"connector", test_connector},         {"qwen2", test_qwen2},
+    {"qwen2_packed", test_qwen2_packed},
+};
+GR_TEST_MAIN("model_vectors", tests)
