@@ -455,5 +455,9 @@ static inline gr_tensor op_3d(int64_t n0, int64_t n1, int64_t n2)
 {
     return (gr_tensor){.ndim = 3, .shape = {n0, n1, n2, 1}};
 }
+static inline gr_tensor op_4d(int64_t n0, int64_t n1, int64_t n2, int64_t n3)
+{
+    return (gr_tensor){.ndim = 4, .shape = {n0, n1, n2, n3}};
+}
 
 #endif

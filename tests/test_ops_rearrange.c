@@ -1,0 +1,161 @@
+#include "tests/ops_check.h"
+
+/// Copies: nothing is rounded.
+static const double exact = 0;
+/// ... except the reference gradient, a difference quotient.
+static const double nearly = 1e-8;
+
+/// d: images B, channels, side S, patch p.
+static void patchify_shapes(op_run *r)
+{
+    const int64_t *d = r->size->d;
+    int64_t g = d[2] / d[3];
+    r->in[0] = op_4d(d[0], d[1], d[2], d[2]);
+    r->out[0] = op_2d(d[0] * g * g, d[1] * d[3] * d[3]);
+}
+
+static void patchify_formula(const op_run *r, double *const *in, double *out)
+{
+    int64_t B = r->size->d[0], K = r->size->d[1], S = r->size->d[2], p = r->size->d[3];
+    int64_t g = S / p, at = 0;
+    for (int64_t i = 0; i < B * g * g; i++) {
+        int64_t b = i / (g * g), top = i % (g * g) / g * p, left = i % g * p;
+        for (int64_t j = 0; j < K * p * p; j++) {
+            int64_t k = j / (p * p), y = top + j / p % p, x = left + j % p;
+            out[at++] = in[0][((b * K + k) * S + y) * S + x];
+        }
+    }
+}
+
+static void patchify_forward(gr_exec *ex, const op_run *r)
+{
+    ex->ops->patchify(ex, r->in[0], r->size->d[3], r->out[0]);
+}
+
+static void test_patchify(void)
+{
+    static const op_case c = {.name = "patchify",
+                              .inputs = 1,
+                              .outputs = 1,
+                              .tolerance = exact,
+                              .shapes = patchify_shapes,
+                              .formula = patchify_formula,
+                              .forward = patchify_forward};
+    static const op_size sizes[] = {
+        {.d = {1, 1, 1, 1}},           {.d = {0, 3, 8, 2}},
+        {.d = {2, 3, 8, 2}, .pad = 3}, {.d = {3, 2, 11, 3}}, // two pixels at the edge unused
+        {.d = {1, 3, 5, 7}},                                 // not one patch
+    };
+    OP_CHECK(&c, sizes);
+}
+
+/// d: images B, side g, channels C.
+static void shuffle_shapes(op_run *r)
+{
+    const int64_t *d = r->size->d;
+    r->in[0] = op_3d(d[0], d[1] * d[1], d[2]);
+    r->out[0] = op_3d(d[0], d[1] * d[1] / 4, 4 * d[2]);
+}
+
+static void shuffle_formula(const op_run *r, double *const *in, double *out)
+{
+    int64_t B = r->size->d[0], g = r->size->d[1], C = r->size->d[2], at = 0;
+    for (int64_t i = 0; i < B * g * g / 4; i++) {
+        int64_t b = i / (g * g / 4), row = i % (g * g / 4) / (g / 2), column = i % (g / 2);
+        for (int64_t j = 0; j < 4 * C; j++) {
+            int64_t y = 2 * row + j / C / 2, x = 2 * column + j / C % 2;
+            out[at++] = in[0][((b * g + y) * g + x) * C + j % C];
+        }
+    }
+}
+
+static void shuffle_forward(gr_exec *ex, const op_run *r)
+{
+    ex->ops->pixel_shuffle_fwd(ex, r->in[0], r->out[0]);
+}
+
+static void shuffle_backward(gr_exec *ex, const op_run *r)
+{
+    ex->ops->pixel_shuffle_bwd(ex, r->dout, r->din[0]);
+}
+
+static void test_pixel_shuffle(void)
+{
+    static const op_case c = {.name = "pixel shuffle",
+                              .inputs = 1,
+                              .outputs = 1,
+                              .tolerance = nearly,
+                              .shapes = shuffle_shapes,
+                              .formula = shuffle_formula,
+                              .forward = shuffle_forward,
+                              .backward = shuffle_backward};
+    static const op_size sizes[] = {
+        {.d = {1, 2, 1}},
+        {.d = {0, 4, 3}},
+        {.d = {2, 4, 3}, .pad = 5},
+        {.d = {3, 6, 7}},
+    };
+    OP_CHECK(&c, sizes);
+}
+
+/// d: rows T, channels C, taken M. Scatter is the backward of gather.
+static void gather_shapes(op_run *r)
+{
+    const int64_t *d = r->size->d;
+    r->in[0] = op_2d(d[0], d[1]);
+    r->out[0] = op_2d(d[2], d[1]);
+    int32_t *row = r->ints[0].data;
+    for (int64_t m = 0; m < d[2]; m++) {
+        row[m] = (int32_t)((m * 7 + 3) % d[0]); // 7 does not divide T: each at most once
+    }
+    r->ints[0].shape[0] = d[2];
+}
+
+static void gather_formula(const op_run *r, double *const *in, double *out)
+{
+    int64_t C = r->size->d[1], M = r->size->d[2];
+    const int32_t *row = r->ints[0].data;
+    for (int64_t i = 0; i < M * C; i++) {
+        out[i] = in[0][row[i / C] * C + i % C];
+    }
+}
+
+static void gather_forward(gr_exec *ex, const op_run *r)
+{
+    ex->ops->rows_gather(ex, r->in[0], r->ints[0], r->out[0]);
+}
+
+static void gather_backward(gr_exec *ex, const op_run *r)
+{
+    for (int64_t i = 0; i < gr_tensor_count(r->din[0]); i++) {
+        *op_at(r->din[0], i) = 0;
+    }
+    ex->ops->rows_scatter(ex, r->dout, r->ints[0], r->din[0]);
+}
+
+static void test_rows(void)
+{
+    static const op_case c = {.name = "rows",
+                              .inputs = 1,
+                              .outputs = 1,
+                              .tolerance = nearly,
+                              .shapes = gather_shapes,
+                              .formula = gather_formula,
+                              .forward = gather_forward,
+                              .backward = gather_backward};
+    static const op_size sizes[] = {
+        {.d = {1, 1, 1}},
+        {.d = {5, 3, 0}},
+        {.d = {11, 5, 6}, .pad = 3},
+        {.d = {9, 4, 9}},
+        {.d = {131, 2, 129}, .pad = 1},
+    };
+    OP_CHECK(&c, sizes);
+}
+
+static const gr_test tests[] = {
+    {"patchify", test_patchify},
+    {"pixel shuffle", test_pixel_shuffle},
+    {"rows", test_rows},
+};
+GR_TEST_MAIN("ops: rearrange", tests)
