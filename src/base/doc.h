@@ -29,7 +29,7 @@ typedef struct gr_node gr_node;
 /// A node of the tree; read-only, lives as long as its document.
 struct gr_node {
     gr_doc_type type;
-    int line, column;      ///< 1-based; 0 when unknown (JSON)
+    int line, column;      ///< 1-based, of the key in a map; 0 when unknown (JSON)
     const gr_doc *doc;     ///< the document that owns this node
     const gr_node *parent; ///< NULL at the root
     const char *key;       ///< in a map, the key (NUL-terminated UTF-8); else NULL
@@ -60,9 +60,10 @@ void gr_doc_destroy(gr_doc **doc);
 const gr_node *gr_doc_root(const gr_doc *doc);
 const char *gr_doc_name(const gr_doc *doc);
 
-/// Replaces or adds the value at a dotted path ("stages[0].steps" or "stages.warm-up.steps", a list item
-/// being named by its number or by its "name" entry); `value` is parsed as a YAML scalar or flow
-/// collection. For `--set`. Positions of the new nodes are "--set".
+/// Replaces or adds the value at a dotted path ("stages[0].steps" or "stages.warm-up.steps", a list
+/// item being named by its number or by its "name" entry); missing maps on the way are made.
+/// `value` is YAML: a scalar or a flow collection; "" is null. For `--set`: errors at the new nodes
+/// say "--set" for the line; a path or value that makes no sense is GR_ERR_USAGE and changes nothing.
 GR_MUST_CHECK gr_err gr_doc_set(gr_doc *doc, const char *path, const char *value);
 /// The document as JSON text in new memory (GR_FREE): the resolved recipe.
 GR_MUST_CHECK gr_err gr_doc_to_json(const gr_doc *doc, char **text);
