@@ -104,7 +104,8 @@ static void test_more_ranks_than_lanes(void)
     }
     GR_CHECK_ERR(gr_lanes_create(gr_test_world, 0, 10, &lanes), GR_ERR_USAGE,
                  "at least 1 lane");
-    GR_CHECK_ERR(gr_lanes_create(gr_test_world, 8, -1, &lanes), GR_ERR_USAGE, "-1 elements");
+    GR_CHECK_ERR(gr_lanes_create(gr_test_world, MOST_LANES, -1, &lanes), GR_ERR_USAGE,
+                 "-1 elements");
 }
 
 static void test_sizes_must_be_equal(void)
@@ -112,7 +113,7 @@ static void test_sizes_must_be_equal(void)
     gr_lanes *lanes = NULL;
     if (gr_test_world->size > 1) {
         int64_t n = gr_test_world->rank == 1 ? 9 : 10;
-        GR_CHECK_ERR(gr_lanes_create(gr_test_world, 8, n, &lanes), GR_ERR_FAILED,
+        GR_CHECK_ERR(gr_lanes_create(gr_test_world, MOST_LANES, n, &lanes), GR_ERR_FAILED,
                      "9 elements here, of 10 on another rank");
         GR_CHECK(lanes == NULL);
     }
@@ -125,7 +126,7 @@ static void test_memory_failing_on_one_rank(void)
     for (int k = 1; k < 100; k++) {
         gr_lanes *lanes = NULL;
         gr_mem_fail_at(gr_test_world->rank == 0 ? k : 0);
-        gr_err err = gr_lanes_create(gr_test_world, 7, 100, &lanes);
+        gr_err err = gr_lanes_create(gr_test_world, MOST_LANES, 100, &lanes);
         gr_mem_fail_at(0);
         if (err == GR_OK) {
             GR_CHECK(k > 4);
@@ -136,7 +137,7 @@ static void test_memory_failing_on_one_rank(void)
         GR_CHECK(lanes == NULL);
         GR_CHECK_INT(gr_mem_used(), used);
     }
-    compare_two_steps(7, 100, 7);
+    compare_two_steps(MOST_LANES, 100, 7);
 }
 
 static const gr_test tests[] = {
