@@ -1,6 +1,7 @@
 #include "mpi/world.h"
 
 #include "mpi/internal.h"
+#include "mpi/leaks.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 
@@ -9,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/lsan_interface.h>
-#endif
 
 enum { VERDICT_TEXT = 4096 };
 
@@ -62,7 +59,9 @@ static gr_err start_mpi(void)
         (void)setenv(isolated, "1", 1);
     }
     int provided = 0, size = 0;
+    gri_leaks_pause();
     GRI_MPI(MPI_Init_thread, NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    gri_leaks_resume();
     if (provided < MPI_THREAD_FUNNELED) {
         GR_FAIL(GR_ERR_UNAVAILABLE,
                 "the MPI library gives thread level %d, MPI_THREAD_FUNNELED (%d) is needed",
@@ -72,6 +71,7 @@ static gr_err start_mpi(void)
     GR_TRY(gri_guard_launch(size));
 done:
     if (err != GR_OK && size == 1) {
+        gri_leaks_check();
         MPI_Finalize();
     }
     if (ours) {
@@ -117,15 +117,6 @@ done:
     return err;
 }
 
-/// MPI_Finalize unloads plug-ins that leave memory behind, which a leak checker could no longer tell from ours:
-/// in a build with one it looks before, and only then.
-static void look_for_leaks(void)
-{
-#ifdef __SANITIZE_ADDRESS__
-    __lsan_do_leak_check();
-#endif
-}
-
 void gr_world_destroy(gr_world **world, int exit_code_if_failed)
 {
     if (!*world) {
@@ -138,7 +129,7 @@ void gr_world_destroy(gr_world **world, int exit_code_if_failed)
     gr_abort_set_hook(NULL);
     MPI_Comm comm = gri_comm(*world);
     MPI_Comm_free(&comm);
-    look_for_leaks();
+    gri_leaks_check();
     MPI_Finalize();
     gr_mem_free(*world); // the first member of its storage
     *world = NULL;
