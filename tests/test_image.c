@@ -1,0 +1,430 @@
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/base/str.h"
+#include "src/formats/image.h"
+#include "tests/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const fixtures[] = {
+    "grey1.png",
+    "grey2.png",
+    "grey4.png",
+    "grey8.png",
+    "grey16.png",
+    "grey_trns.png",
+    "grey_alpha.png",
+    "rgb.png",
+    "rgb_interlaced.png",
+    "rgb16.png",
+    "rgb_trns.png",
+    "rgba_interlaced.png",
+    "rgba16.png",
+    "palette.png",
+    "palette_trns.png",
+    "rgb420.jpg",
+    "palette_interlaced.png",
+    "rgb444_progressive.jpg",
+    "grey.jpg",
+    "cmyk.jpg",
+    "really_jpeg.png",
+    "lossy.webp",
+    "lossless.webp",
+    "lossless_alpha.webp",
+};
+enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], WIDTH = 11, HEIGHT = 7 };
+
+/// A file of tests/fixtures/images, NAME with SUFFIX; NULL if it is not there.
+static unsigned char *read_fixture(const char *name, const char *suffix, size_t *size)
+{
+    char *data = NULL;
+    char *path =
+        gr_str_format("%s/tests/fixtures/images/%s%s", getenv("GR_SOURCE_DIR"), name, suffix);
+    if (path && gr_file_exists(path)) {
+        GR_CHECK_OK(gr_file_read(path, 0, &data, size));
+    }
+    GR_FREE(path);
+    return (unsigned char *)data;
+}
+
+static void check_pixels(const char *name, bool over_white, const char *suffix)
+{
+    size_t size = 0, wanted = 0;
+    gr_image image = {0};
+    unsigned char *data = read_fixture(name, "", &size);
+    unsigned char *want = read_fixture(name, suffix, &wanted);
+    GR_CHECK(data != NULL);
+    GR_CHECK_INT((int64_t)wanted, WIDTH * HEIGHT * 3);
+    if (GR_CHECK_OK(gr_image_decode(name, data, size, over_white, &image))) {
+        GR_CHECK_INT(image.width, WIDTH);
+        GR_CHECK_INT(image.height, HEIGHT);
+        if (!GR_CHECK_BYTES(image.rgb, want, wanted)) {
+            printf("    in %s%s\n", name, suffix);
+        }
+    }
+    gr_image_fini(&image);
+    GR_FREE(data);
+    GR_FREE(want);
+}
+
+static void test_pixels(void)
+{
+    int with_alpha = 0;
+    for (int i = 0; i < FIXTURES; i++) {
+        check_pixels(fixtures[i], false, ".rgb");
+        size_t size = 0;
+        unsigned char *white = read_fixture(fixtures[i], ".white.rgb", &size);
+        // Where there is no alpha, over_white changes nothing.
+        check_pixels(fixtures[i], true, white ? ".white.rgb" : ".rgb");
+        with_alpha += white != NULL;
+        GR_FREE(white);
+    }
+    GR_CHECK_INT(with_alpha, 7);
+}
+
+static void test_kind(void)
+{
+    GR_CHECK_STR(gr_image_kind("\x89PNG\r\n\x1a\n", 8), "png");
+    GR_CHECK_STR(gr_image_kind("\xff\xd8\xff\xe0", 4), "jpeg");
+    GR_CHECK_STR(gr_image_kind("RIFF\1\2\3\4WEBPVP8 ", 16), "webp");
+    GR_CHECK(gr_image_kind("\x89PNG\r\n\x1a", 7) == NULL);
+    GR_CHECK(gr_image_kind("RIFF\1\2\3\4WAVEfmt ", 16) == NULL);
+    GR_CHECK(gr_image_kind("GIF89a", 6) == NULL);
+    GR_CHECK(gr_image_kind("", 0) == NULL);
+    size_t size = 0;
+    unsigned char *data = read_fixture("really_jpeg.png", "", &size);
+    GR_CHECK_STR(gr_image_kind(data, size), "jpeg");
+    GR_FREE(data);
+}
+
+static void test_refused(void)
+{
+    gr_image image = {0};
+    GR_CHECK_ERR(gr_image_decode("a.gif", "GIF89a", 6, false, &image), GR_ERR_DATA,
+                 "a.gif: neither PNG");
+    GR_CHECK_ERR(gr_image_decode("b", "", 0, false, &image), GR_ERR_DATA, "b: empty");
+    size_t size = 0;
+    unsigned char *data = read_fixture("animated.webp", "", &size);
+    GR_CHECK_ERR(gr_image_decode("c", data, size, false, &image), GR_ERR_DATA,
+                 "c: an animated WebP");
+    GR_FREE(data);
+    GR_CHECK(image.rgb == NULL);
+}
+
+/// Every file cut at every length is refused or decodes (when only an end mark is gone), and nothing leaks.
+static void test_truncated(void)
+{
+    for (int i = 0; i < FIXTURES; i++) {
+        size_t size = 0;
+        unsigned char *data = read_fixture(fixtures[i], "", &size);
+        int64_t used = gr_mem_used();
+        int decoded = 0;
+        for (size_t n = 0; n < size; n++) {
+            // A block of its own, so that the sanitizer sees a read past the end.
+            unsigned char *cut = malloc(n + 1);
+            memcpy(cut, data, n);
+            unsigned char *exact = realloc(cut, n ? n : 1);
+            gr_image image = {0};
+            gr_err err = gr_image_decode("cut", exact, n, n % 2 == 0, &image);
+            GR_CHECK(err == GR_OK || err == GR_ERR_DATA);
+            GR_CHECK((err == GR_OK) == (image.rgb != NULL));
+            decoded += err == GR_OK;
+            gr_image_fini(&image);
+            free(exact);
+        }
+        // WebP pads its chunks to an even size; JPEG and PNG need their last byte.
+        GR_CHECK(decoded <= (strstr(fixtures[i], ".webp") ? 1 : 0));
+        GR_CHECK_INT(gr_mem_used(), used);
+        GR_FREE(data);
+    }
+}
+
+/// One byte changed anywhere: no crash; PNG's checksums find all of them in the data.
+static void test_damaged(void)
+{
+    for (int i = 0; i < FIXTURES; i++) {
+        size_t size = 0;
+        unsigned char *data = read_fixture(fixtures[i], "", &size);
+        int64_t used = gr_mem_used();
+        for (size_t at = 0; at < size; at++) {
+            unsigned char old = data[at];
+            data[at] = (unsigned char)(old ^ (1U << at % 8));
+            gr_image image = {0};
+            gr_err err = gr_image_decode("damaged", data, size, true, &image);
+            GR_CHECK(err == GR_OK || err == GR_ERR_DATA);
+            gr_image_fini(&image);
+            data[at] = old;
+        }
+        GR_CHECK_INT(gr_mem_used(), used);
+        GR_FREE(data);
+    }
+}
+
+static uint32_t crc_of(const unsigned char *data, size_t n)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= data[i];
+        for (int k = 0; k < 8; k++) {
+            crc = crc & 1 ? crc >> 1 ^ 0xEDB88320U : crc >> 1;
+        }
+    }
+    return ~crc;
+}
+
+static void put_u32(unsigned char *to, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) {
+        to[i] = (unsigned char)(value >> (24 - 8 * i));
+    }
+}
+
+/// A header that promises more than may be, or than the file can hold, is refused before pixels are allocated.
+static void check_png_size(uint32_t width, uint32_t height, const char *part)
+{
+    size_t size = 0;
+    gr_image image = {0};
+    unsigned char *data = read_fixture("rgb.png", "", &size);
+    put_u32(data + 16, width);
+    put_u32(data + 20, height);
+    put_u32(data + 29, crc_of(data + 12, 17));
+    int64_t requests = gr_mem_requests();
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, false, &image), GR_ERR_DATA, part);
+    GR_CHECK_INT(gr_mem_requests(), requests);
+    GR_FREE(data);
+}
+
+static void test_absurd_size(void)
+{
+    check_png_size(2000000000, 2000000000, "huge: ");
+    check_png_size(1 << 15, 1 << 14, "1 to 268435456 pixels");
+    check_png_size(1 << 14, 1 << 14, "16384 x 16384 pixels cannot be in 306 bytes");
+    check_png_size(0, 7, "huge: bad PNG");
+    size_t size = 0;
+    gr_image image = {0};
+    unsigned char *data = read_fixture("rgb420.jpg", "", &size);
+    // The frame header: FF C0, length, precision, height, width.
+    unsigned char *frame = memmem(data, size, "\xff\xc0", 2);
+    GR_CHECK(frame != NULL);
+    memset(frame + 5, 0xFF, 4);
+    int64_t used = gr_mem_peak();
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, false, &image), GR_ERR_DATA, "65500");
+    frame[5] = frame[7] = 0x3F;
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, false, &image), GR_ERR_DATA,
+                 "16383 x 16383 pixels cannot be in 679 bytes");
+    GR_CHECK(gr_mem_peak() - used < 1 << 20);
+    GR_FREE(data);
+}
+
+static void test_allocation_failures(void)
+{
+    static const char *const names[] = {"rgba16.png", "cmyk.jpg", "lossless_alpha.webp"};
+    for (int i = 0; i < 3; i++) {
+        size_t size = 0;
+        unsigned char *data = read_fixture(names[i], "", &size);
+        int64_t used = gr_mem_used();
+        int failures = 0;
+        gr_err err = GR_ERR_MEMORY;
+        for (int n = 1; err == GR_ERR_MEMORY && n < 20; n++) {
+            gr_image image = {0};
+            gr_mem_fail_at(n);
+            err = gr_image_decode(names[i], data, size, true, &image);
+            gr_mem_fail_at(0);
+            failures += err == GR_ERR_MEMORY;
+            gr_image_fini(&image);
+            GR_CHECK_INT(gr_mem_used(), used);
+        }
+        GR_CHECK_OK(err);
+        GR_CHECK(failures >= 2);
+        GR_FREE(data);
+    }
+}
+
+/// Appendix B.3 of the specification: an 8 x 6 grey image with pixel i = (37 i i + 11 i) mod 256, made with Pillow.
+static void make_vector(gr_image *image)
+{
+    *image = (gr_image){.width = 8, .height = 6, .rgb = gr_mem_alloc(8 * 6 * 3, 1)};
+    for (int i = 0; i < 48; i++) {
+        memset(image->rgb + 3 * i, (37 * i * i + 11 * i) % 256, 3);
+    }
+}
+
+static void check_grey(const unsigned char *rgb, const int *want, int n)
+{
+    for (int i = 0; i < n; i++) {
+        for (int c = 0; c < 3; c++) {
+            GR_CHECK_INT(rgb[3 * i + c], want[i]);
+        }
+    }
+}
+
+static void test_resize_vectors(void)
+{
+    static const int small[] = {40,  149, 138, 196, 109, 131, 172, 196, 200, 143,
+                                105, 167, 161, 150, 88,  200, 157, 128, 161, 122};
+    static const int first[] = {0, 19, 89, 169, 118, 106, 144, 211, 146, 101, 99};
+    static const int last[] = {255, 211, 188, 192, 39, 89, 184, 157, 205, 156, 65};
+    gr_image in = {0}, out = {0};
+    make_vector(&in);
+    GR_CHECK_OK(gr_image_resize(&in, 5, 4, &out));
+    check_grey(out.rgb, small, 20);
+    gr_image_fini(&out);
+    GR_CHECK_OK(gr_image_resize(&in, 11, 7, &out));
+    check_grey(out.rgb, first, 11);
+    check_grey(out.rgb + (ptrdiff_t)6 * 11 * 3, last, 11);
+    gr_image_fini(&out);
+    gr_image_fini(&in);
+}
+
+static void test_resize_sides(void)
+{
+    gr_image in = {0}, out = {0}, twice = {0}, once = {0};
+    make_vector(&in);
+    GR_CHECK_OK(gr_image_resize(&in, 8, 6, &out));
+    GR_CHECK(out.rgb != in.rgb);
+    GR_CHECK_BYTES(out.rgb, in.rgb, (size_t)8 * 6 * 3);
+    gr_image_fini(&out);
+    // Width first, then height.
+    GR_CHECK_OK(gr_image_resize(&in, 3, 6, &out));
+    GR_CHECK_OK(gr_image_resize(&out, 3, 13, &twice));
+    GR_CHECK_OK(gr_image_resize(&in, 3, 13, &once));
+    GR_CHECK_BYTES(once.rgb, twice.rgb, (size_t)3 * 13 * 3);
+    gr_image_fini(&out);
+    gr_image_fini(&once);
+    gr_image_fini(&twice);
+    GR_CHECK_OK(gr_image_resize(&in, 1, 1, &out));
+    GR_CHECK_INT(out.width * out.height, 1);
+    gr_image_fini(&out);
+    GR_CHECK_ERR(gr_image_resize(&in, 0, 4, &out), GR_ERR_DATA, "0 x 4");
+    GR_CHECK_ERR(gr_image_resize(&in, 1 << 15, 1 << 14, &out), GR_ERR_DATA, "32768 x 16384");
+    GR_CHECK(out.rgb == NULL);
+    gr_image_fini(&in);
+}
+
+static void test_resize_allocation_failures(void)
+{
+    gr_image in = {0};
+    make_vector(&in);
+    int64_t used = gr_mem_used();
+    gr_err err = GR_ERR_MEMORY;
+    int failures = 0;
+    for (int n = 1; err == GR_ERR_MEMORY && n < 40; n++) {
+        gr_image out = {0};
+        gr_mem_fail_at(n);
+        err = gr_image_resize(&in, 5, 9, &out);
+        gr_mem_fail_at(0);
+        failures += err == GR_ERR_MEMORY;
+        gr_image_fini(&out);
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK_INT(failures, 11);
+    gr_image_fini(&in);
+}
+
+static void test_normalize(void)
+{
+    unsigned char rgb[] = {0, 128, 255, 255, 1, 17};
+    const gr_image image = {.width = 2, .height = 1, .rgb = rgb};
+    const double mean[] = {0.485, 0.456, 0.406}, std[] = {0.229, 0.224, 0.225};
+    float got[6], want[6];
+    for (int c = 0; c < 3; c++) {
+        for (int i = 0; i < 2; i++) {
+            want[2 * c + i] = (float)((rgb[3 * i + c] / 255.0 - mean[c]) / std[c]);
+        }
+    }
+    gr_image_normalize(&image, mean, std, got);
+    // Three fp32 roundings of numbers of size 1, divided by 0.22.
+    GR_CHECK_CLOSE(got, want, 6, 0, 6e-7);
+}
+
+static void make_noise(int64_t width, int64_t height, gr_image *image)
+{
+    *image = (gr_image){.width = width, .height = height};
+    image->rgb = gr_mem_alloc((size_t)(width * height * 3), 1);
+    for (int64_t i = 0; i < width * height * 3; i++) {
+        image->rgb[i] = (unsigned char)gr_rng_u64(5, 6, (uint64_t)i);
+    }
+}
+
+static void test_webp_lossless(void)
+{
+    static const int64_t sides[][2] = {{1, 1}, {3, 2}, {65, 33}};
+    for (int i = 0; i < 3; i++) {
+        gr_image in = {0}, out = {0};
+        unsigned char *data = NULL;
+        size_t size = 0;
+        make_noise(sides[i][0], sides[i][1], &in);
+        GR_CHECK_OK(gr_image_encode_webp(&in, -1, &data, &size));
+        GR_CHECK_STR(gr_image_kind(data, size), "webp");
+        GR_CHECK_OK(gr_image_decode("own", data, size, false, &out));
+        GR_CHECK_INT(out.width, in.width);
+        GR_CHECK_INT(out.height, in.height);
+        GR_CHECK_BYTES(out.rgb, in.rgb, (size_t)(in.width * in.height * 3));
+        GR_FREE(data);
+        gr_image_fini(&in);
+        gr_image_fini(&out);
+    }
+}
+
+/// A smooth picture survives quality 90 within a few grey levels, and a worse quality makes a smaller file.
+static void test_webp_lossy(void)
+{
+    gr_image in = {.width = 64, .height = 48, .rgb = gr_mem_alloc(64 * 48 * 3, 1)}, out = {0};
+    for (int i = 0; i < 64 * 48; i++) {
+        memset(in.rgb + 3 * i, (int)lround(128 + 100 * sin(i % 64 / 9.0) * cos(i / 64.0 / 9)),
+               3);
+    }
+    unsigned char *good = NULL, *bad = NULL;
+    size_t good_size = 0, bad_size = 0;
+    GR_CHECK_OK(gr_image_encode_webp(&in, 90, &good, &good_size));
+    GR_CHECK_OK(gr_image_encode_webp(&in, 5, &bad, &bad_size));
+    GR_CHECK(bad_size < good_size);
+    GR_CHECK_OK(gr_image_decode("own", good, good_size, false, &out));
+    int worst = 0;
+    for (int i = 0; i < 64 * 48 * 3; i++) {
+        int off = abs(out.rgb[i] - in.rgb[i]);
+        worst = off > worst ? off : worst;
+    }
+    GR_CHECK(worst <= 8);
+    GR_FREE(good);
+    GR_FREE(bad);
+    gr_image_fini(&in);
+    gr_image_fini(&out);
+}
+
+static void test_webp_refused(void)
+{
+    gr_image in = {0};
+    unsigned char *data = NULL;
+    size_t size = 0;
+    make_noise(16384, 1, &in);
+    GR_CHECK_ERR(gr_image_encode_webp(&in, 50, &data, &size), GR_ERR_DATA, "16384 x 1");
+    in.width = 0;
+    GR_CHECK_ERR(gr_image_encode_webp(&in, 50, &data, &size), GR_ERR_DATA, "0 x 1");
+    GR_CHECK_ERR(gr_image_encode_webp(&in, 101, &data, &size), GR_ERR_USAGE, "quality 101");
+    GR_CHECK(data == NULL);
+    gr_image_fini(&in);
+}
+
+static const gr_test tests[] = {
+    {"pixels", test_pixels},
+    {"kind", test_kind},
+    {"refused", test_refused},
+    {"truncated", test_truncated},
+    {"damaged", test_damaged},
+    {"absurd_size", test_absurd_size},
+    {"allocation_failures", test_allocation_failures},
+    {"resize_vectors", test_resize_vectors},
+    {"resize_sides", test_resize_sides},
+    {"resize_allocation_failures", test_resize_allocation_failures},
+    {"normalize", test_normalize},
+    {"webp_lossless", test_webp_lossless},
+    {"webp_lossy", test_webp_lossy},
+    {"webp_refused", test_webp_refused},
+};
+GR_TEST_MAIN("image", tests)
