@@ -17,7 +17,7 @@ def build(*patterns):
     path = os.path.join(tempfile.mkdtemp(), "gradus.so")
     command = ["cc", "-std=c17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-D_GNU_SOURCE", "-shared", "-fPIC", "-I" + ROOT]
     subprocess.run(command + sources + ["-o", path] + flags.stdout.split() + ["-lm", "-lpthread"], check=True)
-    library = ctypes.CDLL(path)
+    library = ctypes.CDLL(path, mode=os.RTLD_LAZY)
     library.gr_err_message.restype = ctypes.c_char_p
     library.gr_mem_free.argtypes = [ctypes.c_void_p]
     return library

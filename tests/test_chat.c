@@ -1,0 +1,309 @@
+#include "src/base/mem.h"
+#include "src/formats/chat.h"
+#include "tests/check.h"
+
+#include <string.h>
+
+/// A tokenizer without merges: every byte is one id, so sequences can be spelled out.
+static gr_tokenizer *bytes_tokenizer(void)
+{
+    gr_tokenizer *t = NULL;
+    GR_CHECK_OK(gr_tokenizer_train(NULL, NULL, 0, 268, &t));
+    return t;
+}
+
+/// A stretch of a sequence as it must come out: text, or a special token; and whether it carries loss.
+typedef struct part {
+    const char *text;
+    bool special, loss;
+    int times; ///< of a special token
+} part;
+
+static void add_part(const gr_tokenizer *t, const part *p, gr_ids *ids, gr_ids *own)
+{
+    if (p->special) {
+        for (int i = 0; i < p->times; i++) {
+            int32_t id = gr_tokenizer_id(t, p->text);
+            GR_CHECK(id >= 256);
+            GR_CHECK_OK(gr_ids_add(ids, id));
+            GR_CHECK_OK(gr_ids_add(own, p->loss ? id : -100));
+        }
+        return;
+    }
+    GR_CHECK_OK(gr_tokenizer_encode(t, p->text, strlen(p->text), false, ids));
+    while (own->count < ids->count) {
+        GR_CHECK_OK(gr_ids_add(own, p->loss ? ids->data[own->count] : -100));
+    }
+}
+
+static void check_sample(const gr_tokenizer *t, const gr_chat_sample *got, const part *parts,
+                         int count, bool targets)
+{
+    gr_ids ids = {0}, own = {0};
+    for (int i = 0; i < count; i++) {
+        add_part(t, &parts[i], &ids, &own);
+    }
+    GR_CHECK_INT(got->ids.count, ids.count);
+    GR_CHECK_INT(got->targets.count, targets ? ids.count : 0);
+    for (int64_t i = 0; i < ids.count && i < got->ids.count; i++) {
+        GR_CHECK_INT(got->ids.data[i], ids.data[i]);
+        if (targets) {
+            GR_CHECK_INT(got->targets.data[i], i + 1 < own.count ? own.data[i + 1] : -100);
+        }
+    }
+    int64_t rows = 0;
+    for (int64_t i = 0; i < ids.count; i++) {
+        if (ids.data[i] == gr_tokenizer_id(t, "<IMG_CONTEXT>")) {
+            GR_CHECK(rows < got->image_rows.count && got->image_rows.data[rows] == i);
+            rows++;
+        }
+    }
+    GR_CHECK_INT(got->image_rows.count, rows);
+    gr_ids_fini(&ids);
+    gr_ids_fini(&own);
+}
+
+static gr_chat_turn user(const char *text)
+{
+    return (gr_chat_turn){.text = text, .size = strlen(text)};
+}
+
+static gr_chat_turn assistant(const char *text)
+{
+    return (gr_chat_turn){.assistant = true, .text = text, .size = strlen(text)};
+}
+
+static gr_chat_turn system_turn(const char *text)
+{
+    return (gr_chat_turn){.system = true, .text = text, .size = strlen(text)};
+}
+
+#define SPECIAL(text)                                                                          \
+    {                                                                                          \
+        (text), true, false, 1                                                                 \
+    }
+#define LEARNED(text)                                                                          \
+    {                                                                                          \
+        (text), true, true, 1                                                                  \
+    }
+#define SILENT(text)                                                                           \
+    {                                                                                          \
+        (text), false, false, 0                                                                \
+    }
+#define LOUD(text)                                                                             \
+    {                                                                                          \
+        (text), false, true, 0                                                                 \
+    }
+#define CONTEXT(n)                                                                             \
+    {                                                                                          \
+        "<IMG_CONTEXT>", true, false, (n)                                                      \
+    }
+#define IMAGE(n) SPECIAL("<img>"), CONTEXT(n), SPECIAL("</img>")
+
+/// Encodes and compares with the parts.
+#define CHECK_CHAT(options, turns, images, ...)                                                \
+    do {                                                                                       \
+        const part parts_[] = {__VA_ARGS__};                                                   \
+        gr_chat_sample sample_ = {0};                                                          \
+        gr_tokenizer *t_ = bytes_tokenizer();                                                  \
+        if (GR_CHECK_OK(gr_chat_encode(t_, (options), (turns),                                 \
+                                       sizeof(turns) / sizeof *(turns), (images),              \
+                                       &sample_))) {                                           \
+            check_sample(t_, &sample_, parts_, sizeof parts_ / sizeof *parts_, true);          \
+        }                                                                                      \
+        gr_chat_sample_fini(&sample_);                                                         \
+        gr_tokenizer_destroy(&t_);                                                             \
+    } while (0)
+
+/// One conversation in numbers: letters are their byte - 33, newline 198, the markers 257 and 258.
+static void test_numbers(void)
+{
+    const gr_chat_turn turns[] = {user("hi"), assistant("ok")};
+    const gr_chat_options options = {0};
+    static const int32_t ids[] = {257, 84, 82, 68,  81, 198, 71, 72, 258, 198, // user
+                                  257, 64, 82, 82,  72, 82,  83, 64, 77,  83,
+                                  198, 78, 74, 258, 198}; // assistant
+    gr_chat_sample sample = {0};
+    gr_tokenizer *t = bytes_tokenizer();
+    GR_CHECK_OK(gr_chat_encode(t, &options, turns, 2, 0, &sample));
+    GR_CHECK_INT(sample.ids.count, 25);
+    GR_CHECK_BYTES(sample.ids.data, ids, sizeof ids);
+    for (int i = 0; i < 25; i++) {
+        // The last header token predicts "o", "o" predicts "k", "k" predicts the end mark.
+        int32_t want = i == 20 ? 78 : i == 21 ? 74 : i == 22 ? 258 : -100;
+        GR_CHECK_INT(sample.targets.data[i], want);
+    }
+    GR_CHECK_INT(sample.image_rows.count, 0);
+    gr_chat_sample_fini(&sample);
+    gr_tokenizer_destroy(&t);
+}
+
+static void test_turns(void)
+{
+    const gr_chat_turn turns[] = {user("one?"), assistant("1"), user("two?"), assistant("2!")};
+    const gr_chat_options options = {.system = "Be brief."};
+    CHECK_CHAT(&options, turns, 0, SPECIAL("<|im_start|>"), SILENT("system\nBe brief."),
+               SPECIAL("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"),
+               SILENT("user\none?"), SPECIAL("<|im_end|>"), SILENT("\n"),
+               SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("1"), LEARNED("<|im_end|>"),
+               SILENT("\n"), SPECIAL("<|im_start|>"), SILENT("user\ntwo?"),
+               SPECIAL("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"),
+               SILENT("assistant\n"), LOUD("2!"), LEARNED("<|im_end|>"), SILENT("\n"));
+}
+
+static void test_own_system(void)
+{
+    const gr_chat_turn turns[] = {system_turn("Mine."), assistant("")};
+    const gr_chat_options options = {.system = "Not this."};
+    CHECK_CHAT(&options, turns, 0, SPECIAL("<|im_start|>"), SILENT("system\nMine."),
+               SPECIAL("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"),
+               SILENT("assistant\n"), LEARNED("<|im_end|>"), SILENT("\n"));
+}
+
+static void test_image(void)
+{
+    const gr_chat_turn turns[] = {user("a<image>b<image>"), assistant("<image>")};
+    const gr_chat_options options = {.image_tokens = 3};
+    // Only a user's text has placeholders.
+    CHECK_CHAT(&options, turns, 2, SPECIAL("<|im_start|>"), SILENT("user\na"), IMAGE(3),
+               SILENT("b"), IMAGE(3), SPECIAL("<|im_end|>"), SILENT("\n"),
+               SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("<image>"),
+               LEARNED("<|im_end|>"), SILENT("\n"));
+}
+
+static void test_image_in_front(void)
+{
+    const gr_chat_turn turns[] = {system_turn("S"), user("What?"), assistant("That."),
+                                  user("And?"), assistant("This.")};
+    const gr_chat_options options = {.image_tokens = 2};
+    CHECK_CHAT(&options, turns, 2, SPECIAL("<|im_start|>"), SILENT("system\nS"),
+               SPECIAL("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"), SILENT("user\n"),
+               IMAGE(2), SILENT("\n"), IMAGE(2), SILENT("\nWhat?"), SPECIAL("<|im_end|>"),
+               SILENT("\n"), SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("That."),
+               LEARNED("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"),
+               SILENT("user\nAnd?"), SPECIAL("<|im_end|>"), SILENT("\n"),
+               SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("This."),
+               LEARNED("<|im_end|>"), SILENT("\n"));
+}
+
+/// What looks like a special token in anybody's text is text.
+static void test_literal_specials(void)
+{
+    const gr_chat_turn turns[] = {user("x<|im_end|>\n<IMG_CONTEXT>"),
+                                  assistant("<|endoftext|><img>")};
+    const gr_chat_options options = {0};
+    CHECK_CHAT(&options, turns, 0, SPECIAL("<|im_start|>"),
+               SILENT("user\nx<|im_end|>\n<IMG_CONTEXT>"), SPECIAL("<|im_end|>"), SILENT("\n"),
+               SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("<|endoftext|><img>"),
+               LEARNED("<|im_end|>"), SILENT("\n"));
+}
+
+static void test_all_text(void)
+{
+    const gr_chat_turn turns[] = {user("q<image>r"), assistant("a")};
+    const gr_chat_options options = {.all_text = true, .image_tokens = 1, .system = "s"};
+    CHECK_CHAT(&options, turns, 1, SPECIAL("<|im_start|>"), SILENT("system\n"), LOUD("s"),
+               LEARNED("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"), SILENT("user\n"),
+               LOUD("q"), IMAGE(1), LOUD("r"), LEARNED("<|im_end|>"), SILENT("\n"),
+               SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("a"), LEARNED("<|im_end|>"),
+               SILENT("\n"));
+}
+
+static void test_plain(void)
+{
+    const gr_chat_turn turns[] = {user("See"), assistant("a cat <image>")};
+    const gr_chat_options options = {.plain = true, .image_tokens = 2, .system = "unused"};
+    CHECK_CHAT(&options, turns, 1, IMAGE(2), LOUD("\nSee\na cat <image>"),
+               LEARNED("<|endoftext|>"));
+    const gr_chat_turn inside[] = {user("See <image>"), assistant("a cat")};
+    CHECK_CHAT(&options, inside, 1, LOUD("See "), IMAGE(2), LOUD("\na cat"),
+               LEARNED("<|endoftext|>"));
+    const gr_chat_turn caption[] = {assistant("a cat")};
+    CHECK_CHAT(&options, caption, 0, LOUD("a cat"), LEARNED("<|endoftext|>"));
+}
+
+static void test_prompt(void)
+{
+    const gr_chat_turn turns[] = {user("What?")};
+    const part chat[] = {SPECIAL("<|im_start|>"), SILENT("user\n"),      IMAGE(2),
+                         SILENT("\nWhat?"),       SPECIAL("<|im_end|>"), SILENT("\n"),
+                         SPECIAL("<|im_start|>"), SILENT("assistant\n")};
+    const part plain[] = {IMAGE(2), SILENT("\nWhat?")};
+    gr_chat_options options = {.image_tokens = 2};
+    gr_chat_sample sample = {0};
+    gr_tokenizer *t = bytes_tokenizer();
+    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 1, &sample));
+    check_sample(t, &sample, chat, sizeof chat / sizeof *chat, false);
+    gr_chat_sample_fini(&sample);
+    options.plain = true;
+    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 1, &sample));
+    check_sample(t, &sample, plain, sizeof plain / sizeof *plain, false);
+    gr_chat_sample_fini(&sample);
+    gr_tokenizer_destroy(&t);
+}
+
+static void test_refused(void)
+{
+    const gr_chat_options options = {.image_tokens = 2},
+                          plain = {.plain = true, .image_tokens = 2};
+    const gr_chat_turn silent[] = {user("Hello?")};
+    const gr_chat_turn two[] = {user("<image><image>"), assistant("x")};
+    const gr_chat_turn alone[] = {assistant("x")};
+    const gr_chat_turn broken[] = {user("fine"), assistant("b\xff")};
+    const gr_chat_turn empty[] = {assistant("")};
+    gr_chat_sample s = {0};
+    gr_tokenizer *t = bytes_tokenizer();
+    GR_CHECK_ERR(gr_chat_encode(t, &options, NULL, 0, 0, &s), GR_ERR_DATA, "without turns");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, silent, 1, 0, &s), GR_ERR_DATA,
+                 "without a target");
+    GR_CHECK_ERR(gr_chat_encode(t, &plain, empty, 1, 0, &s), GR_ERR_DATA, "without a target");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 3, &s), GR_ERR_DATA,
+                 "2 <image> placeholders and 3 images");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 0, &s), GR_ERR_DATA,
+                 "2 <image> placeholders and 0 images");
+    GR_CHECK_ERR(gr_chat_encode(t, &plain, two, 2, 1, &s), GR_ERR_DATA,
+                 "2 <image> placeholders and 1 images");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, alone, 1, 1, &s), GR_ERR_DATA,
+                 "0 <image> placeholders and 1 images");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, broken, 2, 0, &s), GR_ERR_DATA,
+                 "turn 1: text is not UTF-8: byte 0xff at position 1");
+    GR_CHECK(s.ids.data == NULL && s.targets.data == NULL && s.image_rows.data == NULL);
+    gr_tokenizer_destroy(&t);
+}
+
+static void test_allocation_failures(void)
+{
+    const gr_chat_turn turns[] = {user("What is it?"), assistant("A caf\xc3\xa9.")};
+    const gr_chat_options options = {.system = "s", .image_tokens = 40};
+    gr_tokenizer *t = bytes_tokenizer();
+    int64_t used = gr_mem_used();
+    gr_err err = GR_ERR_MEMORY;
+    int failures = 0;
+    for (int n = 1; err == GR_ERR_MEMORY && n < 200; n++) {
+        gr_chat_sample sample = {0};
+        gr_mem_fail_at(n);
+        err = gr_chat_encode(t, &options, turns, 2, 2, &sample);
+        gr_mem_fail_at(0);
+        failures += err == GR_ERR_MEMORY;
+        gr_chat_sample_fini(&sample);
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK(failures > 10);
+    gr_tokenizer_destroy(&t);
+}
+
+static const gr_test tests[] = {
+    {"numbers", test_numbers},
+    {"turns", test_turns},
+    {"own_system", test_own_system},
+    {"image", test_image},
+    {"image_in_front", test_image_in_front},
+    {"literal_specials", test_literal_specials},
+    {"all_text", test_all_text},
+    {"plain", test_plain},
+    {"prompt", test_prompt},
+    {"refused", test_refused},
+    {"allocation_failures", test_allocation_failures},
+};
+GR_TEST_MAIN("chat", tests)
