@@ -1,4 +1,5 @@
 #include "datasets/import.h"
+#include "datasets/order.h"
 #include "datasets/shard.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
@@ -263,7 +264,8 @@ gr_err gri_data_show(int argc, char **argv)
         GR_TRY(show_image(sample, image, out));
     }
     gr_digest_format(sample->id, id);
-    printf("id %s\nsource %s\nimages %lld\n", id, sample->source, (long long)sample->images);
+    printf("id %s\nplace %.6f\nsource %s\nimages %lld\n", id, gr_order_place(sample->id),
+           sample->source, (long long)sample->images);
     for (int64_t i = 0; i < sample->images; i++) {
         printf("image %lld: %d x %d pixels, %zu bytes\n", (long long)i, sample->pixels[i][0],
                sample->pixels[i][1], sample->image_size[i]);
