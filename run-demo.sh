@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The demonstration: real captioned pictures in, three stages of training on two MPI ranks, a refined vision
+# encoder out. Installs what is missing, builds, and leaves everything in demo/. Run again, it goes on where it
+# stopped; what is finished is not done twice.
+# usage: ./run-demo.sh
+set -euo pipefail
+cd "$(dirname "$0")"
+case "${1:-}" in
+    "") ;;
+    *) sed -n '2,5s/^# //p' "$0"; [ "$1" = --help ] && exit 0 || exit 2 ;;
+esac
+
+. .ci/packages.sh
+gr_packages_need demo
+start=$SECONDS
+say() { printf '\n== %s  (%d s)\n' "$*" $((SECONDS - start)); }
+
+say "Build"
+cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake --build build -j "$(nproc)" --target gradus
+gradus=$PWD/build/gradus
+
+# Two ranks on this machine, one thread each; loopback only.
+export OMP_NUM_THREADS=1 OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo \
+    OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
+    OMPI_MCA_mpi_yield_when_idle=1
+if [ "$(id -u)" = 0 ]; then # mpirun refuses root unless told twice
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+train() { mpirun -n 2 "$gradus" train "configs/demo/$1.yaml" --run "demo/runs/$2"; }
+
+say "Machine"
+"$gradus" doctor
+
+say "Real captioned pictures and text"
+configs/demo/fetch-data.sh demo/data
+import() { # SOURCE NAME: a folder without manifest is no data set; begin it again
+    [ -e "demo/$2/manifest.json" ] && return
+    rm -rf "demo/$2"
+    "$gradus" data import --from llava "$1/data.json" --images "$1/images" --out "demo/$2" \
+        --encode 90 --max-side 224
+}
+import demo/data/pictures pictures
+import demo/data/text text
+"$gradus" data info demo/pictures
+if [ ! -e demo/tokenizer/tokenizer.json ]; then
+    rm -rf demo/tokenizer
+    "$gradus" tokenizer train --data demo/text demo/pictures --vocabulary 2048 --out demo/tokenizer
+fi
+
+say "Pretraining 1 of 2: a small language model, on text"
+train pretrain-language language
+say "Pretraining 2 of 2: a small vision encoder, by captioning with a throw-away decoder"
+train pretrain-vision vision
+say "Three stages: connector; vision encoder and connector; everything"
+train three-stages stages
+
+say "Held-out caption loss (nats per token), before and after each stage"
+python3 - demo/runs/stages/metrics.jsonl <<'PY'
+import json, sys
+losses = {}
+for line in open(sys.argv[1]):
+    m = json.loads(line)
+    if "validation_loss" in m:
+        losses.setdefault(m["stage"], []).append(m["validation_loss"])
+for stage, l in losses.items():
+    print("%-16s %.4f -> %.4f" % (stage, l[0], l[-1]))
+sys.exit(any(l[-1] >= l[0] for l in losses.values()))
+PY
+
+say "Captions of five pictures that were never trained on"
+index=0
+shown=0
+mkdir -p demo/held-out
+while [ $shown -lt 5 ]; do
+    info=$("$gradus" data show demo/pictures --index $index)
+    if awk '$1 == "place" && $2 >= 0.9 { held = 1 } END { exit !held }' <<<"$info"; then
+        picture=demo/held-out/$index.webp
+        [ -e "$picture" ] || "$gradus" data show demo/pictures --index $index --out "$picture" >/dev/null
+        question=$(tail -n 1 <<<"$info" | python3 -c 'import json, sys
+print(json.loads(sys.stdin.read())["conversations"][0]["value"].replace("<image>", "").strip())')
+        truth=$(tail -n 1 <<<"$info" | python3 -c 'import json, sys
+print(json.loads(sys.stdin.read())["conversations"][1]["value"])')
+        answer=$("$gradus" generate demo/runs/stages/final --image "$picture" --prompt "$question" --max-new 40)
+        printf '%s\n    people wrote: %s\n    gradus says:  %s\n' "$picture" "$truth" "$answer"
+        shown=$((shown + 1))
+    fi
+    index=$((index + 1))
+done
+
+say "The refined vision encoder, for other programs"
+if [ ! -e demo/refined-encoder/config.json ]; then
+    rm -rf demo/refined-encoder
+    "$gradus" model export demo/runs/stages/final --out demo/refined-encoder --layout transformers
+fi
+"$gradus" model info demo/refined-encoder
+say "Done: demo/refined-encoder opens with transformers' Aimv2VisionModel"
