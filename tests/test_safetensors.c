@@ -92,7 +92,7 @@ static void test_written_bytes(void)
     gr_str want = {0};
     build(&want,
           "{\"__metadata__\":{\"format\":\"pt\"},"
-          "\"attn.0\":{\"dtype\":\"F32\",\"shape\":[1,2,3],\"data_offsets\":[0,24]}}    ",
+          "\"attn.0\":{\"dtype\":\"F32\",\"shape\":[1,2,3],\"data_offsets\":[0,24]}} ",
           0);
     GR_CHECK_OK(gr_str_add_bytes(&want, values, sizeof values));
     char *got = NULL;

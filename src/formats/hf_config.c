@@ -85,6 +85,9 @@ gr_err gr_hf_load_config(const char *path, gr_model_config *out)
     gr_model_config config = {0};
     char *file = NULL;
     bool dir = gr_dir_exists(path), weights = false;
+    if (!dir && !gr_file_exists(path)) {
+        GR_FAIL(GR_ERR_MISSING, "%s: no such model directory or YAML file", path);
+    }
     GR_TRY(gr_path_join(dir ? path : NULL, dir ? GRI_HF_CONFIG : path, &file));
     GR_TRY(parse_file(file, &config));
     if (dir) {

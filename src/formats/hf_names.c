@@ -88,8 +88,8 @@ static void fill(const char *pattern, const char *digits, int count, char out[GR
 
 bool gri_hf_place_of(const char *tensor, gri_hf_place *out)
 {
-    if (strlen(tensor) + strlen(LANGUAGE) >= GRI_HF_NAME / 2) {
-        return false; // longer than any name we know
+    if (strlen(tensor) + strlen(LANGUAGE) >= GRI_HF_NAME) {
+        return false; // longer than any name we know, and no prefix may cut it
     }
     const char *digits;
     int count;
