@@ -2,9 +2,12 @@
 
 #include "tests/model_support.h"
 
+/// Untied and with large weights: tied tiny models only repeat their last token.
 static fixture random_fixture(gr_part_set parts)
 {
     gr_model_config config = tiny_config(parts);
+    config.language.tied = false;
+    config.language.initializer_range = 1;
     fixture f = fixture_create(&config, 1);
     gr_model_init(f.model, parts, 11);
     return f;
@@ -144,6 +147,7 @@ static void test_generate(void)
     GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, NEW, got, &count));
     GR_CHECK_INT(count, NEW);
     GR_CHECK_BYTES(got, want, sizeof want);
+    GR_CHECK(want[0] != want[1] && want[1] != want[NEW - 1]);
     int64_t before = 0;
     while (want[before] != want[NEW / 2]) {
         before++;
@@ -173,7 +177,9 @@ static void test_generate_wrong(void)
                  "needs a language model");
     b.batch.sequences = 1;
     b.batch.tokens = 5;
-    gr_model_weights(f.model, GR_PART_LANGUAGE)[0] = NAN;
+    const gr_param *head =
+        gr_params_find(gr_model_get_params(f.model), "language_model.lm_head.weight");
+    gr_model_weights(f.model, GR_PART_LANGUAGE)[head->offset] = NAN;
     GR_CHECK_ERR(gr_generate(f.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_NONFINITE,
                  "not finite");
     GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);

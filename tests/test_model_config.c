@@ -311,11 +311,13 @@ static void test_init(void)
     GR_CHECK(fabs(mean) < 0.01 && fabs(deviation - 0.3) < 0.006);
     const gr_param *first = gr_params_find(params, "mlp1.1.weight");
     const float *w = gr_model_weights(f.model, GR_PART_CONNECTOR) + first->offset;
-    double most = 0;
+    double most = 0, least = 0;
     for (int64_t i = 0; i < first->count; i++) {
-        most = fmax(most, fabs((double)w[i]));
+        most = fmax(most, (double)w[i]);
+        least = fmin(least, (double)w[i]);
     }
     GR_CHECK(most <= 1 / sqrt(32) && most > 0.95 / sqrt(32));
+    GR_CHECK(least >= -1 / sqrt(32) && least < -0.95 / sqrt(32));
     const gr_param *norm = gr_params_find(params, "language_model.model.norm.weight");
     GR_CHECK(language[norm->offset] == 1);
     gr_model_init(again.model, GR_PARTS_ALL, 6);
