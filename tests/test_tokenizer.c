@@ -1,0 +1,533 @@
+#include "src/base/doc.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/base/str.h"
+#include "src/formats/tokenizer_parts.h"
+#include "tests/check.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *fixture_dir(void)
+{
+    return gr_str_format("%s/tests/fixtures/tokenizer", getenv("GR_SOURCE_DIR"));
+}
+
+/// The file that the tokenizers library wrote (merges as lists).
+static gr_tokenizer *load_fixture(void)
+{
+    gr_tokenizer *t = NULL;
+    char *dir = fixture_dir();
+    GR_CHECK_OK(gr_tokenizer_load(dir, &t));
+    GR_FREE(dir);
+    return t;
+}
+
+/// The pieces of a text, joined by '|'.
+static void check_pieces(gri_splitter *splitter, const char *text, const char *want)
+{
+    gri_pieces pieces = {0};
+    gr_str got = {0};
+    const char *piece = NULL;
+    size_t n = 0;
+    GR_CHECK_OK(gri_pieces_begin(&pieces, splitter, text, strlen(text)));
+    while (GR_CHECK_OK(gri_pieces_next(&pieces, &piece, &n)) && n > 0) {
+        GR_CHECK_OK(gr_str_add(&got, got.size ? "|" : ""));
+        GR_CHECK_OK(gr_str_add_bytes(&got, piece, n));
+    }
+    GR_CHECK_STR(got.data ? got.data : "", want);
+    gri_pieces_fini(&pieces);
+    gr_str_fini(&got);
+}
+
+/// Appendix B.4 of the specification.
+static void test_pieces(void)
+{
+    static const char *const cases[][2] = {
+        {"Hello world", "Hello| world"},
+        {"I'm  fine,\n\n  ok 123!", "I|'m| | fine|,\n\n| | ok| |1|2|3|!"},
+        {"DON'T you'll", "DON|'T| you|'ll"},
+        {"你好，世界 2024年", "你好|，世界| |2|0|2|4|年"},
+        {"a\t b   c  ", "a|\t| b|  | c|  "},
+        {"x=1;\n\ty", "x|=|1|;\n|\ty"},
+        {"foo_bar(baz)...\r\n\r\nend", "foo|_bar|(baz|)...\r\n\r\n|end"},
+        {"  \n lead", "  \n| lead"},
+        {"Ⅷ½ ٣", "Ⅷ|½| |٣"},
+        {"e\u0301té", "été"},
+        {"", ""},
+        // U+0085 is white space; U+180E is not, though PCRE2's own \s takes it.
+        {"a\xc2\x85.\u180e.", "a|\xc2\x85|.\u180e."},
+    };
+    gri_splitter *splitter = NULL;
+    GR_CHECK_OK(gri_splitter_create(gri_qwen2_pattern, &splitter));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        check_pieces(splitter, cases[i][0], cases[i][1]);
+    }
+    gri_splitter_destroy(&splitter);
+}
+
+/// An expression that leaves gaps: they are pieces too.
+static void test_gaps(void)
+{
+    gri_splitter *splitter = NULL;
+    GR_CHECK_OK(gri_splitter_create("[0-9]+", &splitter));
+    check_pieces(splitter, "ab12c3", "ab|12|c|3");
+    check_pieces(splitter, "12ab", "12|ab");
+    check_pieces(splitter, "none", "none");
+    gri_splitter_destroy(&splitter);
+    GR_CHECK_ERR(gri_splitter_create("a(b", &splitter), GR_ERR_DATA,
+                 "expression: missing closing parenthesis");
+}
+
+static void test_byte_symbols(void)
+{
+    static const struct {
+        unsigned char byte;
+        const char *symbol;
+    } cases[] = {{0, "\u0100"},   {10, "\u010a"},  {32, "\u0120"},  {127, "\u0121"},
+                 {160, "\u0142"}, {173, "\u0143"}, {255, "\u00ff"}, {'A', "A"}};
+    char symbol[GRI_SYMBOLS_SIZE(1)];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        GR_CHECK_INT((int64_t)gri_symbols_of(&cases[i].byte, 1, symbol),
+                     (int64_t)strlen(cases[i].symbol));
+        GR_CHECK_STR(symbol, cases[i].symbol);
+    }
+    unsigned char all[256];
+    char symbols[GRI_SYMBOLS_SIZE(256)], back[GRI_SYMBOLS_SIZE(256)];
+    size_t n = 0;
+    for (int i = 0; i < 256; i++) {
+        all[i] = (unsigned char)i;
+    }
+    (void)gri_symbols_of(all, 256, symbols);
+    GR_CHECK(gri_symbols_to_bytes(symbols, back, &n));
+    GR_CHECK_INT((int64_t)n, 256);
+    GR_CHECK_BYTES(back, all, 256);
+    GR_CHECK(!gri_symbols_to_bytes(" ", back, &n));
+    GR_CHECK(!gri_symbols_to_bytes("\u0144", back, &n));
+    GR_CHECK(!gri_symbols_to_bytes("\u00ad", back, &n));
+    GR_CHECK(!gri_symbols_to_bytes("中", back, &n));
+}
+
+static void check_ids(const gr_ids *got, const gr_node *want, const char *text)
+{
+    GR_CHECK_INT(got->count, want->u.list.count);
+    for (int64_t i = 0; i < got->count && i < want->u.list.count; i++) {
+        if (!GR_CHECK_INT(got->data[i], want->u.list.items[i].u.integer)) {
+            printf("    id %lld of %s\n", (long long)i, text);
+        }
+    }
+}
+
+/// One text: ids as the tokenizers library has them, and the text that it decodes them to.
+static void check_expectation(const gr_tokenizer *t, const gr_node *entry)
+{
+    const gr_node *text = gr_node_find(entry, "text");
+    const gr_node *decoded = gr_node_find(entry, "decoded");
+    const gr_node *ids = gr_node_find(entry, "ids");
+    const gr_node *special = gr_node_find(entry, "special");
+    gr_ids got = {0};
+    char *back = NULL;
+    GR_CHECK_OK(gr_tokenizer_encode(t, text->u.string.data, text->u.string.size,
+                                    special->u.boolean, &got));
+    check_ids(&got, ids, text->u.string.data);
+    GR_CHECK_OK(gr_tokenizer_decode(t, got.data, got.count, false, &back));
+    GR_CHECK_BYTES(back, decoded->u.string.data, decoded->u.string.size + 1);
+    GR_FREE(back);
+    gr_ids_fini(&got);
+}
+
+static void check_all_expectations(const gr_tokenizer *t)
+{
+    gr_doc *doc = NULL;
+    char *dir = fixture_dir(), *path = NULL;
+    GR_CHECK_OK(gr_path_join(dir, "expected.json", &path));
+    if (GR_CHECK_OK(gr_doc_load(path, GR_ERR_DATA, &doc))) {
+        const gr_node *list = gr_doc_root(doc);
+        GR_CHECK(list->u.list.count >= 50);
+        for (int64_t i = 0; i < list->u.list.count; i++) {
+            check_expectation(t, &list->u.list.items[i]);
+        }
+    }
+    gr_doc_destroy(&doc);
+    GR_FREE(path);
+    GR_FREE(dir);
+}
+
+static void test_fixture(void)
+{
+    gr_tokenizer *t = load_fixture();
+    GR_CHECK_INT(gr_tokenizer_size(t), 912);
+    GR_CHECK_INT(gr_tokenizer_id(t, "<|im_end|>"), 902);
+    check_all_expectations(t);
+    gr_tokenizer_destroy(&t);
+}
+
+/// What we save (merges as strings) loads to the same.
+static void test_save(void)
+{
+    gr_tokenizer *t = load_fixture(), *again = NULL;
+    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir()));
+    if (GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &again))) {
+        GR_CHECK_INT(again->count, t->count);
+        GR_CHECK_INT(again->merge_count, t->merge_count);
+        GR_CHECK_BYTES(again->merges, t->merges, (size_t)t->merge_count * sizeof *t->merges);
+        check_all_expectations(again);
+    }
+    gr_doc *doc = NULL;
+    char *path = NULL;
+    const char *text = NULL;
+    GR_CHECK_OK(gr_path_join(gr_test_dir(), "tokenizer_config.json", &path));
+    GR_CHECK_OK(gr_doc_load(path, GR_ERR_DATA, &doc));
+    GR_CHECK_OK(gr_node_get_string(gr_doc_root(doc), "tokenizer_class", &text));
+    GR_CHECK_STR(text, "Qwen2Tokenizer");
+    GR_CHECK_OK(gr_node_get_string(gr_doc_root(doc), "eos_token", &text));
+    GR_CHECK_STR(text, "<|im_end|>");
+    GR_CHECK_OK(gr_node_get_string(gr_doc_root(doc), "pad_token", &text));
+    GR_CHECK_STR(text, "<|endoftext|>");
+    GR_CHECK_OK(gr_node_get_string(gr_doc_root(doc), "chat_template", &text));
+    GR_CHECK(strstr(text, "'<|im_start|>' + message['role'] + '\\n'") != NULL);
+    gr_doc_destroy(&doc);
+    GR_FREE(path);
+    gr_tokenizer_destroy(&t);
+    gr_tokenizer_destroy(&again);
+}
+
+static size_t put_character(uint32_t c, char *to)
+{
+    if (c < 0x80) {
+        to[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = n - 1; i > 0; i--) {
+        to[i] = (char)(0x80 | (c & 0x3F));
+        c >>= 6;
+    }
+    to[0] = (char)(lead[n] | c);
+    return n;
+}
+
+/// Random text that NFC leaves alone comes back byte for byte.
+static void test_round_trip(void)
+{
+    static const uint32_t ranges[][2] = {
+        {1, 0x80},          {0x20, 0x7F},        {0x80, 0x300},    {0x4E00, 0xA000},
+        {0xAC00, 0xD7A4},   {0x3041, 0x3094},    {0xE000, 0xF900}, {0x1F300, 0x1F600},
+        {0x20000, 0x2A6D0}, {0x10FFF0, 0x110000}};
+    gr_tokenizer *t = load_fixture();
+    for (uint64_t trial = 0; trial < 300; trial++) {
+        char text[4 * 50 + 1], *back = NULL;
+        size_t n = 0;
+        gr_ids ids = {0};
+        for (uint64_t i = 0; i < trial % 50; i++) {
+            uint64_t draw = gr_rng_u64(3, trial, i);
+            const uint32_t *range = ranges[draw % 10];
+            n += put_character(range[0] + (uint32_t)(draw >> 32) % (range[1] - range[0]),
+                               text + n);
+        }
+        text[n] = '\0';
+        GR_CHECK_OK(gr_tokenizer_encode(t, text, n, false, &ids));
+        GR_CHECK_OK(gr_tokenizer_decode(t, ids.data, ids.count, false, &back));
+        GR_CHECK_STR(back, text);
+        GR_FREE(back);
+        gr_ids_fini(&ids);
+    }
+    gr_tokenizer_destroy(&t);
+}
+
+static void test_invalid_text(void)
+{
+    static const struct {
+        const char *text;
+        const char *message;
+    } cases[] = {
+        {"ab\xff", "byte 0xff at position 2 of 3"},
+        {"\x80", "byte 0x80 at position 0 of 1"},
+        {"\u00e9\xc3", "byte 0xc3 at position 2 of 3"},
+        {"\xc0\x80", "byte 0xc0 at position 0 of 2"},
+        {"a\xe0\x80\x80", "byte 0xe0 at position 1 of 4"},
+        {"\xed\xa0\x80", "byte 0xed at position 0 of 3"},
+        {"\xf4\x90\x80\x80", "byte 0xf4 at position 0 of 4"},
+        {"中\xf0\x9f\x98", "byte 0xf0 at position 3 of 6"},
+    };
+    gr_tokenizer *t = load_fixture();
+    gr_ids ids = {0};
+    GR_CHECK_OK(gr_ids_add(&ids, 7));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        GR_CHECK_ERR(gr_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), true, &ids),
+                     GR_ERR_DATA, cases[i].message);
+        GR_CHECK_INT(ids.count, 1);
+    }
+    gr_ids_fini(&ids);
+    gr_tokenizer_destroy(&t);
+}
+
+/// Each maximal broken beginning of a character becomes one U+FFFD; added tokens can be left out.
+static void test_decode(void)
+{
+    gr_tokenizer *t = load_fixture();
+    static const unsigned char bytes[] = {'a',  0xE4, 0xBD, 'b',  0xFF,
+                                          0xC0, 0xF0, 0x9F, 0x98, 0x80};
+    int32_t ids[16];
+    int n = 0;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        ids[n++] = t->byte_ids[bytes[i]];
+    }
+    ids[n++] = gr_tokenizer_id(t, "<|im_end|>");
+    char *text = NULL;
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids, n, false, &text));
+    GR_CHECK_STR(text, "a\ufffdb\ufffd\ufffd\U0001f600<|im_end|>");
+    GR_FREE(text);
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids, n, true, &text));
+    GR_CHECK_STR(text, "a\ufffdb\ufffd\ufffd\U0001f600");
+    GR_FREE(text);
+    GR_CHECK_OK(gr_tokenizer_decode(t, NULL, 0, false, &text));
+    GR_CHECK_STR(text, "");
+    GR_FREE(text);
+    ids[0] = 912;
+    GR_CHECK_ERR(gr_tokenizer_decode(t, ids, n, false, &text), GR_ERR_DATA,
+                 "id 912 is no token; the tokenizer has 912");
+    ids[0] = -1;
+    GR_CHECK_ERR(gr_tokenizer_decode(t, ids, n, false, &text), GR_ERR_DATA,
+                 "id -1 is no token");
+    gr_tokenizer_destroy(&t);
+}
+
+/// The longest added token at the leftmost place wins.
+static void test_longest_added(void)
+{
+    gr_tokenizer *t = load_fixture(), *more = NULL;
+    gr_ids ids = {0};
+    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir()));
+    GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &more));
+    GR_FREE(more->added);
+    more->added_count = 0;
+    GR_CHECK_OK(gri_tokenizer_set(more, 912, (gri_token){.text = "<img>!", .added = true}));
+    GR_CHECK_OK(gri_tokenizer_set(more, 913, (gri_token){.text = "g>!!", .added = true}));
+    GR_CHECK_OK(gri_tokenizer_seal(more));
+    static const int32_t want[] = {912, 0, 903, 913};
+    GR_CHECK_OK(gr_tokenizer_encode(more, "<img>!!<img>g>!!", 16, true, &ids));
+    GR_CHECK_INT(ids.count, 4);
+    GR_CHECK_BYTES(ids.data, want, sizeof want);
+    gr_ids_fini(&ids);
+    gr_tokenizer_destroy(&t);
+    gr_tokenizer_destroy(&more);
+}
+
+/// A run of a million letters is one piece; a merge loop that rescans it would take hours.
+static void test_long_piece(void)
+{
+    enum { SIZE = 1000000 };
+    gr_tokenizer *t = load_fixture();
+    char *text = gr_mem_alloc(SIZE, 1), *back = NULL;
+    gr_ids ids = {0};
+    memset(text, 'a', SIZE);
+    for (int i = 0; i < SIZE; i += 7) {
+        text[i] = 'n';
+    }
+    GR_CHECK_OK(gr_tokenizer_encode(t, text, SIZE, true, &ids));
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids.data, ids.count, false, &back));
+    GR_CHECK_INT((int64_t)strlen(back), SIZE);
+    GR_CHECK_BYTES(back, text, SIZE);
+    GR_FREE(text);
+    GR_FREE(back);
+    gr_ids_fini(&ids);
+    gr_tokenizer_destroy(&t);
+}
+
+typedef struct thread_job {
+    const gr_tokenizer *tokenizer;
+    gr_ids ids;
+} thread_job;
+
+static void *encode_often(void *argument)
+{
+    thread_job *job = argument;
+    for (int i = 0; i < 200; i++) {
+        static const char text[] = "The cafe\u0301 <|im_end|> 图像中有 12 foxes\n\n";
+        if (gr_tokenizer_encode(job->tokenizer, text, sizeof text - 1, true, &job->ids) !=
+            GR_OK) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    gr_tokenizer *t = load_fixture();
+    thread_job jobs[4] = {0};
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        jobs[i].tokenizer = t;
+        GR_CHECK_INT(pthread_create(&threads[i], NULL, encode_often, &jobs[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *failed = NULL;
+        GR_CHECK_INT(pthread_join(threads[i], &failed), 0);
+        GR_CHECK(failed == NULL);
+        GR_CHECK_INT(jobs[i].ids.count, jobs[0].ids.count);
+        GR_CHECK_BYTES(jobs[i].ids.data, jobs[0].ids.data,
+                       (size_t)jobs[0].ids.count * sizeof(int32_t));
+    }
+    for (int i = 0; i < 4; i++) {
+        gr_ids_fini(&jobs[i].ids);
+    }
+    gr_tokenizer_destroy(&t);
+}
+
+/// The fixture with the first `old` replaced by `new`.
+static void write_changed(const char *old, const char *new)
+{
+    char *dir = fixture_dir(), *path = NULL, *data = NULL;
+    size_t size = 0;
+    gr_str changed = {0};
+    GR_CHECK_OK(gr_path_join(dir, "tokenizer.json", &path));
+    GR_CHECK_OK(gr_file_read(path, 0, &data, &size));
+    char *hit = strstr(data, old);
+    if (GR_CHECK(hit != NULL)) {
+        GR_CHECK_OK(gr_str_add_bytes(&changed, data, (size_t)(hit - data)));
+        GR_CHECK_OK(gr_str_add(&changed, new));
+        GR_CHECK_OK(gr_str_add(&changed, hit + strlen(old)));
+    }
+    GR_FREE(path);
+    GR_CHECK_OK(gr_path_join(gr_test_dir(), "tokenizer.json", &path));
+    GR_CHECK_OK(gr_file_write(path, changed.data, changed.size));
+    gr_str_fini(&changed);
+    GR_FREE(data);
+    GR_FREE(path);
+    GR_FREE(dir);
+}
+
+static void test_refused(void)
+{
+    static const struct {
+        const char *old, *new, *message;
+    } cases[] = {
+        {"\"type\":\"BPE\"", "\"type\":\"WordPiece\"",
+         "type is \"WordPiece\"; only \"BPE\" is supported"},
+        {"\"type\":\"NFC\"", "\"type\":\"NFKC\"",
+         "type is \"NFKC\"; only \"NFC\" is supported"},
+        {"\"normalizer\":{\"type\":\"NFC\"}", "\"normalizer\":null", "no normalizer"},
+        {"\"type\":\"Sequence\"", "\"type\":\"Whitespace\"",
+         "type is \"Whitespace\"; only \"Sequence\""},
+        {"\"type\":\"Split\"", "\"type\":\"Digits\"", "type is \"Digits\"; only \"Split\""},
+        {"\"behavior\":\"Isolated\"", "\"behavior\":\"Removed\"", "behavior is \"Removed\""},
+        {"\"invert\":false", "\"invert\":true", "invert is true"},
+        {"\"add_prefix_space\":false", "\"add_prefix_space\":true", "add_prefix_space is true"},
+        {"\"use_regex\":false", "\"use_regex\":true", "use_regex is true"},
+        {"\"ignore_merges\":false", "\"ignore_merges\":true", "ignore_merges is true"},
+        {"\"byte_fallback\":false", "\"byte_fallback\":true", "byte_fallback is true"},
+        {"\"dropout\":null", "\"dropout\":0.1", "dropout"},
+        {"\"unk_token\":null", "\"unk_token\":\"?\"", "unk_token"},
+        {"\"lstrip\":false", "\"lstrip\":true", "lstrip is true"},
+        {"\"normalized\":false", "\"normalized\":true", "normalized is true"},
+        {"\"content\":\"<img>\"", "\"content\":\"!\"",
+         "token \"!\" wants id 903, but the same text has another id"},
+        {"\"id\":903", "\"id\":902", "token \"<img>\" wants id 902, but another token has it"},
+        {"\"!\":0", "\"!!!!\":0", "no token \"!\" for byte 33"},
+        {"\"merges\":[[", "\"merges\":[[\"!\",\"\xc4\xa3\"],[",
+         "merge of \"!\" and \"\xc4\xa3\": the result is not"},
+        {"\"merges\":[[", "\"merges\":[[\"!\"],[", "merge of 1 tokens; expected two"},
+        {"\"merges\":[[", "\"merges\":[\"a b c\",[",
+         "merge \"a b c\"; expected two tokens and one space"},
+        {"\"merges\":[[", "\"merges\":[\"a ?!\",[", "the second is not in the vocabulary"},
+        {"\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"Fuse\"",
+         "type is \"Fuse\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gr_tokenizer *t = NULL;
+        write_changed(cases[i].old, cases[i].new);
+        GR_CHECK_ERR(gr_tokenizer_load(gr_test_dir(), &t), GR_ERR_DATA, cases[i].message);
+        GR_CHECK_ERR(gr_tokenizer_load(gr_test_dir(), &t), GR_ERR_DATA, "tokenizer.json");
+        GR_CHECK(t == NULL);
+    }
+    gr_tokenizer *t = NULL;
+    GR_CHECK_ERR(gr_tokenizer_load("/nowhere", &t), GR_ERR_MISSING, "/nowhere/tokenizer.json");
+}
+
+static void test_encode_allocation_failures(void)
+{
+    static const char text[] =
+        "cafe\u0301 <img> a rather long text, so that the list of ids has to grow more than once";
+    gr_tokenizer *t = load_fixture();
+    int64_t used = gr_mem_used();
+    gr_err err = GR_ERR_MEMORY;
+    int failures = 0;
+    for (int n = 1; err == GR_ERR_MEMORY && n < 50; n++) {
+        gr_ids ids = {0};
+        gr_mem_fail_at(n);
+        err = gr_tokenizer_encode(t, text, sizeof text - 1, true, &ids);
+        gr_mem_fail_at(0);
+        failures += err == GR_ERR_MEMORY;
+        gr_ids_fini(&ids);
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK(failures >= 4);
+    gr_tokenizer_destroy(&t);
+}
+
+/// Every 37th request of a load fails once.
+static void test_load_allocation_failures(void)
+{
+    char *dir = fixture_dir();
+    int64_t used = gr_mem_used();
+    gr_err err = GR_ERR_MEMORY;
+    int failures = 0;
+    for (int n = 1; err == GR_ERR_MEMORY && n < 100000; n += 37) {
+        gr_tokenizer *t = NULL;
+        gr_mem_fail_at(n);
+        err = gr_tokenizer_load(dir, &t);
+        gr_mem_fail_at(0);
+        failures += err == GR_ERR_MEMORY;
+        gr_tokenizer_destroy(&t);
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK(failures > 20);
+    GR_FREE(dir);
+}
+
+static void test_save_allocation_failures(void)
+{
+    gr_tokenizer *t = NULL;
+    GR_CHECK_OK(gr_tokenizer_train(NULL, NULL, 0, 268, &t));
+    int64_t used = gr_mem_used();
+    gr_err err = GR_ERR_MEMORY;
+    int failures = 0;
+    for (int n = 1; err == GR_ERR_MEMORY && n < 100; n++) {
+        gr_mem_fail_at(n);
+        err = gr_tokenizer_save(t, gr_test_dir());
+        gr_mem_fail_at(0);
+        failures += err == GR_ERR_MEMORY;
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK(failures >= 4);
+    GR_CHECK_ERR(gr_tokenizer_save(t, "/nowhere"), GR_ERR_IO, "/nowhere/tokenizer.json");
+    gr_tokenizer_destroy(&t);
+}
+
+static const gr_test tests[] = {
+    {"pieces", test_pieces},
+    {"gaps", test_gaps},
+    {"byte_symbols", test_byte_symbols},
+    {"fixture", test_fixture},
+    {"save", test_save},
+    {"round_trip", test_round_trip},
+    {"invalid_text", test_invalid_text},
+    {"decode", test_decode},
+    {"longest_added", test_longest_added},
+    {"long_piece", test_long_piece},
+    {"threads", test_threads},
+    {"refused", test_refused},
+    {"encode_allocation_failures", test_encode_allocation_failures},
+    {"load_allocation_failures", test_load_allocation_failures},
+    {"save_allocation_failures", test_save_allocation_failures},
+};
+GR_TEST_MAIN("tokenizer", tests)
