@@ -76,7 +76,8 @@ const char *gr_doc_type_name(gr_doc_type type);
 GR_MUST_CHECK gr_err gr_node_error(const gr_node *node, const char *fmt, ...) GR_PRINTF(2, 3);
 /// Fails unless the node has this type.
 GR_MUST_CHECK gr_err gr_node_expect(const gr_node *node, gr_doc_type type);
-/// Fails on a key of `map` that is not among the NULL-terminated `allowed`, naming the nearest one.
+/// Fails on a key of `map` that is not among the NULL-terminated `allowed`, naming the nearest one
+/// (or all of them when none is near).
 GR_MUST_CHECK gr_err gr_node_check_keys(const gr_node *map, const char *const *allowed);
 
 /// Typed values of a map's key. `get` fails when the key is absent, `opt` leaves *out as it is.

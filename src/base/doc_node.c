@@ -1,5 +1,6 @@
 // Typed answers about nodes, and errors that say where.
 #include "src/base/doc_private.h"
+#include "src/base/nearest.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_SIZE = 1024, SHOWN = 40, COMPARED = 64 };
+enum { TEXT_SIZE = 1024, SHOWN = 40 };
 
 const char *gr_doc_type_name(gr_doc_type type)
 {
@@ -125,42 +126,35 @@ done:
     return err;
 }
 
-/// Edit distance of two names: insert, remove or change a letter.
-static int distance(const char *a, const char *b)
+/// "a, b, c", cut to `size`.
+static void join(const char *const *words, char *text, size_t size)
 {
-    int n = (int)strnlen(a, COMPARED), m = (int)strnlen(b, COMPARED);
-    int row[COMPARED + 1];
-    for (int j = 0; j <= m; j++) {
-        row[j] = j;
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; words[i] && used < size; i++) {
+        snprintf(text + used, size - used, "%s%s", i ? ", " : "", words[i]);
+        used = strlen(text);
     }
-    for (int i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            int change = diagonal + (a[i - 1] != b[j - 1]);
-            int other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = change < other ? change : other;
-        }
-    }
-    return row[m];
 }
 
 static gr_err check_key(const gr_node *item, const char *const *allowed)
 {
     gr_err err = GR_OK;
-    const char *nearest = "";
-    int least = 2 * COMPARED;
-    for (int i = 0; allowed[i]; i++) {
-        int d = distance(item->key, allowed[i]);
-        if (strcmp(item->key, allowed[i]) == 0) {
-            goto done;
-        }
-        nearest = d < least ? allowed[i] : nearest;
-        least = d < least ? d : least;
+    int64_t count = 0;
+    char known[TEXT_SIZE / 2];
+    while (allowed[count] && strcmp(item->key, allowed[count]) != 0) {
+        count++;
     }
-    GR_TRY(gr_node_error(item, "unknown key \"%s\"; the nearest known one is \"%s\"", item->key,
-                         nearest));
+    if (allowed[count]) {
+        goto done;
+    }
+    const char *nearest = gr_nearest(item->key, allowed, count);
+    if (nearest) {
+        GR_TRY(gr_node_error(item, "unknown key \"%s\"; did you mean \"%s\"?", item->key,
+                             nearest));
+    }
+    join(allowed, known, sizeof known);
+    GR_TRY(gr_node_error(item, "unknown key \"%s\"; known are: %s", item->key, known));
 done:
     return err;
 }

@@ -1,0 +1,248 @@
+#include "tests/check.h"
+
+#include "src/base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static gr_err inner(gr_err code)
+{
+    gr_err err = GR_OK;
+    if (code != GR_OK) {
+        GR_FAIL(code, "page %d of %s", 3, "book");
+    }
+done:
+    return err;
+}
+
+static gr_err outer(gr_err code, bool *cleaned)
+{
+    gr_err err = GR_OK;
+    GR_TRY(inner(code));
+done:
+    *cleaned = true;
+    return err;
+}
+
+static gr_err with_context(gr_err code)
+{
+    gr_err err = GR_OK;
+    GR_TRY_CONTEXT(inner(code), "shelf %d", 9);
+done:
+    return err;
+}
+
+static void test_codes(void)
+{
+    static const struct {
+        gr_err err;
+        int exit_code;
+        const char *name;
+    } table[] = {
+        {GR_OK, 0, "GR_OK"},
+        {GR_ERR_FAILED, 1, "GR_ERR_FAILED"},
+        {GR_ERR_MEMORY, 1, "GR_ERR_MEMORY"},
+        {GR_ERR_USAGE, 2, "GR_ERR_USAGE"},
+        {GR_ERR_DATA, 65, "GR_ERR_DATA"},
+        {GR_ERR_MISSING, 66, "GR_ERR_MISSING"},
+        {GR_ERR_UNAVAILABLE, 69, "GR_ERR_UNAVAILABLE"},
+        {GR_ERR_IO, 74, "GR_ERR_IO"},
+        {GR_ERR_STOPPED, 75, "GR_ERR_STOPPED"},
+        {GR_ERR_NONFINITE, 76, "GR_ERR_NONFINITE"},
+        {GR_ERR_RECIPE, 78, "GR_ERR_RECIPE"},
+        {(gr_err)-99, 1, "GR_ERR_UNKNOWN"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        GR_CHECK_INT(gr_err_exit_code(table[i].err), table[i].exit_code);
+        GR_CHECK_STR(gr_err_name(table[i].err), table[i].name);
+    }
+}
+
+static void test_message_and_trail(void)
+{
+    bool cleaned = false;
+    GR_CHECK_ERR(outer(GR_ERR_IO, &cleaned), GR_ERR_IO, "page 3 of book");
+    GR_CHECK(cleaned);
+    const char *first = strstr(gr_err_trail(), " inner\n");
+    const char *second = strstr(gr_err_trail(), " outer\n");
+    GR_CHECK(first && second && first < second);
+    GR_CHECK_ERR(with_context(GR_ERR_DATA), GR_ERR_DATA, "shelf 9: page 3 of book");
+    gr_err_clear();
+    GR_CHECK_STR(gr_err_message(), "");
+    GR_CHECK_STR(gr_err_trail(), "");
+    GR_CHECK_OK(outer(GR_OK, &cleaned));
+    GR_CHECK_OK(with_context(GR_OK));
+}
+
+static gr_err quote_own_message(void)
+{
+    gr_err err = GR_OK;
+    GR_FAIL(GR_ERR_FAILED, "again: %s", gr_err_message());
+done:
+    return err;
+}
+
+static void test_message_quotes_itself(void)
+{
+    (void)inner(GR_ERR_DATA);
+    GR_CHECK_ERR(quote_own_message(), GR_ERR_FAILED, "again: page 3 of book");
+}
+
+static void test_long_messages_are_cut(void)
+{
+    char text[10000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    (void)gr_err_set(GR_ERR_DATA, "f.c", 1, "f", "%s", text);
+    GR_CHECK_INT((int64_t)strlen(gr_err_message()), 4095);
+    gr_err_context("%s", text);
+    GR_CHECK_INT((int64_t)strlen(gr_err_message()), 4095);
+    for (int i = 0; i < 1000; i++) {
+        gr_err_trace("some/long/path/to/a/file.c", i, "function");
+    }
+    GR_CHECK(strlen(gr_err_trail()) < 4096);
+}
+
+static void *other_thread(void *seen)
+{
+    *(bool *)seen = gr_err_message()[0] != '\0';
+    (void)inner(GR_ERR_RECIPE);
+    return NULL;
+}
+
+static void test_threads_have_their_own(void)
+{
+    pthread_t thread;
+    bool seen = true;
+    (void)gr_err_set(GR_ERR_DATA, "f.c", 1, "f", "mine");
+    GR_CHECK_INT(pthread_create(&thread, NULL, other_thread, &seen), 0);
+    pthread_join(thread, NULL);
+    GR_CHECK(!seen);
+    GR_CHECK_STR(gr_err_message(), "mine");
+}
+
+/// Runs `body` in a child whose standard error is read; returns the wait status.
+static int in_child(void (*body)(void), char *text, size_t size)
+{
+    int ends[2];
+    fflush(stdout);
+    if (pipe(ends) != 0) {
+        return -1;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        body();
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t used = 0;
+    ssize_t n;
+    while (used + 1 < size && (n = read(ends[0], text + used, size - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    text[used] = '\0';
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static void hook(void)
+{
+    fprintf(stderr, "hook ran\n");
+}
+
+static void break_assertion(void)
+{
+    gr_abort_set_hook(hook);
+    GR_ASSERT(2 + 2 == 5);
+}
+
+static void test_assert_stops_through_the_hook(void)
+{
+    char text[4096];
+    int status = in_child(break_assertion, text, sizeof text);
+    GR_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    GR_CHECK(strstr(text, "2 + 2 == 5 does not hold") != NULL);
+    GR_CHECK(strstr(text, "test_err.c") != NULL);
+    GR_CHECK(strstr(text, "hook ran") != NULL);
+    GR_ASSERT(2 + 2 == 4);
+}
+
+static void log_alone(void)
+{
+    gr_log_info("steps: %d", 12);
+    gr_log_warn("careful");
+    unsetenv("GR_TRACE");
+    gr_log_error(inner(GR_ERR_DATA));
+}
+
+static void log_of_rank_2(void)
+{
+    gr_log_set_rank(2, 4);
+    gr_log_info("not heard");
+    gr_log_warn("careful");
+    setenv("GR_TRACE", "1", 1);
+    gr_log_error(inner(GR_ERR_RECIPE));
+    gr_progress_update(0, "not heard");
+    gr_progress_end();
+}
+
+static void test_log(void)
+{
+    char text[4096];
+    in_child(log_alone, text, sizeof text);
+    GR_CHECK_STR(text, "steps: 12\ngradus: warning: careful\n"
+                       "gradus: bad data: page 3 of book\n");
+    in_child(log_of_rank_2, text, sizeof text);
+    GR_CHECK(strncmp(text,
+                     "gradus: warning: [rank 2] careful\n"
+                     "gradus: [rank 2] bad recipe: page 3 of book\n",
+                     77) == 0);
+    GR_CHECK(strstr(text, "test_err.c") != NULL);
+    GR_CHECK(strstr(text, "not heard") == NULL);
+}
+
+static void progress_of_many_steps(void)
+{
+    for (int i = 1; i <= 1000; i++) {
+        gr_progress_update(3600, "step %d", i);
+    }
+    gr_progress_end();
+    gr_progress_end();
+}
+
+static void test_progress_off_a_terminal(void)
+{
+    char text[4096];
+    in_child(progress_of_many_steps, text, sizeof text);
+    GR_CHECK_STR(text, "step 1\nstep 1000\n");
+}
+
+static void test_clock(void)
+{
+    double before = gr_clock(), after = gr_clock();
+    GR_CHECK(after >= before && after - before < 60);
+}
+
+static const gr_test tests[] = {
+    {"codes, names, exit codes", test_codes},
+    {"message and trail", test_message_and_trail},
+    {"a message may quote the last one", test_message_quotes_itself},
+    {"long messages are cut", test_long_messages_are_cut},
+    {"each thread has its own", test_threads_have_their_own},
+    {"assertions stop through the hook", test_assert_stops_through_the_hook},
+    {"log", test_log},
+    {"progress off a terminal", test_progress_off_a_terminal},
+    {"clock", test_clock},
+};
+
+GR_TEST_MAIN("err", tests)
