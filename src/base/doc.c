@@ -138,7 +138,7 @@ gr_err gr_doc_load(const char *path, gr_err mistake, gr_doc **out)
     char *text = NULL;
     size_t size = 0;
     bool json = ends_in(path, ".json");
-    if (!json && !ends_in(path, ".yaml") && !ends_in(path, ".yml")) {
+    if (!json && !ends_in(path, ".yaml") && !ends_in(path, ".yml") && gr_file_exists(path)) {
         GR_FAIL(mistake, "%s: expected a name that ends in .json, .yaml or .yml", path);
     }
     GR_TRY(gr_file_read(path, json ? 0 : YAML_MAX_SIZE, &text, &size));

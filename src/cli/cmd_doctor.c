@@ -265,6 +265,9 @@ gr_err gri_doctor(int argc, char **argv)
     if (world) {
         err = gr_world_agree(world, err);
     }
+    if (!r.speaks) {
+        gr_err_clear();
+    }
 done:
     gr_world_destroy(&world, 0);
     gr_json_fini(&r.j);

@@ -12,7 +12,7 @@ fail() {
     exit 1
 }
 
-# expect_code CODE PATTERN COMMAND...: the exit code, and PATTERN (grep -E) somewhere in what was printed. Leaves
+# expect_code CODE PATTERN COMMAND...: the exit code, and PATTERN (grep -E; "": none) somewhere in what was printed. Leaves
 # the two streams in ./stdout and ./stderr.
 expect_code() {
     local want=$1 pattern=$2 got=0
@@ -22,7 +22,7 @@ expect_code() {
         cat stdout stderr >&2
         fail "exit $got, expected $want: $*"
     fi
-    if ! cat stdout stderr | grep -Eq -e "$pattern"; then
+    if [ -n "$pattern" ] && ! cat stdout stderr | grep -Eq -e "$pattern"; then
         cat stdout stderr >&2
         fail "nothing printed matches '$pattern': $*"
     fi
