@@ -101,7 +101,7 @@ static gr_err step_into(const char *path, const gr_node *node, const part *p, gr
     } else if (node->type == GR_DOC_MAP && p->index < 0) {
         *child = gri_node_child(node, p->name, p->size);
     } else {
-        GR_FAIL(GR_ERR_USAGE, "--set %s: \"%s\" is a %s, which has no %s", path, where,
+        GR_FAIL(GR_ERR_USAGE, "--set %s: %s (%s) has no %s", path, where,
                 gr_doc_type_name(node->type), p->index < 0 ? "keys" : "numbered items");
     }
 done:
