@@ -95,9 +95,12 @@ gr_err gri_batch_check(const gr_model *model, const gr_batch *batch, bool with_t
         GR_FAIL(GR_ERR_DATA, "%lld tokens, expected 0 to %d", (long long)batch->tokens,
                 INT32_MAX);
     }
-    if (batch->images < 0 || batch->images > INT32_MAX) {
-        GR_FAIL(GR_ERR_DATA, "%lld images, expected 0 to %d", (long long)batch->images,
-                INT32_MAX);
+    int64_t most = gri_has_part(model, GR_PART_VISION)
+                       ? INT32_MAX / gr_vision_tokens(&model->config.vision)
+                       : INT32_MAX;
+    if (batch->images < 0 || batch->images > most) {
+        GR_FAIL(GR_ERR_DATA, "%lld images, expected 0 to %lld", (long long)batch->images,
+                (long long)most);
     }
     if (batch->images > 0 && !gri_has_part(model, GR_PART_VISION)) {
         GR_FAIL(GR_ERR_DATA, "the batch has %lld images, but the model no vision part",

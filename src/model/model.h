@@ -21,7 +21,7 @@ typedef struct gr_batch {
     const int32_t *ids; ///< [T], 0 .. V-1; ignored where an image token stands
     const int32_t
         *targets; ///< [T]: the id that position t must predict, or -100 (already shifted)
-    const int32_t *positions;  ///< [T], restarting at 0 in each sequence
+    const int32_t *positions;  ///< [T], restarting at 0 in each sequence; below max_positions
     int64_t sequences;         ///< S
     const int32_t *cu_seqlens; ///< [S + 1], 0 .. T
     int64_t images;            ///< tiles, in order of appearance
@@ -66,7 +66,8 @@ GR_MUST_CHECK gr_err gr_model_trace(gr_model *model, const gr_batch *batch,
                                     const gr_trace *out);
 
 /// Greedy continuation of one sequence (batch->sequences = 1, targets ignored): appends at most
-/// `max_new` ids to out[], stopping before the first id in stop[]. *count gets their number.
+/// `max_new` ids to out[], stopping before the first id in stop[] and at the model's last
+/// position. *count gets their number. GR_ERR_NONFINITE if a logit is not finite.
 GR_MUST_CHECK gr_err gr_generate(gr_model *model, const gr_batch *prompt, const int32_t *stop,
                                  int64_t stops, int64_t max_new, int32_t *out, int64_t *count);
 
