@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# gradus train: the same bits on any number of ranks and after any stop; frozen parts; damaged checkpoints; mistakes.
+. "$(dirname "$0")/lib.sh"
+export OMP_NUM_THREADS=1
+
+# on RANKS ARGUMENTS...: gradus train on so many ranks.
+on() {
+    local ranks=$1
+    shift
+    if [ "$ranks" = 1 ]; then
+        "$GRADUS" train "$@"
+    else
+        mpirun -n "$ranks" "$GRADUS" train "$@"
+    fi
+}
+
+# The digests of the three parts that a finished run prints.
+parts() {
+    grep -E "^(vision|connector|language) +[0-9a-f]{32}$" stdout
+}
+
+# expect_same WHAT: the run that just ended has the bits of the first one.
+expect_same() {
+    parts >parts.now
+    cmp -s parts.now parts.one || fail "$1: other bits than on one rank: $(cat parts.one parts.now)"
+}
+
+# 45 conversations about two pictures; every fifth has none.
+make_source src
+{
+    for i in $(seq 0 44); do
+        [ "$i" = 0 ] && echo "[" || echo ","
+        case $((i % 5)) in
+        0) picture="" ask="Say" ;;
+        1 | 2) picture='"image": "a.png",' ask="<image>\\nWhat" ;;
+        3) picture='"image": ["b.png", "a.png"],' ask="<image> and <image>: which" ;;
+        *) picture='"image": "b.png",' ask="<image>\\nWhich" ;;
+        esac
+        printf '{"id": "s%d", %s "conversations": [{"from": "human", "value": "%s number %d?"}, {"from": "gpt", "value": "It is number %d of the bandana banner."}]}' \
+            "$i" "$picture" "$ask" "$i" "$i"
+    done
+    echo "]"
+} >src/many.json
+expect_code 0 "samples 45" "$GRADUS" data import --from llava src/many.json --images src --out data
+expect_code 0 "ids 280" "$GRADUS" tokenizer train --data data --vocabulary 280 --out tokenizer
+make_model model 7
+
+stage() { # NAME PARTS RATE
+    cat <<END
+  - name: $1
+    trains: [$2]
+    data: [{path: data, subset: [0.0, 0.9]}]
+    validation: [{path: data, subset: [0.9, 1.0]}]
+    validate_every: 4
+    global_batch: 9
+    sequence_length: 160
+    max_images: 3
+    steps: 10
+    learning_rate: $3
+    warmup_steps: 2
+    weight_decay: 0.1
+END
+}
+{
+    cat <<END
+seed: 5
+lanes: 4
+model: {vision: model, connector: model, language: model}
+tokenizer: tokenizer
+checkpoints: {every: 3, keep: 100}
+stages:
+END
+    stage warm-up "connector" 1.0e-2
+    stage alignment "vision, connector" 5.0e-3
+    stage world "vision, connector, language" "{vision: 1.0e-3, connector: 2.0e-3, language: 3.0e-3}"
+} >recipe.yaml
+
+expect_code 0 "stage 3/3 world: 9 of [0-9]+ samples a step, 10 steps" on 1 recipe.yaml --dry-run
+[ ! -s stdout ] || fail "--dry-run printed a result"
+
+# One rank, then others; two threads.
+expect_code 0 "complete: 30 updates, 270 samples" on 1 recipe.yaml --run one
+parts >parts.one
+[ "$(wc -l <parts.one)" = 3 ] || fail "expected three digests"
+for ranks in 2 3 4; do
+    expect_code 0 "complete: 30 updates" on $ranks recipe.yaml --run ranks$ranks
+    expect_same "$ranks ranks"
+done
+expect_code 0 "complete" on 1 recipe.yaml --run threads --threads 2
+expect_same "2 threads"
+grep -v seconds one/metrics.jsonl >validation.one
+grep -v seconds ranks3/metrics.jsonl >validation.three
+cmp validation.one validation.three || fail "the held-out loss depends on the number of ranks"
+[ "$(wc -l <validation.one)" -ge 12 ] || fail "too few validations"
+
+# What a stage does not train keeps its bits; what it trains does not.
+weights() { echo "$1/model-$2.safetensors"; }
+first=one/checkpoints/update-00000010 second=one/checkpoints/update-00000020 third=one/final
+cmp "$(weights model vision)" "$(weights $first vision)" || fail "stage I changed the vision part"
+cmp "$(weights model language)" "$(weights $first language)" || fail "stage I changed the language part"
+cmp "$(weights model language)" "$(weights $second language)" || fail "stage II changed the language part"
+cmp -s "$(weights model connector)" "$(weights $first connector)" && fail "stage I did not train the connector"
+cmp -s "$(weights $first vision)" "$(weights $second vision)" && fail "stage II did not train the vision part"
+cmp -s "$(weights $second language)" "$(weights $third language)" && fail "stage III did not train the language part"
+
+# Stopped inside a stage and at a border, each time taken up on another number of ranks.
+expect_code 75 "stopped in stage warm-up after step 7 of 10" on 2 recipe.yaml --run stopped --stop-after 7
+expect_code 75 "stopped before stage alignment" on 4 recipe.yaml --run stopped --stop-after 3
+expect_code 75 "stopped in stage world after step 1 of 10" on 3 recipe.yaml --run stopped --stop-after 11
+expect_code 0 "going on from stopped/checkpoints/update-00000021: 21 of 30" on 1 recipe.yaml --run stopped
+expect_same "stopped three times"
+[ "$(grep -c '"loss"' stopped/metrics.jsonl)" = 30 ] || fail "metrics.jsonl does not have one line per update"
+expect_code 0 "complete: 30 updates" on 2 recipe.yaml --run stopped
+expect_same "finished and run again"
+
+# A signal: the step is finished and saved.
+"$GRADUS" train recipe.yaml --run signal --set stages.world.steps=100000 >stdout 2>stderr &
+pid=$!
+trap 'kill -KILL $pid 2>/dev/null || true' EXIT
+for _ in $(seq 600); do
+    [ "$(grep -c '"loss"' signal/metrics.jsonl 2>/dev/null)" -gt 21 ] 2>/dev/null && break
+    sleep 0.1
+done
+kill -TERM $pid
+code=0
+wait $pid || code=$?
+trap - EXIT
+[ $code = 75 ] || fail "after SIGTERM: exit $code, expected 75"
+newest=$(ls signal/checkpoints | tail -n 1)
+grep -q "stopped in stage world after step $((10#${newest#update-} - 20)) of 100000" stderr || fail "the newest checkpoint is not the stop"
+
+# A damaged checkpoint is passed over, with a word; the result stays.
+expect_code 75 "after step 5 of 10" on 2 recipe.yaml --run damaged --stop-after 5
+printf x | dd of=damaged/checkpoints/update-00000005/model-connector.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null
+expect_code 0 "update-00000005 is passed over: .*model-connector.safetensors is damaged" on 2 recipe.yaml --run damaged
+grep -q "going on from damaged/checkpoints/update-00000003" stderr || fail "did not go on from the checkpoint before"
+expect_same "damaged checkpoint"
+
+# Mistakes.
+expect_code 78 "recipe" on 1 recipe.yaml --run one --set seed=6
+expect_code 2 "already holds a run" on 1 recipe.yaml --run one --resume never
+expect_code 78 "5 ranks, but the recipe has 4 lanes" on 5 recipe.yaml --run five
+sed 's/learning_rate: 1.0e-2/learning_rte: 1.0e-2/' recipe.yaml >bad.yaml
+expect_code 78 "bad.yaml:[0-9]+:[0-9]+.*learning_rte.*learning_rate" on 1 bad.yaml --run bad
+expect_code 66 "nowhere.yaml" on 2 nowhere.yaml --run bad
+sed 's/path: data,/path: nowhere,/' recipe.yaml >bad.yaml
+expect_code 66 "nowhere" on 1 bad.yaml --run bad
+sed 's/sequence_length: 160/sequence_length: 20/' recipe.yaml >bad.yaml
+expect_code 65 "20" on 2 bad.yaml --run bad
+expect_code 2 "run DIR" on 1 recipe.yaml
+expect_code 74 "/proc/nowhere" on 1 recipe.yaml --run /proc/nowhere
+[ ! -e bad ] || fail "a run that could not begin left a folder"
