@@ -54,9 +54,6 @@ GR_MUST_CHECK gr_err gri_hf_tensors_create(gr_model *model, gr_part part, gri_hf
                                            gri_hf_tensors *out);
 void gri_hf_tensors_fini(gri_hf_tensors *tensors);
 
-/// Keys of a stand-alone config, without the braces.
-void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v);
-void gri_hf_language_keys(gr_json *j, const gr_language_config *l);
 /// config.json of a full model, of one part alone, and the preprocessor's.
 GR_MUST_CHECK gr_err gri_hf_write_full_config(const char *dir, const gr_model_config *config);
 GR_MUST_CHECK gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout layout,

@@ -10,7 +10,7 @@ static void architectures(gr_json *j, const char *name)
     gr_json_list_end(j);
 }
 
-void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v)
+static void vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v)
 {
     bool transformers = layout == GR_HF_LAYOUT_TRANSFORMERS;
     architectures(j, transformers ? "Aimv2VisionModel" : "SAILViTModel");
@@ -38,7 +38,7 @@ void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config 
     gr_json_string(j, "torch_dtype", "float32");
 }
 
-void gri_hf_language_keys(gr_json *j, const gr_language_config *l)
+static void language_keys(gr_json *j, const gr_language_config *l)
 {
     architectures(j, "Qwen2ForCausalLM");
     gr_json_string(j, "model_type", "qwen2");
@@ -96,10 +96,10 @@ gr_err gri_hf_write_full_config(const char *dir, const gr_model_config *config)
     gr_json_bool(&j, "tie_word_embeddings", config->language.tied);
     gr_json_string(&j, "torch_dtype", "float32");
     gr_json_map_begin(&j, "vision_config");
-    gri_hf_vision_keys(&j, GR_HF_LAYOUT_SAILVIT, &config->vision);
+    vision_keys(&j, GR_HF_LAYOUT_SAILVIT, &config->vision);
     gr_json_map_end(&j);
     gr_json_map_begin(&j, "llm_config");
-    gri_hf_language_keys(&j, &config->language);
+    language_keys(&j, &config->language);
     gr_json_map_end(&j);
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
@@ -114,7 +114,7 @@ gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout layout,
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
     gr_json_map_begin(&j, NULL);
-    gri_hf_vision_keys(&j, layout, v);
+    vision_keys(&j, layout, v);
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
 done:
@@ -127,7 +127,7 @@ gr_err gri_hf_write_language_config(const char *dir, const gr_language_config *l
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
     gr_json_map_begin(&j, NULL);
-    gri_hf_language_keys(&j, l);
+    language_keys(&j, l);
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
 done:

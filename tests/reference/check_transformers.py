@@ -7,15 +7,16 @@ Not run by CI. What it needs comes from PyPI:
 
 Then, for a model directory M that `gradus model init` or a training run wrote:
 
-    gradus model export M --layout transformers --out E      # E/vision, E/language or two calls
-    gradus debug step --model M --batch B.safetensors --out O.safetensors
+    gradus model export M --out EV --part vision --layout transformers
+    gradus model export M --out EL --part language
+    gradus debug step --model M --batch B.safetensors --out O.safetensors --image-token ID
     /tmp/reference/bin/python tests/reference/check_transformers.py --batch B.safetensors \\
-        --output O.safetensors [--vision DIR] [--language DIR] [--connector M --image-token ID]
+        --output O.safetensors --vision EV --language EL --connector M --image-token ID
 
 B holds `pixel_values` [images, 3, S, S] and/or `input_ids`, `labels` [T] (and `cu_seqlens`), O what
 `debug step` made of them. --vision compares `vision_features`, --language compares `logits` and
-`loss`. When the batch has both pictures and text, the picture's rows (those whose id is ID) come from
-the connector in M, which is 6 tensors and written out below. Each figure must agree to --tolerance
+`loss`; either may be left out. When the batch has both pictures and text, the pictures' rows (those whose id
+is ID) come from the connector in M, which is 6 tensors and written out below. Each figure must agree to --tolerance
 times the largest number of the reference; the exit status is 1 if one does not.
 """
 
@@ -105,6 +106,8 @@ def main():
     args = parser.parse_args()
     if not args.vision and not args.language:
         parser.error("nothing to compare: give --vision, --language or both")
+    if args.connector and (not args.vision or args.image_token is None):
+        parser.error("--connector needs --vision and --image-token")
     batch, output = load_file(args.batch), load_file(args.output)
     rows = None
     with torch.no_grad():
