@@ -130,8 +130,8 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     for (int64_t i = 0; i < data.count; i++) {
         GR_TRY(add_dataset(&t, data.items[i]));
     }
+    GR_TRY(gri_result_dir(out)); // before the long part
     GR_TRY(train(&t, vocabulary, &tokenizer));
-    GR_TRY(gri_result_dir(out));
     GR_TRY(gr_tokenizer_save(tokenizer, out));
     printf("texts %lld\nbytes %lld\nids %lld\n", (long long)t.count, (long long)t.bytes.size,
            (long long)gr_tokenizer_size(tokenizer));

@@ -1,21 +1,8 @@
 #include "mpi/world.h"
-#include "src/base/cpu.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/session.h"
 #include "stages/trainer.h"
-
-#include <stdlib.h>
-
-/// Threads of this rank: asked for, or OMP_NUM_THREADS, or this node's cores shared among its ranks.
-static int rank_threads(const gr_world *world, int64_t asked)
-{
-    const char *set = getenv("OMP_NUM_THREADS");
-    int64_t threads = asked > 0 ? asked : set ? strtoll(set, NULL, 10) : 0;
-    if (threads < 1 || threads > 1024) {
-        threads = gr_cpu_get()->cores / world->local_size;
-    }
-    return threads < 1 ? 1 : (int)threads;
-}
 
 typedef struct train_arguments {
     const char *recipe;
@@ -28,7 +15,7 @@ static gr_err train(const gr_world *world, train_arguments *a)
 {
     gr_err err = GR_OK;
     gr_recipe *recipe = NULL;
-    a->options.threads = rank_threads(world, a->threads);
+    a->options.threads = gri_threads(a->threads, world->local_size);
     GR_TRY(gr_world_agree(
         world, gr_recipe_load(a->recipe, a->settings.items, a->settings.count, &recipe)));
     GR_TRY(gr_train(world, recipe, &a->options));

@@ -49,7 +49,26 @@ done:
     return err;
 }
 
-// One entry: the form, then the text, wrapped, in its column.
+// Prints words from `column` on, breaking lines at WIDTH; further lines begin at `indent`.
+static void print_wrapped(const char *text, int column, int indent)
+{
+    bool first = true;
+    while (*text) {
+        int word = (int)strcspn(text, " ");
+        if (!first && column + 1 + word > WIDTH) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        } else if (!first) {
+            column += printf(" ");
+        }
+        column += printf("%.*s", word, text);
+        text += word + (text[word] == ' ');
+        first = false;
+    }
+    printf("\n");
+}
+
+// One entry: the form, then the text in its column.
 static void print_entry(const char *form, const char *text)
 {
     int column = printf("  %s", form);
@@ -58,19 +77,7 @@ static void print_entry(const char *form, const char *text)
         column = 0;
     }
     column += printf("%*s", COLUMN - column, "");
-    while (*text) {
-        size_t word = strcspn(text, " ");
-        if (column + (int)word > WIDTH) {
-            column = printf("\n%*s", COLUMN, "") - 1;
-        }
-        column += printf("%.*s", (int)word, text);
-        text += word;
-        if (*text) {
-            column += printf(" ");
-            text++;
-        }
-    }
-    printf("\n");
+    print_wrapped(text, column, COLUMN);
 }
 
 gr_err gri_help_command(const char *command, const char *about, const gri_arg *args,
@@ -79,7 +86,9 @@ gr_err gri_help_command(const char *command, const char *about, const gri_arg *a
     gr_err err = GR_OK;
     gr_str form = {0};
     GR_TRY(print_usage(command, args, count));
-    printf("\n%s\n\n", about);
+    printf("\n");
+    print_wrapped(about, 0, 0);
+    printf("\n");
     for (int64_t i = 0; i < count; i++) {
         gr_str_clear(&form);
         GR_TRY(add_form(&form, &args[i]));

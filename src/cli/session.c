@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What was asked for, else OMP_NUM_THREADS (its first number), else the cores of this process.
-static int thread_count(int64_t asked)
+int gri_threads(int64_t asked, int node_ranks)
 {
     const char *text = getenv("OMP_NUM_THREADS");
-    long n = asked > 0 ? (long)asked : text ? strtol(text, NULL, 10) : 0;
-    return n > 0 && n <= 1024 ? (int)n : gr_cpu_get()->cores;
+    int64_t n = asked > 0 ? asked : text ? strtoll(text, NULL, 10) : 0;
+    if (n < 1 || n > 1024) {
+        n = gr_cpu_get()->cores / node_ranks;
+    }
+    return n < 1 ? 1 : (int)n;
 }
 
 gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
@@ -31,7 +33,7 @@ gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
         }
     }
     s.config.parts &= parts;
-    GR_TRY(gr_exec_create_cpu(thread_count(threads), 0, &s.exec));
+    GR_TRY(gr_exec_create_cpu(gri_threads(threads, 1), 0, &s.exec));
     GR_TRY(gr_model_create(&s.config, s.exec, &s.model));
     *out = s;
     s = (gri_session){0};

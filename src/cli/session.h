@@ -23,7 +23,11 @@ GR_MUST_CHECK gr_err gri_session_load(const char *dir, gr_part_set parts, int64_
                                       gri_session *out);
 void gri_session_close(gri_session *session);
 
-/// The help and the table entry of --threads.
+/// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else the cores of its mask
+/// shared among the `node_ranks` processes of this node.
+int gri_threads(int64_t asked, int node_ranks);
+
+/// The table entry of --threads.
 #define GRI_THREADS(out_)                                                                      \
     GRI_INT("threads", "N", (out_), 1, 1024,                                                   \
             "threads (default: OMP_NUM_THREADS, or the cores of this process); changes the "   \
