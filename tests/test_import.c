@@ -1,0 +1,452 @@
+#include "datasets/import.h"
+#include "datasets/shard.h"
+#include "src/base/doc.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/formats/image.h"
+#include "tests/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/// 4 x 2 pixels with alpha: the left half opaque red, the right half transparent green.
+static const unsigned char png_4x2[] = {
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48,
+    0x44, 0x52, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x02, 0x08, 0x06, 0x00, 0x00,
+    0x00, 0x7f, 0xa8, 0x7d, 0x63, 0x00, 0x00, 0x00, 0x1a, 0x49, 0x44, 0x41, 0x54, 0x78,
+    0xda, 0x5d, 0xc1, 0x31, 0x01, 0x00, 0x00, 0x0c, 0x02, 0x20, 0x5c, 0xff, 0xce, 0xfa,
+    0x0f, 0x52, 0x0a, 0xd1, 0xc0, 0x79, 0x06, 0x56, 0x3f, 0x03, 0x03, 0xda, 0x57, 0x8c,
+    0x4c, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82,
+};
+
+/// 16 x 8 pixels of grey 100.
+static const unsigned char jpeg_16x8[] = {
+    0xff, 0xd8, 0xff, 0xe0, 0x00, 0x10, 0x4a, 0x46, 0x49, 0x46, 0x00, 0x01, 0x01, 0x00, 0x00,
+    0x01, 0x00, 0x01, 0x00, 0x00, 0xff, 0xdb, 0x00, 0x43, 0x00, 0x10, 0x0b, 0x0c, 0x0e, 0x0c,
+    0x0a, 0x10, 0x0e, 0x0d, 0x0e, 0x12, 0x11, 0x10, 0x13, 0x18, 0x28, 0x1a, 0x18, 0x16, 0x16,
+    0x18, 0x31, 0x23, 0x25, 0x1d, 0x28, 0x3a, 0x33, 0x3d, 0x3c, 0x39, 0x33, 0x38, 0x37, 0x40,
+    0x48, 0x5c, 0x4e, 0x40, 0x44, 0x57, 0x45, 0x37, 0x38, 0x50, 0x6d, 0x51, 0x57, 0x5f, 0x62,
+    0x67, 0x68, 0x67, 0x3e, 0x4d, 0x71, 0x79, 0x70, 0x64, 0x78, 0x5c, 0x65, 0x67, 0x63, 0xff,
+    0xc0, 0x00, 0x0b, 0x08, 0x00, 0x08, 0x00, 0x10, 0x01, 0x01, 0x11, 0x00, 0xff, 0xc4, 0x00,
+    0x15, 0x00, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x04, 0xff, 0xc4, 0x00, 0x14, 0x10, 0x01, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xda, 0x00,
+    0x08, 0x01, 0x01, 0x00, 0x00, 0x3f, 0x00, 0x84, 0x7f, 0xff, 0xd9,
+};
+
+static const gr_import_options defaults = {.quality = -1, .max_rejects = 0};
+
+static char *in_dir(const char *name)
+{
+    char *path = gr_str_format("%s/%s", gr_test_dir(), name);
+    GR_CHECK(path != NULL);
+    return path;
+}
+
+static void put_file(const char *name, const void *data, size_t size)
+{
+    char *path = in_dir(name), *dir = NULL;
+    GR_CHECK_OK(gr_path_dir(path, &dir));
+    GR_CHECK_OK(gr_dir_make(dir));
+    GR_CHECK_OK(gr_file_write(path, data, size));
+    GR_FREE(dir);
+    GR_FREE(path);
+}
+
+static void put_pictures(void)
+{
+    put_file("pictures/a.png", png_4x2, sizeof png_4x2);
+    put_file("pictures/sub/b.jpg", jpeg_16x8, sizeof jpeg_16x8);
+    put_file("pictures/cut.png", png_4x2, sizeof png_4x2 / 2);
+    put_file("pictures/text.png", "no picture", 10);
+}
+
+/// Imports `text` as SOURCE into a folder named after it, with the pictures above.
+static gr_err import_text(const char *source, const char *text, gr_import_options options,
+                          gr_import_result *out)
+{
+    char *path = in_dir(source), *images = in_dir("pictures");
+    char *dir = gr_str_format("%s.out", path);
+    put_pictures();
+    put_file(source, text, strlen(text));
+    options.source = path;
+    options.images = options.images ? options.images : images;
+    options.out = dir;
+    gr_err err = gr_import_llava(&options, out);
+    GR_FREE(path);
+    GR_FREE(images);
+    GR_FREE(dir);
+    return err;
+}
+
+static gr_dataset *open_result(const char *source)
+{
+    gr_dataset *d = NULL;
+    char *path = in_dir(source), *dir = gr_str_format("%s.out", path);
+    GR_CHECK_OK(gr_dataset_open(dir, &d));
+    GR_FREE(path);
+    GR_FREE(dir);
+    return d;
+}
+
+static gr_sample *read_sample(const gr_dataset *d, int64_t index)
+{
+    gr_sample *sample = NULL;
+    if (d) {
+        GR_CHECK_OK(gr_dataset_read(d, index, &sample));
+    }
+    return sample;
+}
+
+static void check_pixel(const gr_sample *sample, int64_t i, int64_t at, int r, int g, int b)
+{
+    gr_image image = {0};
+    if (GR_CHECK_OK(
+            gr_image_decode("image", sample->image[i], sample->image_size[i], false, &image))) {
+        GR_CHECK_INT(image.width, sample->pixels[i][0]);
+        GR_CHECK_INT(image.height, sample->pixels[i][1]);
+        const unsigned char want[3] = {(unsigned char)r, (unsigned char)g, (unsigned char)b};
+        GR_CHECK_BYTES(image.rgb + 3 * at, want, 3);
+    }
+    gr_image_fini(&image);
+}
+
+#define TALK                                                                                   \
+    "\"conversations\": [{\"from\": \"human\", \"value\": \"<image>\\nWas?\"}, {\"from\": "    \
+    "\"gpt\", \"value\": \"Vögel\"}]"
+#define TALK_STORED                                                                            \
+    "\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\nWas?\"},{\"from\":\"gpt\","  \
+    "\"value\":\"Vögel\"}]"
+#define ONLY_TEXT                                                                              \
+    "\"conversations\": [{\"from\": \"human\", \"value\": \"q\"}, {\"from\": \"gpt\", "        \
+    "\"value\": \"a\"}]"
+
+/// Text without the blanks that a JSON writer is free to put.
+static void squeeze(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (*from != ' ' && *from != '\n') {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
+static void check_text(const gr_sample *sample, const char *want)
+{
+    char *text = gr_mem_strdup(sample->text);
+    if (GR_CHECK(text != NULL)) {
+        squeeze(text);
+        GR_CHECK_STR(text, want);
+    }
+    GR_FREE(text);
+}
+
+static void test_json(void)
+{
+    gr_import_result r = {0};
+    const char *text =
+        "[{\"id\": \"a.de\", \"split\": {\"n\": [1, 2.5, true, null]}, \"image\": "
+        "\"a.png\", " TALK "},\n"
+        " {\"id\": 17, \"image\": [\"sub/b.jpg\", \"a.png\"], " ONLY_TEXT "},\n"
+        " {" ONLY_TEXT "}]";
+    GR_CHECK_OK(import_text("good.json", text, defaults, &r));
+    GR_CHECK_INT(r.samples, 3);
+    GR_CHECK_INT(r.images, 3);
+    GR_CHECK_INT(r.rejects, 0);
+    GR_CHECK_INT(r.duplicates, 0);
+    GR_CHECK(r.bytes > 1000);
+    gr_dataset *d = open_result("good.json");
+    gr_sample *first = read_sample(d, 0), *second = read_sample(d, 1),
+              *third = read_sample(d, 2);
+    if (first && second && third) {
+        GR_CHECK_STR(first->source, "a.de");
+        check_text(first, "{\"split\":{\"n\":[1,2.5,true,null]}," TALK_STORED "}");
+        check_pixel(first, 0, 0, 255, 0, 0);
+        check_pixel(first, 0, 7, 255, 255, 255); // transparent: over white
+        GR_CHECK_STR(second->source, "17");
+        GR_CHECK_INT(second->images, 2);
+        check_pixel(second, 0, 100, 100, 100, 100);
+        check_pixel(second, 1, 4, 255, 0, 0);
+        GR_CHECK_STR(third->source, "#2");
+        GR_CHECK_INT(third->images, 0);
+    }
+    gr_sample_destroy(&first);
+    gr_sample_destroy(&second);
+    gr_sample_destroy(&third);
+    gr_dataset_close(&d);
+}
+
+static void test_jsonl(void)
+{
+    gr_import_result r = {0};
+    const char *text = "{\"id\": \"x\", \"image\": \"a.png\", " TALK "}\n"
+                       "\n"
+                       "{\"id\": \"y\", \"image\": \"a.png\", " TALK "}\r\n"
+                       "{" ONLY_TEXT "}"; // no newline at the end
+    GR_CHECK_OK(import_text("good.jsonl", text, defaults, &r));
+    GR_CHECK_INT(r.samples, 3);
+    GR_CHECK_INT(r.duplicates, 1); // x and y say the same about the same picture
+    gr_dataset *d = open_result("good.jsonl");
+    gr_sample *last = read_sample(d, 2);
+    if (last) {
+        GR_CHECK_STR(last->source, "#4"); // the line
+    }
+    gr_sample_destroy(&last);
+    gr_dataset_close(&d);
+}
+
+static void test_no_records(void)
+{
+    gr_import_result r = {0};
+    GR_CHECK_OK(import_text("none.json", "[]", defaults, &r));
+    GR_CHECK_INT(r.samples, 0);
+    GR_CHECK_OK(import_text("none.jsonl", "", defaults, &r));
+    gr_dataset *d = open_result("none.jsonl");
+    GR_CHECK(d && gr_dataset_count(d) == 0);
+    gr_dataset_close(&d);
+}
+
+static void test_max_side(void)
+{
+    gr_import_result r = {0};
+    gr_import_options options = defaults;
+    options.max_side = 5;
+    const char *text = "{\"image\": [\"sub/b.jpg\", \"a.png\"], " ONLY_TEXT "}";
+    GR_CHECK_OK(import_text("small.jsonl", text, options, &r));
+    gr_dataset *d = open_result("small.jsonl");
+    gr_sample *sample = read_sample(d, 0);
+    if (sample) {
+        GR_CHECK_INT(sample->pixels[0][0], 5);
+        GR_CHECK_INT(sample->pixels[0][1], 3); // 2.5 rounds up
+        GR_CHECK_INT(sample->pixels[1][0], 4); // small enough already
+        check_pixel(sample, 0, 0, 100, 100, 100);
+    }
+    gr_sample_destroy(&sample);
+    gr_dataset_close(&d);
+    options.max_side = 1;
+    GR_CHECK_OK(import_text("smaller.jsonl", text, options, &r));
+}
+
+/// WebP files pass through untouched with `keep`, and only with it.
+static void test_keep(void)
+{
+    gr_import_result r = {0};
+    gr_import_options options = defaults;
+    gr_image image = {0};
+    unsigned char *webp = NULL;
+    size_t size = 0;
+    GR_CHECK_OK(gr_image_decode("b.jpg", jpeg_16x8, sizeof jpeg_16x8, true, &image));
+    GR_CHECK_OK(gr_image_encode_webp(&image, 50, &webp, &size));
+    put_file("pictures/c.webp", webp, size);
+    const char *text = "{\"image\": [\"c.webp\", \"a.png\"], " ONLY_TEXT "}";
+    for (int keep = 0; keep < 2; keep++) {
+        const char *name = keep ? "keep.jsonl" : "encode.jsonl";
+        options.keep = keep;
+        options.max_side = 4;
+        GR_CHECK_OK(import_text(name, text, options, &r));
+        gr_dataset *d = open_result(name);
+        gr_sample *sample = read_sample(d, 0);
+        if (sample) {
+            bool same =
+                sample->image_size[0] == size && memcmp(sample->image[0], webp, size) == 0;
+            GR_CHECK_INT(same, keep);
+            GR_CHECK_INT(sample->pixels[0][0], keep ? 16 : 4);
+            GR_CHECK_STR(gr_image_kind(sample->image[1], sample->image_size[1]), "webp");
+        }
+        gr_sample_destroy(&sample);
+        gr_dataset_close(&d);
+    }
+    gr_image_fini(&image);
+    GR_FREE(webp);
+}
+
+/// One bad record fails the import when none is allowed, and leaves the list but no data set.
+static void check_bad(const char *record, const char *reason)
+{
+    static int number;
+    char name[32];
+    gr_import_result r = {0};
+    gr_dataset *d = NULL;
+    snprintf(name, sizeof name, "bad%02d.jsonl", number++);
+    char *text = gr_str_format("{" ONLY_TEXT "}\n%s\n", record);
+    GR_CHECK_ERR(import_text(name, text, defaults, &r), GR_ERR_DATA, reason);
+    GR_CHECK_ERR(import_text(name, text, defaults, &r), GR_ERR_DATA,
+                 "1 bad record, 0 allowed; the first is line 2 (id ");
+    char *path = in_dir(name), *out = gr_str_format("%s.out", path);
+    char *list = gr_str_format("%s/rejects.jsonl", out), *listed = NULL;
+    size_t size = 0;
+    if (GR_CHECK_OK(gr_file_read(list, 0, &listed, &size))) {
+        GR_CHECK(strncmp(listed, "{\"line\"", 7) == 0);
+        GR_CHECK(size > 0 && strchr(listed, '\n') == listed + size - 1); // one, of the last run
+    }
+    GR_CHECK_ERR(gr_dataset_open(out, &d), GR_ERR_MISSING, "manifest.json");
+    GR_FREE(listed);
+    GR_FREE(list);
+    GR_FREE(out);
+    GR_FREE(path);
+    GR_FREE(text);
+}
+
+static void test_bad_records(void)
+{
+    check_bad("{", "bad");
+    check_bad("[]", "map");
+    check_bad("{\"id\": [1], " ONLY_TEXT "}", "id");
+    check_bad("{\"id\": \"n\"}", "conversations");
+    check_bad("{\"conversations\": \"a\"}", "conversations");
+    check_bad("{\"conversations\": [1]}", "conversations[0]");
+    check_bad("{\"conversations\": [{\"from\": \"gpt\"}]}", "value");
+    check_bad("{\"conversations\": [{\"from\": \"gpt\", \"value\": 3}]}", "value");
+    check_bad("{\"conversations\": [{\"from\": \"gpt\", \"value\": \"a\\u0000b\"}]}", "value");
+    check_bad("{\"conversations\": [{\"from\": \"user\", \"value\": \"a\"}]}",
+              "expected human, gpt or system, got \"user\"");
+    check_bad("{\"conversations\": []}", "no turn from gpt");
+    check_bad("{\"conversations\": [{\"from\": \"human\", \"value\": \"a\"}]}",
+              "no turn from gpt");
+    check_bad("{" TALK "}", "1 <image> in human turns, but 0 images");
+    check_bad("{\"image\": [\"a.png\", \"a.png\"], " TALK "}",
+              "1 <image> in human turns, but 2 images");
+    check_bad(
+        "{\"image\": \"a.png\", \"conversations\": [{\"from\": \"gpt\", \"value\": \"a\"}]}",
+        "1 images, but no turn from human");
+}
+
+static void test_bad_images(void)
+{
+    check_bad("{\"image\": 3, " ONLY_TEXT "}", "image");
+    check_bad("{\"image\": [\"a.png\", {}], " ONLY_TEXT "}", "image[1]");
+    check_bad("{\"image\": \"\", " ONLY_TEXT "}", "an empty image name");
+    check_bad("{\"image\": \"a.png\\u0000\", " ONLY_TEXT "}", "a NUL inside");
+    check_bad("{\"image\": \"absent.png\", " ONLY_TEXT "}", "absent.png");
+    check_bad("{\"image\": \"sub\", " ONLY_TEXT "}", "pictures/sub is a folder");
+    check_bad("{\"image\": \"cut.png\", " ONLY_TEXT "}", "cut.png: bad PNG");
+    check_bad("{\"image\": \"text.png\", " ONLY_TEXT "}", "neither PNG, JPEG nor WebP");
+    check_bad("{\"image\": \"../pictures/a.png\", " ONLY_TEXT "}", "leads out of");
+    check_bad("{\"image\": \"sub/../../pictures/a.png\", " ONLY_TEXT "}", "leads out of");
+    check_bad("{\"image\": \"sub/..\", " ONLY_TEXT "}", "leads out of");
+    check_bad("{\"image\": \"/etc/motd\", " ONLY_TEXT "}", "leads out of");
+}
+
+/// Dots that do not climb are names like others.
+static void test_dotted_names(void)
+{
+    gr_import_result r = {0};
+    put_file("pictures/..a/b..png", png_4x2, sizeof png_4x2);
+    GR_CHECK_OK(import_text("dots.jsonl", "{\"image\": \"./..a/b..png\", " ONLY_TEXT "}",
+                            defaults, &r));
+    GR_CHECK_INT(r.images, 1);
+}
+
+static void test_allowed_rejects(void)
+{
+    gr_import_result r = {0};
+    gr_import_options options = defaults;
+    options.max_rejects = 2;
+    const char *text = "[{\"image\": \"absent.png\", " TALK "}, {\"id\": \"good\", " ONLY_TEXT
+                       "}, {\"id\": \"b\"}]";
+    GR_CHECK_OK(import_text("some.json", text, options, &r));
+    GR_CHECK_INT(r.rejects, 2);
+    GR_CHECK_INT(r.samples, 1);
+    char *list = in_dir("some.json.out/rejects.jsonl"), *listed = NULL;
+    size_t size = 0;
+    if (GR_CHECK_OK(gr_file_read(list, 0, &listed, &size))) {
+        squeeze(listed);
+        const char *second = strstr(listed, "}{");
+        GR_CHECK(strncmp(listed, "{\"index\":0,\"id\":\"#0\",\"reason\":\"", 31) == 0);
+        GR_CHECK(second && strncmp(second + 1, "{\"index\":2,\"id\":\"b\",", 19) == 0);
+    }
+    GR_FREE(listed);
+    GR_FREE(list);
+    gr_dataset *d = open_result("some.json");
+    GR_CHECK(d && gr_dataset_count(d) == 1);
+    gr_dataset_close(&d);
+    options.max_rejects = 1;
+    GR_CHECK_ERR(import_text("more.json", text, options, &r), GR_ERR_DATA,
+                 "2 bad records, 1 allowed; the first is index 0 (id #0): ");
+}
+
+static void test_bad_files(void)
+{
+    gr_import_result r = {0};
+    gr_import_options options = defaults;
+    GR_CHECK_ERR(import_text("list.txt", "[]", defaults, &r), GR_ERR_USAGE,
+                 "expected a name ending in .json or .jsonl");
+    GR_CHECK_ERR(import_text("broken.json", "[{", defaults, &r), GR_ERR_DATA, "broken.json");
+    GR_CHECK_ERR(import_text("map.json", "{}", defaults, &r), GR_ERR_DATA, "list");
+    options.source = "/nonexistent/a.jsonl";
+    char *out = in_dir("absent.out");
+    options.out = out;
+    GR_CHECK_ERR(gr_import_llava(&options, &r), GR_ERR_MISSING, "/nonexistent/a.jsonl");
+    options.source = "/nonexistent/a.json";
+    GR_CHECK_ERR(gr_import_llava(&options, &r), GR_ERR_MISSING, "/nonexistent/a.json");
+    GR_CHECK(!gr_dir_exists(out));
+    GR_FREE(out);
+}
+
+/// The same source gives the same data set, however it is cut into shards.
+static void test_same_digest(void)
+{
+    gr_import_result r = {0};
+    gr_import_options options = defaults;
+    const char *text = "[{\"image\": \"a.png\", " TALK "}, {" ONLY_TEXT
+                       "}, {\"image\": \"sub/b.jpg\", " TALK "}]";
+    GR_CHECK_OK(import_text("one.json", text, options, &r));
+    options.shard_bytes = 1;
+    GR_CHECK_OK(import_text("many.json", text, options, &r));
+    gr_dataset *one = open_result("one.json"), *many = open_result("many.json");
+    if (one && many) {
+        GR_CHECK_INT(gr_dataset_shards(one), 1);
+        GR_CHECK_INT(gr_dataset_shards(many), 3);
+        GR_CHECK(gr_digest_equal(gr_dataset_digest(one), gr_dataset_digest(many)));
+    }
+    gr_dataset_close(&one);
+    gr_dataset_close(&many);
+}
+
+static void test_memory_failures(void)
+{
+    const char *text = "[{\"id\": \"a\", \"image\": \"a.png\", " TALK "}, {\"image\": 3}]";
+    gr_import_options options = defaults;
+    options.max_rejects = 1;
+    char *out = in_dir("memory.json.out");
+    gr_err err = GR_ERR_MEMORY;
+    int64_t n = 0;
+    GR_CHECK_OK(import_text("memory.json", text, options, &(gr_import_result){0}));
+    char *source = in_dir("memory.json"), *images = in_dir("pictures");
+    options.source = source;
+    options.images = images;
+    options.out = out;
+    while (err == GR_ERR_MEMORY && n < 3000) {
+        GR_CHECK_OK(gr_dir_remove(out));
+        gr_import_result r = {0};
+        int64_t before = gr_mem_used();
+        gr_mem_fail_at(++n);
+        err = gr_import_llava(&options, &r);
+        gr_mem_fail_at(0);
+        GR_CHECK_INT(gr_mem_used(), before);
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK(n > 50);
+    GR_FREE(source);
+    GR_FREE(images);
+    GR_FREE(out);
+}
+
+static const gr_test tests[] = {
+    {"json", test_json},
+    {"jsonl", test_jsonl},
+    {"no_records", test_no_records},
+    {"max_side", test_max_side},
+    {"keep", test_keep},
+    {"bad_records", test_bad_records},
+    {"bad_images", test_bad_images},
+    {"dotted_names", test_dotted_names},
+    {"allowed_rejects", test_allowed_rejects},
+    {"bad_files", test_bad_files},
+    {"same_digest", test_same_digest},
+    {"memory_failures", test_memory_failures},
+};
+GR_TEST_MAIN("import", tests)

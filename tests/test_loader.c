@@ -1,0 +1,699 @@
+#include "datasets/loader.h"
+#include "datasets/order.h"
+#include "datasets/shard_format.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/formats/image.h"
+#include "tests/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SAMPLES = 23, IMAGE = 16, IMAGE_TOKENS = 4 };
+
+static const gr_vision_config vision = {.image_size = IMAGE,
+                                        .patch_size = 4,
+                                        .channels = 3,
+                                        .image_mean = {0.5, 0.25, 0.125},
+                                        .image_std = {0.5, 0.25, 2.0}};
+static gr_tokenizer *tokenizer;
+static gr_dataset *dataset;
+
+/// Sample n has n % 3 pictures; picture i of it is one colour.
+static int64_t image_count(int64_t n)
+{
+    return n % 3;
+}
+
+static void colour(int64_t n, int64_t i, unsigned char rgb[3])
+{
+    rgb[0] = (unsigned char)(n * 10);
+    rgb[1] = (unsigned char)(200 - i * 90);
+    rgb[2] = 77;
+}
+
+static gr_err add_sample(gr_dataset_writer *writer, int64_t n, const char *text)
+{
+    gr_err err = GR_OK;
+    unsigned char *webp[2] = {NULL, NULL}, rgb[5 * 3 * 3];
+    size_t sizes[2] = {0, 0};
+    const int32_t pixels[2][2] = {{5, 3}, {5, 3}};
+    char source[16];
+    snprintf(source, sizeof source, "s%lld", (long long)n);
+    for (int64_t i = 0; i < image_count(n); i++) {
+        for (int p = 0; p < 15; p++) {
+            colour(n, i, rgb + 3 * p);
+        }
+        gr_image image = {5, 3, rgb};
+        GR_TRY(gr_image_encode_webp(&image, -1, &webp[i], &sizes[i]));
+    }
+    gr_sample sample = {.source = source,
+                        .text = text,
+                        .text_size = strlen(text),
+                        .images = image_count(n),
+                        .image = (const unsigned char **)webp,
+                        .image_size = sizes,
+                        .pixels = pixels};
+    GR_TRY(gr_dataset_writer_add(writer, &sample));
+done:
+    GR_FREE(webp[0]);
+    GR_FREE(webp[1]);
+    return err;
+}
+
+static void answer(int64_t n, char text[64])
+{
+    snprintf(text, 64, "bird %lld%.*s", (long long)n, (int)(n % 7), " ducks");
+}
+
+/// Writes and opens a data set; `odd`, if any, stands in as the text of sample 4.
+static gr_err make_set(const char *name, const char *odd, gr_dataset **out)
+{
+    gr_err err = GR_OK;
+    gr_dataset_writer *writer = NULL;
+    char *dir = gr_str_format("%s/%s", gr_test_dir(), name);
+    GR_TRY(gr_dir_remove(dir));
+    GR_TRY(gr_dataset_writer_create(dir, 700, &writer));
+    for (int64_t n = 0; n < SAMPLES; n++) {
+        char value[64], text[256];
+        answer(n, value);
+        snprintf(text, sizeof text,
+                 "{\"conversations\": [{\"from\": \"human\", \"value\": \"what?\"}, {\"from\": "
+                 "\"gpt\", \"value\": \"%s\"}]}",
+                 value);
+        GR_TRY(add_sample(writer, n, odd && n == 4 ? odd : text));
+    }
+    GR_TRY(gr_dataset_writer_finish(writer));
+    GR_TRY(gr_dataset_open(dir, out));
+done:
+    gr_dataset_writer_destroy(&writer);
+    GR_FREE(dir);
+    return err;
+}
+
+static bool set_up(void)
+{
+    static const char *const texts[] = {"bird bird duck ducks what? user assistant"};
+    const size_t sizes[] = {strlen(texts[0])};
+    return tokenizer || (GR_CHECK_OK(gr_tokenizer_train(texts, sizes, 1, 290, &tokenizer)) &&
+                         GR_CHECK_OK(make_set("set", NULL, &dataset)));
+}
+
+static gr_loader_source whole;
+
+static gr_loader_options options_of(int64_t batch, int64_t lanes, bool shuffle)
+{
+    whole = (gr_loader_source){dataset, 0, 1};
+    return (gr_loader_options){.sources = &whole,
+                               .source_count = 1,
+                               .tokenizer = tokenizer,
+                               .vision = &vision,
+                               .global_batch = batch,
+                               .lanes = lanes,
+                               .sequence_length = 60,
+                               .max_images = 3,
+                               .seed = 5,
+                               .stream = 6,
+                               .shuffle = shuffle};
+}
+
+static gr_loader *create(gr_loader_options options)
+{
+    gr_loader *loader = NULL;
+    GR_CHECK_OK(gr_loader_create(&options, &loader));
+    return loader;
+}
+
+/// What sample n becomes, made without the loader.
+static void encode_alone(int64_t n, gr_chat_sample *out)
+{
+    char value[64];
+    answer(n, value);
+    const gr_chat_turn turns[2] = {{.text = "what?", .size = 5},
+                                   {.assistant = true, .text = value, .size = strlen(value)}};
+    gr_chat_options chat = {.image_tokens = IMAGE_TOKENS};
+    GR_CHECK_OK(gr_chat_encode(tokenizer, &chat, turns, 2, image_count(n), out));
+}
+
+/// Which sample this sequence is (its ids are unlike all others'), -1 if none.
+static int64_t recognise(const gr_batch *batch, int64_t sequence)
+{
+    int64_t from = batch->cu_seqlens[sequence], to = batch->cu_seqlens[sequence + 1],
+            found = -1;
+    for (int64_t n = 0; n < SAMPLES && found < 0; n++) {
+        gr_chat_sample alone = {0};
+        encode_alone(n, &alone);
+        if (alone.ids.count == to - from &&
+            memcmp(alone.ids.data, batch->ids + from, (size_t)(to - from) * 4) == 0 &&
+            memcmp(alone.targets.data, batch->targets + from, (size_t)(to - from) * 4) == 0) {
+            found = n;
+        }
+        gr_chat_sample_fini(&alone);
+    }
+    return found;
+}
+
+/// Appends the samples of a lane in order to list[*count ...].
+static void list_lane(gr_loader *loader, int64_t step, int64_t lane, int64_t limit,
+                      int64_t *list, int64_t *count)
+{
+    const gr_lane_batch *batch = NULL;
+    int64_t before = *count;
+    if (!GR_CHECK_OK(gr_loader_lane(loader, step, lane, limit, &batch))) {
+        return;
+    }
+    for (int64_t b = 0; b < batch->count; b++) {
+        for (int64_t s = 0; s < batch->batches[b].sequences; s++) {
+            list[(*count)++] = recognise(&batch->batches[b], s);
+        }
+    }
+    GR_CHECK_INT(*count - before, batch->samples);
+}
+
+static void list_step(gr_loader *loader, int64_t step, int64_t lanes, int64_t *list,
+                      int64_t *count)
+{
+    for (int64_t lane = 0; lane < lanes; lane++) {
+        list_lane(loader, step, lane, 0, list, count);
+    }
+}
+
+static gr_digest digest_batch(gr_digest so_far, const gr_batch *b)
+{
+    size_t ints = sizeof(int32_t), tokens = (size_t)b->tokens * ints;
+    so_far = gri_digest_link(so_far, b->ids, tokens);
+    so_far = gri_digest_link(so_far, b->targets, tokens);
+    so_far = gri_digest_link(so_far, b->positions, tokens);
+    so_far = gri_digest_link(so_far, b->cu_seqlens, (size_t)(b->sequences + 1) * ints);
+    so_far = gri_digest_link(so_far, b->image_rows, (size_t)b->images * IMAGE_TOKENS * ints);
+    return gri_digest_link(so_far, b->pixels,
+                           (size_t)b->images * 3 * IMAGE * IMAGE * sizeof(float));
+}
+
+static gr_digest digest_view(const gr_lane_batch *batch)
+{
+    gr_digest digest = {(uint64_t)batch->count, (uint64_t)batch->samples};
+    for (int64_t b = 0; b < batch->count; b++) {
+        digest = digest_batch(digest, &batch->batches[b]);
+    }
+    return digest;
+}
+
+static gr_digest digest_lane(gr_loader *loader, int64_t step, int64_t lane)
+{
+    const gr_lane_batch *batch = NULL;
+    GR_CHECK_OK(gr_loader_lane(loader, step, lane, 0, &batch));
+    return batch ? digest_view(batch) : (gr_digest){0};
+}
+
+static void check_pixels(const gr_batch *batch, int64_t image, int64_t n, int64_t i)
+{
+    unsigned char rgb[3];
+    colour(n, i, rgb);
+    for (int c = 0; c < 3; c++) {
+        float want = (float)((rgb[c] / 255.0 - vision.image_mean[c]) / vision.image_std[c]);
+        const float *plane = batch->pixels + (image * 3 + c) * IMAGE * IMAGE;
+        GR_CHECK_CLOSE(&plane[0], &want, 1, 1e-6, 1e-6);
+        GR_CHECK_CLOSE(&plane[IMAGE * IMAGE - 1], &want, 1, 1e-6, 1e-6);
+    }
+}
+
+/// Checks one microbatch against its samples, the first of which is *next in file order.
+static void check_batch(const gr_batch *batch, int64_t *next)
+{
+    int32_t context = gr_tokenizer_id(tokenizer, "<IMG_CONTEXT>");
+    int64_t image = 0;
+    GR_CHECK_INT(batch->cu_seqlens[0], 0);
+    GR_CHECK_INT(batch->cu_seqlens[batch->sequences], batch->tokens);
+    for (int64_t s = 0; s < batch->sequences; s++, (*next)++) {
+        int64_t from = batch->cu_seqlens[s], n = *next % SAMPLES;
+        GR_CHECK_INT(recognise(batch, s), n);
+        for (int64_t t = from; t < batch->cu_seqlens[s + 1]; t++) {
+            GR_CHECK_INT(batch->positions[t], t - from);
+        }
+        for (int64_t i = 0; i < image_count(n); i++, image++) {
+            check_pixels(batch, image, n, i);
+        }
+    }
+    GR_CHECK_INT(batch->images, image);
+    int64_t rows = 0;
+    for (int64_t t = 0; t < batch->tokens; t++) {
+        if (batch->ids[t] == context) {
+            GR_CHECK_INT(batch->image_rows[rows++], t);
+        }
+    }
+    GR_CHECK_INT(rows, image * IMAGE_TOKENS);
+}
+
+/// Microbatches hold what they should, within the limits, and a new one begins only when it must.
+static void test_content(void)
+{
+    gr_loader *loader = set_up() ? create(options_of(31, 1, false)) : NULL;
+    const gr_lane_batch *lane = NULL;
+    if (loader && GR_CHECK_OK(gr_loader_lane(loader, 0, 0, 0, &lane))) {
+        int64_t next = 0, tokens = 0, targets = 0, images = 0;
+        GR_CHECK(lane->count > 5);
+        for (int64_t b = 0; b < lane->count; b++) {
+            const gr_batch *batch = &lane->batches[b];
+            GR_CHECK(batch->tokens <= 60 && batch->images <= 3);
+            if (b > 0) {
+                const gr_batch *before = batch - 1;
+                GR_CHECK(before->tokens + batch->cu_seqlens[1] > 60 ||
+                         before->images + image_count(next % SAMPLES) > 3);
+            }
+            check_batch(batch, &next);
+            tokens += batch->tokens;
+            images += batch->images;
+            for (int64_t t = 0; t < batch->tokens; t++) {
+                targets += batch->targets[t] != -100;
+            }
+        }
+        GR_CHECK_INT(next, 31);
+        GR_CHECK_INT(lane->samples, 31);
+        GR_CHECK_INT(lane->tokens, tokens);
+        GR_CHECK_INT(lane->targets, targets);
+        GR_CHECK_INT(lane->images, images);
+    }
+    gr_loader_destroy(&loader);
+}
+
+/// A step holds the same samples in the same order, however many lanes cut it.
+static void test_lanes(void)
+{
+    enum { BATCH = 7 };
+    int64_t want[BATCH] = {0}, count = 0;
+    gr_loader *loader = set_up() ? create(options_of(BATCH, 1, true)) : NULL;
+    if (!loader) {
+        return;
+    }
+    list_step(loader, 2, 1, want, &count);
+    GR_CHECK_INT(count, BATCH);
+    gr_loader_destroy(&loader);
+    for (int64_t lanes = 2; lanes <= BATCH; lanes++) {
+        int64_t got[BATCH] = {0};
+        count = 0;
+        loader = create(options_of(BATCH, lanes, true));
+        list_step(loader, 2, lanes, got, &count);
+        GR_CHECK_INT(count, BATCH);
+        GR_CHECK_BYTES(got, want, sizeof want);
+        gr_loader_destroy(&loader);
+    }
+}
+
+/// Each epoch is a permutation of all samples, and another one; the order is gr_order's.
+static void test_epochs(void)
+{
+    enum { BATCH = 6, STEPS = 12 };
+    int64_t list[BATCH * STEPS], count = 0, same = 0;
+    gr_loader *loader = set_up() ? create(options_of(BATCH, 4, true)) : NULL;
+    if (!loader) {
+        return;
+    }
+    GR_CHECK_INT(gr_loader_epoch_size(loader), SAMPLES);
+    for (int64_t step = 0; step < STEPS; step++) {
+        list_step(loader, step, 4, list, &count);
+    }
+    for (int64_t epoch = 0; epoch < 3; epoch++) {
+        int64_t seen[SAMPLES] = {0};
+        for (int64_t i = 0; i < SAMPLES; i++) {
+            int64_t n = list[epoch * SAMPLES + i];
+            GR_CHECK_INT(n, gr_order(5, 6, epoch, SAMPLES, i));
+            seen[n < 0 ? 0 : n]++;
+            same += epoch > 0 && n == list[i];
+        }
+        for (int64_t n = 0; n < SAMPLES; n++) {
+            GR_CHECK_INT(seen[n], 1);
+        }
+    }
+    GR_CHECK(same < SAMPLES);
+    gr_loader_destroy(&loader);
+}
+
+/// A step larger than an epoch goes on into the next one.
+static void test_large_batch(void)
+{
+    enum { BATCH = 2 * SAMPLES + 5 };
+    int64_t list[BATCH], count = 0;
+    gr_loader *loader = set_up() ? create(options_of(BATCH, 3, false)) : NULL;
+    if (loader) {
+        list_step(loader, 0, 3, list, &count);
+        for (int64_t i = 0; i < count; i++) {
+            GR_CHECK_INT(list[i], i % SAMPLES);
+        }
+        GR_CHECK_INT(count, BATCH);
+    }
+    gr_loader_destroy(&loader);
+}
+
+/// Digests of all lanes of steps 0 .. 7, one after another, without reading ahead.
+enum { STEPS = 8, LANES = 3 };
+static void reference(gr_digest want[STEPS][LANES])
+{
+    gr_loader *loader = create(options_of(8, LANES, true));
+    for (int64_t k = 0; loader && k < STEPS * LANES; k++) {
+        want[k / LANES][k % LANES] = digest_lane(loader, k / LANES, k % LANES);
+    }
+    gr_loader_destroy(&loader);
+}
+
+/// Reading ahead changes nothing; neither do lanes that were not announced.
+static void test_expect(void)
+{
+    gr_digest want[STEPS][LANES] = {0};
+    gr_loader *loader = set_up() ? create(options_of(8, LANES, true)) : NULL;
+    if (!loader) {
+        return;
+    }
+    reference(want);
+    GR_CHECK_OK(gr_loader_expect(loader, 0, STEPS, 1, 2));
+    for (int64_t step = 0; step < STEPS; step++) {
+        for (int64_t lane = 1; lane < LANES; lane++) {
+            GR_CHECK(gr_digest_equal(digest_lane(loader, step, lane), want[step][lane]));
+            if (step % 2) { // not in the plan
+                GR_CHECK(gr_digest_equal(digest_lane(loader, step, 0), want[step][0]));
+            }
+        }
+    }
+    GR_CHECK(gr_loader_waited(loader) > 0);
+    GR_CHECK(gr_digest_equal(digest_lane(loader, 3, 1), want[3][1])); // the plan is over
+    gr_loader_destroy(&loader);
+}
+
+/// A new loader at any step, and a loader sent elsewhere, give what the sequence gave.
+static void test_jump(void)
+{
+    static const int64_t jumps[] = {5, 2, 2, 7, 0, 6};
+    gr_digest want[STEPS][LANES] = {0};
+    gr_loader *loader = set_up() ? create(options_of(8, LANES, true)) : NULL;
+    if (!loader) {
+        return;
+    }
+    reference(want);
+    for (size_t j = 0; j < sizeof jumps / sizeof jumps[0]; j++) {
+        int64_t step = jumps[j];
+        GR_CHECK_OK(gr_loader_expect(loader, step, STEPS, 0, LANES));
+        for (int64_t lane = 0; lane < LANES - 1; lane++) {
+            GR_CHECK(gr_digest_equal(digest_lane(loader, step, lane), want[step][lane]));
+        }
+    }
+    gr_loader_destroy(&loader);
+}
+
+/// The lane in the caller's hands stays as it is while new plans are made.
+static void test_held(void)
+{
+    gr_loader *loader = set_up() ? create(options_of(8, LANES, true)) : NULL;
+    const gr_lane_batch *lane = NULL;
+    if (!loader) {
+        return;
+    }
+    GR_CHECK_OK(gr_loader_expect(loader, 0, 100, 0, LANES));
+    for (int64_t k = 0; k < 20; k++) {
+        if (GR_CHECK_OK(gr_loader_lane(loader, k, 0, 0, &lane))) {
+            gr_digest before = digest_view(lane);
+            GR_CHECK_OK(gr_loader_expect(loader, k + 1, 100, 0, LANES));
+            GR_CHECK(gr_digest_equal(before, digest_view(lane)));
+        }
+    }
+    gr_loader_destroy(&loader);
+}
+
+/// A validation pass: every sample once, the last step cut short, lanes beyond the end empty.
+static void test_limit(void)
+{
+    enum { BATCH = 7 };
+    for (int announced = 0; announced < 2; announced++) {
+        int64_t list[SAMPLES + BATCH], count = 0;
+        gr_loader *loader = set_up() ? create(options_of(BATCH, LANES, false)) : NULL;
+        if (!loader) {
+            return;
+        }
+        if (announced) {
+            GR_CHECK_OK(gr_loader_expect(loader, 0, 4, 0, LANES));
+        }
+        for (int64_t step = 0; step < 4; step++) {
+            for (int64_t lane = 0; lane < LANES; lane++) {
+                list_lane(loader, step, lane, SAMPLES, list, &count);
+            }
+        }
+        GR_CHECK_INT(count, SAMPLES);
+        for (int64_t i = 0; i < count; i++) {
+            GR_CHECK_INT(list[i], i);
+        }
+        const gr_lane_batch *lane = NULL;
+        GR_CHECK_OK(gr_loader_lane(loader, 9, 1, SAMPLES, &lane));
+        GR_CHECK(lane && lane->count == 0 && lane->samples == 0 && lane->tokens == 0);
+        gr_loader_destroy(&loader);
+    }
+}
+
+/// Parts [0, f) are nested, parts [0, f) and [f, 1) complete each other, and sources are joined in order.
+static void test_subsets(void)
+{
+    if (!set_up()) {
+        return;
+    }
+    gr_loader_options options = options_of(1, 1, false);
+    gr_loader_source part = {dataset, 0, 0.3};
+    options.sources = &part;
+    gr_loader *third = create(options);
+    part.to = 0.7;
+    gr_loader *more = create(options);
+    part = (gr_loader_source){dataset, 0.7, 1};
+    gr_loader *rest = create(options);
+    const gr_loader_source both[2] = {{dataset, 0.7, 1}, {dataset, 0, 0.7}};
+    options.sources = both;
+    options.source_count = 2;
+    gr_loader *joined = create(options);
+    int64_t small[SAMPLES] = {0}, large[SAMPLES] = {0}, all[SAMPLES] = {0};
+    int64_t smalls = 0, larges = 0, alls = 0, inside = 0;
+    for (int64_t i = 0; third && i < gr_loader_epoch_size(third); i++) {
+        list_step(third, i, 1, small, &smalls);
+    }
+    for (int64_t i = 0; more && i < gr_loader_epoch_size(more); i++) {
+        list_step(more, i, 1, large, &larges);
+        inside += inside < smalls && large[i] == small[inside]; // both in file order
+    }
+    for (int64_t i = 0; joined && i < gr_loader_epoch_size(joined); i++) {
+        list_step(joined, i, 1, all, &alls);
+    }
+    GR_CHECK(smalls > 0 && smalls < larges && larges < SAMPLES);
+    GR_CHECK_INT(inside, smalls);
+    GR_CHECK_INT(alls, SAMPLES);
+    GR_CHECK(rest && gr_loader_epoch_size(rest) == SAMPLES - larges);
+    GR_CHECK_BYTES(all + SAMPLES - larges, large, (size_t)larges * sizeof large[0]);
+    gr_loader_destroy(&third);
+    gr_loader_destroy(&more);
+    gr_loader_destroy(&rest);
+    gr_loader_destroy(&joined);
+}
+
+static void test_bad_options(void)
+{
+    gr_loader *loader = NULL;
+    if (!set_up()) {
+        return;
+    }
+    gr_loader_options o = options_of(4, 5, true);
+    GR_CHECK_ERR(gr_loader_create(&o, &loader), GR_ERR_RECIPE,
+                 "a global batch of 4 in 5 lanes: each lane needs a sample");
+    o = options_of(0, 0, true);
+    GR_CHECK_ERR(gr_loader_create(&o, &loader), GR_ERR_RECIPE, "a global batch of 0");
+    o = options_of(4, 2, true);
+    o.sequence_length = 0;
+    GR_CHECK_ERR(gr_loader_create(&o, &loader), GR_ERR_RECIPE, "sequence_length 0");
+    o = options_of(4, 2, true);
+    whole.from = 0.5;
+    whole.to = 0.5;
+    GR_CHECK_ERR(gr_loader_create(&o, &loader), GR_ERR_RECIPE, "the part from 0.5 to 0.5");
+    whole.to = 0.500001;
+    GR_CHECK_ERR(gr_loader_create(&o, &loader), GR_ERR_DATA, "no samples");
+    o.source_count = 0;
+    GR_CHECK_ERR(gr_loader_create(&o, &loader), GR_ERR_DATA, "no samples");
+    GR_CHECK(loader == NULL);
+}
+
+/// Lane 0 of step 1 holds sample 4 and fails with this, read ahead or not; step 0 does not.
+static void check_fails(gr_loader_options options, const char *message)
+{
+    for (int announced = 0; announced < 2; announced++) {
+        const gr_lane_batch *lane = NULL;
+        gr_loader *loader = create(options);
+        if (!loader) {
+            return;
+        }
+        if (announced) {
+            GR_CHECK_OK(gr_loader_expect(loader, 0, 4, 0, 1));
+        }
+        GR_CHECK_OK(gr_loader_lane(loader, 0, 0, 0, &lane));
+        GR_CHECK_ERR(gr_loader_lane(loader, 1, 0, 0, &lane), GR_ERR_DATA, message);
+        GR_CHECK_ERR(gr_loader_lane(loader, 1, 0, 0, &lane), GR_ERR_DATA, message);
+        gr_loader_destroy(&loader);
+    }
+}
+
+static void check_odd_sample(const char *text, const char *message)
+{
+    gr_loader_options options = options_of(4, 4, false);
+    gr_dataset *odd = NULL;
+    if (GR_CHECK_OK(make_set("odd", text, &odd))) {
+        whole.dataset = odd;
+        check_fails(options, message);
+        gr_dataset_close(&odd);
+    }
+}
+
+static void test_bad_samples(void)
+{
+    if (!set_up()) {
+        return;
+    }
+    check_odd_sample("{", "/odd: sample 4 (\"s4\"): conversation");
+    check_odd_sample("{}", "conversations");
+    check_odd_sample("{\"conversations\": [{\"from\": \"cat\", \"value\": \"x\"}]}",
+                     "from \"cat\", expected human, gpt or system");
+    check_odd_sample("{\"conversations\": [{\"from\": \"gpt\", \"value\": \"x\"}]}",
+                     "0 <image> placeholders and 1 images");
+    char text[512], value[128];
+    memset(value, '7', sizeof value);
+    value[sizeof value - 1] = '\0';
+    snprintf(text, sizeof text,
+             "{\"conversations\": [{\"from\": \"human\", \"value\": \"%s\"}, {\"from\": "
+             "\"gpt\", \"value\": \"x\"}]}",
+             value);
+    check_odd_sample(text,
+                     "tokens, but sequence_length is 60: raise it or take the sample out");
+}
+
+/// Limits and models that sample 4 or 5 (step 1 of lane 0 holds 4 alone) does not fit.
+static void test_no_fit(void)
+{
+    if (!set_up()) {
+        return;
+    }
+    gr_loader_options options = options_of(2, 1, false);
+    options.max_images = 1; // step 1 holds samples 2 (2 images) and 3
+    check_fails(options, "set: sample 2 (\"s2\"): 2 images, but max_images is 1: raise it");
+    options = options_of(1, 1, false);
+    options.vision = NULL;
+    check_fails(options, "sample 1 (\"s1\"): 1 images, but the model has no vision part");
+}
+
+static void test_damaged(void)
+{
+    gr_dataset *damaged = NULL;
+    char *path = gr_str_format("%s/odd/shard-00000.h5", gr_test_dir()), *data = NULL;
+    size_t size = 0;
+    gr_loader_options options = options_of(1, 1, false);
+    if (!set_up() || !GR_CHECK_OK(make_set("odd", NULL, &damaged)) ||
+        !GR_CHECK_OK(gr_file_read(path, 0, &data, &size))) {
+        GR_FREE(path);
+        return;
+    }
+    char *hit = memmem(data, size, "bird 1", 6);
+    if (GR_CHECK(hit != NULL)) {
+        *hit = 'B';
+        GR_CHECK_OK(gr_file_write(path, data, size));
+        whole.dataset = damaged;
+        check_fails(options, "shard-00000.h5: sample 1 (\"s1\", number 1 of the data set) is "
+                             "damaged: content id ");
+    }
+    gr_dataset_close(&damaged);
+    GR_FREE(data);
+    GR_FREE(path);
+}
+
+/// Destroying does not wait for what was announced.
+static void test_destroy(void)
+{
+    for (int k = 0; set_up() && k < 50; k++) {
+        gr_loader *loader = create(options_of(10000, 1, true));
+        if (loader) {
+            double start = gr_clock();
+            GR_CHECK_OK(gr_loader_expect(loader, 0, 1000000, 0, 1));
+            gr_loader_destroy(&loader);
+            GR_CHECK(gr_clock() - start <
+                     5); // one step of 10000 samples takes longer than 50 of these
+        }
+    }
+}
+
+/// Lanes use the same memory again: nothing grows after the largest.
+static void test_memory_stays(void)
+{
+    gr_loader *loader = set_up() ? create(options_of(SAMPLES, LANES, false)) : NULL;
+    int64_t used = 0;
+    if (!loader) {
+        return;
+    }
+    for (int64_t step = 0; step < 6; step++) {
+        for (int64_t lane = 0; lane < LANES; lane++) {
+            digest_lane(loader, step, lane);
+        }
+        GR_CHECK(step == 0 || gr_mem_used() == used);
+        used = gr_mem_used();
+    }
+    gr_loader_destroy(&loader);
+}
+
+static gr_err load_some(bool announced)
+{
+    gr_err err = GR_OK;
+    gr_loader *loader = NULL;
+    const gr_lane_batch *lane = NULL;
+    gr_loader_options options = options_of(6, 2, true);
+    GR_TRY(gr_loader_create(&options, &loader));
+    if (announced) {
+        GR_TRY(gr_loader_expect(loader, 0, 1, 0, 2));
+    }
+    GR_TRY(gr_loader_lane(loader, 0, 0, 0, &lane));
+    GR_TRY(gr_loader_lane(loader, 0, 1, 0, &lane));
+done:
+    gr_loader_destroy(&loader);
+    return err;
+}
+
+static void test_memory_failures(void)
+{
+    for (int announced = 0; set_up() && announced < 2; announced++) {
+        gr_err err = GR_ERR_MEMORY;
+        GR_CHECK_OK(load_some(announced)); // what the data set keeps is there already
+        for (int64_t n = 1; err == GR_ERR_MEMORY && n < 5000; n++) {
+            int64_t before = gr_mem_used();
+            gr_mem_fail_at(n);
+            err = load_some(announced);
+            gr_mem_fail_at(0);
+            GR_CHECK_INT(gr_mem_used(), before);
+        }
+        GR_CHECK_OK(err);
+    }
+}
+
+static void test_tear_down(void)
+{
+    gr_dataset_close(&dataset);
+    gr_tokenizer_destroy(&tokenizer);
+}
+
+static const gr_test tests[] = {
+    {"content", test_content},
+    {"lanes", test_lanes},
+    {"epochs", test_epochs},
+    {"large_batch", test_large_batch},
+    {"expect", test_expect},
+    {"jump", test_jump},
+    {"held", test_held},
+    {"limit", test_limit},
+    {"subsets", test_subsets},
+    {"bad_options", test_bad_options},
+    {"bad_samples", test_bad_samples},
+    {"no_fit", test_no_fit},
+    {"damaged", test_damaged},
+    {"destroy", test_destroy},
+    {"memory_stays", test_memory_stays},
+    {"memory_failures", test_memory_failures},
+    {"tear_down", test_tear_down},
+};
+GR_TEST_MAIN("loader", tests)
