@@ -146,7 +146,7 @@ expect_code 66 "nowhere.yaml" on 2 nowhere.yaml --run bad
 sed 's/path: data,/path: nowhere,/' recipe.yaml >bad.yaml
 expect_code 66 "nowhere" on 1 bad.yaml --run bad
 sed 's/sequence_length: 160/sequence_length: 20/' recipe.yaml >bad.yaml
-expect_code 65 "20" on 2 bad.yaml --run bad
+expect_code 65 "20" on 2 bad.yaml --run long
 expect_code 2 "run DIR" on 1 recipe.yaml
 expect_code 74 "/proc/nowhere" on 1 recipe.yaml --run /proc/nowhere
 [ ! -e bad ] || fail "a run that could not begin left a folder"
