@@ -6,7 +6,8 @@
 /// Each `<image>` in a user's text becomes <img>, <IMG_CONTEXT> times its tokens, </img>; without any, images
 /// are put in front of the first user message, each with a newline. Text is tokenised in pieces and never
 /// re-tokenised. Targets are shifted: targets[t] is the id that position t must predict, or -100. The answer and
-/// its closing <|im_end|> carry loss; everything else carries none (with `all_text`: all ordinary text does).
+/// its closing <|im_end|> carry loss; everything else carries none. Image tokens never do. What looks like a special token
+/// in a turn's text is ordinary text; only a user's text has placeholders.
 
 #include "src/base/doc.h"
 #include "src/formats/tokenizer.h"
@@ -19,10 +20,13 @@ typedef struct gr_chat_turn {
 } gr_chat_turn;
 
 typedef struct gr_chat_options {
-    const char *
-        system; ///< system message put in front when the conversation has none; NULL or "": none
-    bool all_text; ///< loss on all ordinary text, not on answers only
-    bool plain; ///< no markers: the texts one after another, then <|endoftext|> (pretraining)
+    /// System message put in front when the conversation has none; NULL or "": none.
+    const char *system;
+    /// Loss on every turn's text and closing mark, not on answers only.
+    bool all_text;
+    /// No markers: the texts joined by newlines, then <|endoftext|>, all with loss (pretraining). No system message is
+    /// added; images without placeholders go in front of the first turn.
+    bool plain;
     int64_t image_tokens; ///< context tokens of one tile
 } gr_chat_options;
 

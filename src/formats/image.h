@@ -18,7 +18,7 @@ void gr_image_fini(gr_image *image);
 const char *gr_image_kind(const void *data, size_t size);
 /// Decodes; grey is replicated, palettes looked up, 16 bit reduced to 8 (high byte); with `over_white` alpha is
 /// blended over white, else dropped. `name` is for messages. Broken, truncated, empty or
-/// larger than GR_IMAGE_MAX_PIXELS: GR_ERR_DATA.
+/// larger than GR_IMAGE_MAX_PIXELS: GR_ERR_DATA; so are animations. EXIF orientation is not applied.
 enum { GR_IMAGE_MAX_PIXELS = 1 << 28 };
 GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t size,
                                      bool over_white, gr_image *out);
