@@ -264,12 +264,9 @@ gr_err gri_doctor(int argc, char **argv)
     err = check_all(&r, world, world_err);
     if (world) {
         err = gr_world_agree(world, err);
-    }
-    if (!r.speaks) {
-        gr_err_clear();
+        gri_world_leave(&world, err);
     }
 done:
-    gr_world_destroy(&world, 0);
     gr_json_fini(&r.j);
     gr_str_fini(&r.failed);
     return err;

@@ -24,18 +24,13 @@ done:
     return err;
 }
 
-/// Runs under MPI. An agreed error is every rank's: rank 0 prints it, the others only take its exit code.
 static gr_err train_on_ranks(train_arguments *a)
 {
     gr_err err = GR_OK;
     gr_world *world = NULL;
     GR_TRY(gr_world_create(&world));
     err = train(world, a);
-    if (err != GR_OK && world->rank != 0 && err != GR_ERR_UNAVAILABLE) {
-        gr_err_clear();
-    }
-    // A broken transport leaves ranks in different places: only an abort ends them all.
-    gr_world_destroy(&world, err == GR_ERR_UNAVAILABLE ? gr_err_exit_code(err) : 0);
+    gri_world_leave(&world, err);
 done:
     return err;
 }

@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     if (err == GR_OK) {
         err = finish_output();
     }
-    if (err != GR_OK && gr_err_message()[0]) { // without a message: another rank prints it
+    if (err != GR_OK && gr_err_message()[0]) { // cleared: already printed
         gr_log_error(err);
     }
     return gr_err_exit_code(err);

@@ -2,6 +2,7 @@
 
 #include "src/base/cpu.h"
 #include "src/base/file.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/str.h"
 #include "src/formats/hf.h"
@@ -59,6 +60,16 @@ void gri_session_close(gri_session *session)
 {
     gr_model_destroy(&session->model);
     gr_exec_destroy(&session->exec);
+}
+
+void gri_world_leave(gr_world **world, gr_err err)
+{
+    bool broken = err == GR_ERR_UNAVAILABLE;
+    if (err != GR_OK && (broken || (*world)->rank == 0)) {
+        gr_log_error(err);
+    }
+    gr_err_clear();
+    gr_world_destroy(world, broken ? gr_err_exit_code(err) : 0);
 }
 
 gr_err gri_result_dir(const char *dir)

@@ -3,6 +3,7 @@
 
 /// What several commands do alike: opening a model directory, folders for results, printing.
 
+#include "mpi/world.h"
 #include "src/base/json.h"
 #include "src/formats/tokenizer.h"
 #include "src/model/model.h"
@@ -32,6 +33,12 @@ int gri_threads(int64_t asked, int node_ranks);
     GRI_INT("threads", "N", (out_), 1, 1024,                                                   \
             "threads (default: OMP_NUM_THREADS, or the cores of this process); changes the "   \
             "speed, never a result")
+
+/// Ends MPI. An error that all ranks agreed on is printed by rank 0, and here, before any rank leaves:
+/// a launcher kills the others as soon as one has left with an error. After GR_ERR_UNAVAILABLE (a broken
+/// transport) ranks may stand in different places: each prints its own and an abort ends them. The
+/// message is then cleared, which tells main that it was printed.
+void gri_world_leave(gr_world **world, gr_err err);
 
 /// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten.
 GR_MUST_CHECK gr_err gri_result_dir(const char *dir);
