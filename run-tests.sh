@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds Gradus and runs all its tests: as users run it (build/), then once more under the address and
+# undefined-behaviour sanitizers (build-debug/). Installs missing packages first where it can (.ci/packages.sh).
+# Warnings are errors when CI is set. The last line is "N passed, N failed" over both runs; status 1 on any failure.
+# usage: ./run-tests.sh [--fast]    --fast: without the sanitizers
+set -euo pipefail
+cd "$(dirname "$0")"
+presets="release debug"
+case "${1:-}" in
+    "") ;;
+    --fast) presets=release ;;
+    *) sed -n '2,5s/^# //p' "$0"; [ "$1" = --help ] && exit 0 || exit 2 ;;
+esac
+exec </dev/null
+
+. .ci/packages.sh
+gr_packages_need tests
+jobs=$(getconf _NPROCESSORS_ONLN)
+passed=0 failed=0
+
+folder_of() { [ "$1" = release ] && echo build || echo "build-$1"; }
+
+build() { # PRESET
+    local generator=() werror=OFF
+    if command -v ninja >/dev/null && [ ! -e "$(folder_of "$1")/CMakeCache.txt" ]; then
+        generator=(-G Ninja)
+    fi
+    case "${CI:-}" in "" | 0 | false) ;; *) werror=ON ;; esac
+    cmake --preset "$1" "${generator[@]}" -DGRADUS_WERROR=$werror >/dev/null &&
+        cmake --build "$(folder_of "$1")" -j "$jobs"
+}
+
+# Adds the tests of a build to `passed` and `failed`, test by test from what ctest prints.
+run() { # PRESET
+    local log all good status=0
+    log=$(folder_of "$1")/run-tests.log
+    (cd "$(folder_of "$1")" && ctest --output-on-failure -j "$jobs") | tee "$log" || status=$?
+    all=$(grep -cE '^ *[0-9]+/[0-9]+ +Test +#' "$log" || true)
+    good=$(grep -cE '^ *[0-9]+/[0-9]+ +Test +#.* Passed ' "$log" || true)
+    passed=$((passed + good)) failed=$((failed + all - good))
+    if [ "$all" = 0 ] || { [ $status != 0 ] && [ "$all" = "$good" ]; }; then
+        failed=$((failed + 1)) # ctest itself went wrong
+    fi
+}
+
+for preset in $presets; do
+    echo "== $preset"
+    if build "$preset"; then
+        run "$preset"
+    else
+        echo "the $preset build failed" >&2
+        failed=$((failed + 1))
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
