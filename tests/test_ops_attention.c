@@ -169,6 +169,24 @@ static void test_packed_is_each_alone(void)
     gr_exec_destroy(&ex);
 }
 
+/// Threads at work at the same time, again and again: what they do not share they cannot spoil.
+static void test_threads(void)
+{
+    static packed one, many;
+    const int32_t cu[] = {0, 70, 70, 71, T};
+    gr_exec *ex = NULL;
+    GR_CHECK_OK(gr_exec_create_cpu(1, OP_ARENA, &ex));
+    fill(&one);
+    run_packed(ex, &one, 0, T, cu, 4);
+    ex->threads = 3;
+    for (int i = 0; i < 50; i++) {
+        fill(&many);
+        run_packed(ex, &many, 0, T, cu, 4);
+        GR_CHECK_BYTES(&many, &one, sizeof one);
+    }
+    gr_exec_destroy(&ex);
+}
+
 /// A token that changes leaves all earlier ones, and other sequences, as they were.
 static void test_causal(void)
 {
@@ -240,6 +258,7 @@ static void test_nan_is_seen(void)
 static const gr_test tests[] = {
     {"against the formula", test_attention},
     {"packed", test_packed_is_each_alone},
+    {"threads", test_threads},
     {"causal", test_causal},
     {"large scores", test_large_scores},
     {"not a number", test_nan_is_seen},
