@@ -2,6 +2,8 @@
 #define DATASETS_IMPORT_H
 
 /// Import of LLaVA JSON or JSONL: a list of {"id", "image": "a.png" | ["a.png", ...], "conversations": [...]}.
+/// The stored conversation has all keys of the record but "image" and "id", in their order; the id (or "#INDEX",
+/// "#LINE" without one) is kept as the sample's source. Alpha is blended over white.
 
 #include "src/base/err.h"
 
@@ -14,7 +16,7 @@ typedef struct gr_import_options {
     const char *out; ///< folder of the data set
     int64_t shard_bytes; ///< 0: 1 GiB
     bool
-        keep; ///< WebP files stay as they are, byte for byte; others are encoded with `quality`
+        keep; ///< WebP files stay as they are, byte for byte and of any size; others are encoded with `quality`
     double quality;      ///< WebP quality 0..100; negative: lossless
     int64_t max_side;    ///< larger pictures are scaled down to this longest side; 0: never
     int64_t max_rejects; ///< more bad records than this fail the import

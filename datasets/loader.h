@@ -22,9 +22,10 @@ typedef struct gr_loader_options {
     const gr_loader_source *sources; ///< concatenated; copied
     int64_t source_count;
     const gr_tokenizer *tokenizer; ///< borrowed
-    gr_chat_options chat;
+    gr_chat_options
+        chat; ///< its system text is borrowed; image_tokens is set here from `vision`
     const gr_vision_config
-        *vision;             ///< NULL when the model has none: samples with images are errors
+        *vision; ///< copied; NULL when the model has none: samples with images are errors
     int64_t global_batch;    ///< B, samples of one step
     int64_t lanes;           ///< L <= B
     int64_t sequence_length; ///< most tokens of a microbatch

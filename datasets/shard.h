@@ -17,7 +17,7 @@
 ///   /source_bytes, /source_offsets            the record's id in its source, UTF-8
 ///
 /// A conversation is {"conversations": [{"from": "human" | "gpt" | "system", "value": "..."}], ...}; extra keys of
-/// the source record survive. A data set is a folder of shard-NNNNN.h5 with manifest.json: schema, counts, and name, counts, size and
+/// the source record survive (its "id" is in source_bytes). A data set is a folder of shard-NNNNN.h5 with manifest.json: schema, counts, and name, counts, size and
 /// digests per shard. HDF5 is called from one thread at a time; image and text bytes are read with pread at the
 /// dataset's file offset.
 
@@ -37,7 +37,8 @@ typedef struct gr_sample {
 /// Digest over image count, each image's bytes with its length, and the conversation text with its length.
 gr_digest gr_sample_id(const gr_sample *sample);
 
-/// Writing a data set: a folder that must be empty or absent; shards are cut at `shard_bytes`.
+/// Writing a data set: a folder that must be empty or absent (an old rejects.jsonl may be there); shards are cut at `shard_bytes` of
+/// images and text (0: 1 GiB). Destroying an unfinished writer takes its shards back.
 typedef struct gr_dataset_writer gr_dataset_writer;
 GR_MUST_CHECK gr_err gr_dataset_writer_create(const char *dir, int64_t shard_bytes,
                                               gr_dataset_writer **out);
