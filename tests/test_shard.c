@@ -536,7 +536,7 @@ static void test_memory_failures(void)
         bool same = true;
         int64_t before = gr_mem_used();
         gr_mem_fail_at(++n);
-        err = write_set(dir, 6, 300);
+        err = write_set(dir, 3, 400);
         if (err == GR_OK) {
             err = read_set(dir, &same);
         }
