@@ -139,6 +139,15 @@ static void all_hold(void)
     GR_CHECK_ERR(fail_with(GR_ERR_DATA), GR_ERR_DATA, "3 channels, got 4");
 }
 
+/// Under the sanitizers a leak fails the program, although no check does.
+static void leak(void)
+{
+    static int *volatile kept;
+    kept = malloc(64);
+    GR_CHECK(kept != NULL);
+    kept = NULL;
+}
+
 static const gr_test children[] = {
     {"wrong_condition", wrong_condition},
     {"wrong_int", wrong_int},
@@ -161,6 +170,8 @@ static const gr_test children[] = {
     {"unexpected_ok", unexpected_ok},
     {"all_hold", all_hold},
 };
+
+static const gr_test leaking[] = {{"leak", leak}};
 
 /// What the failing child of the same place has to say; the last one does not fail.
 static const char *const words[] = {
@@ -236,6 +247,19 @@ static void test_one_failure_among_many(void)
     gr_str_fini(&text);
 }
 
+static void test_leak_fails(void)
+{
+    gr_str text = {0};
+    int status = run_child("leak", &text);
+#ifdef __SANITIZE_ADDRESS__
+    GR_CHECK(status > 0);
+    GR_CHECK(text.data && strstr(text.data, "64 byte(s) in 1 object(s)"));
+#else
+    GR_CHECK_INT(status, 0); // nobody looks
+#endif
+    gr_str_fini(&text);
+}
+
 static void test_unknown_test_fails(void)
 {
     check_child("no_such_test", 1, "no test named no_such_test");
@@ -245,12 +269,16 @@ static const gr_test tests[] = {
     {"each assertion fails when it should", test_each_fails},
     {"each assertion holds when it should", test_each_holds},
     {"one failure fails the program", test_one_failure_among_many},
+    {"a leak fails a sanitized program", test_leak_fails},
     {"an unknown test name fails the program", test_unknown_test_fails},
 };
 
 int main(int argc, char **argv)
 {
     self = argv[0];
+    if (argc > 2 && strcmp(argv[2], "leak") == 0) {
+        return gr_test_main("leaking", leaking, 1, 1, argv);
+    }
     if (argc > 1 && strcmp(argv[1], "--child") == 0) {
         return gr_test_main("child", children, CHILDREN, argc - 1, argv + 1);
     }
