@@ -2,7 +2,7 @@
 
 #include "src/base/log.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -227,6 +227,71 @@ static void test_progress_off_a_terminal(void)
     GR_CHECK_STR(text, "step 1\nstep 1000\n");
 }
 
+/// What `body` draws on a terminal, which stands in for standard error of a child.
+static void on_terminal(void (*body)(void), char *text, size_t size)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    text[0] = '\0';
+    if (!GR_CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)) {
+        return;
+    }
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+        dup2(terminal, STDERR_FILENO);
+        setenv("TERM", "xterm", 1);
+        body();
+        _exit(0);
+    }
+    size_t used = 0;
+    ssize_t n; // below 0 when the last holder of the terminal is gone
+    while (used + 1 < size && (n = read(master, text + used, size - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    text[used] = '\0';
+    waitpid(child, NULL, 0);
+    close(master);
+}
+
+static void draw(void)
+{
+    gr_progress_update(3600, "step 1");
+    gr_log_info("note");
+    gr_progress_update(3600, "step 2"); // too soon after the first to be drawn
+    gr_progress_end();
+}
+
+static void draw_in_colour(void)
+{
+    unsetenv("NO_COLOR");
+    draw();
+}
+
+static void draw_plainly(void)
+{
+    setenv("NO_COLOR", "1", 1);
+    draw();
+}
+
+static void draw_for_a_dumb_terminal(void)
+{
+    setenv("TERM", "dumb", 1);
+    draw();
+}
+
+static void test_progress_on_a_terminal(void)
+{
+    char text[4096];
+    on_terminal(draw_in_colour, text, sizeof text);
+    GR_CHECK_STR(text, "\r\033[K\033[36mstep 1\033[0m\r\033[Knote\r\n"
+                       "\r\033[K\033[36mstep 2\033[0m\r\n");
+    on_terminal(draw_plainly, text, sizeof text);
+    GR_CHECK_STR(text, "\r\033[Kstep 1\r\033[Knote\r\n\r\033[Kstep 2\r\n");
+    on_terminal(draw_for_a_dumb_terminal, text, sizeof text);
+    GR_CHECK_STR(text, "step 1\r\nnote\r\nstep 2\r\n");
+}
+
 static void test_clock(void)
 {
     double before = gr_clock(), after = gr_clock();
@@ -242,6 +307,7 @@ static const gr_test tests[] = {
     {"assertions stop through the hook", test_assert_stops_through_the_hook},
     {"log", test_log},
     {"progress off a terminal", test_progress_off_a_terminal},
+    {"progress on a terminal", test_progress_on_a_terminal},
     {"clock", test_clock},
 };
 
