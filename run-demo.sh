@@ -34,18 +34,17 @@ say "Machine"
 
 say "Real captioned pictures and text"
 configs/demo/fetch-data.sh demo/data
-import() { # SOURCE NAME: a folder without manifest is no data set; begin it again
-    [ -e "demo/$2/manifest.json" ] && return
-    rm -rf "demo/$2"
-    "$gradus" data import --from llava "$1/data.json" --images "$1/images" --out "demo/$2" \
-        --encode 90 --max-side 224
-}
-import demo/data/pictures pictures
-import demo/data/text text
+for name in pictures held-out captions text; do
+    if [ ! -e demo/$name/manifest.json ]; then # a folder without manifest is no data set
+        rm -rf demo/$name
+        "$gradus" data import --from llava demo/data/$name.json --images demo/data/images \
+            --out demo/$name --encode 90 --max-side 224
+    fi
+done
 "$gradus" data info demo/pictures
 if [ ! -e demo/tokenizer/tokenizer.json ]; then
     rm -rf demo/tokenizer
-    "$gradus" tokenizer train --data demo/text demo/pictures --vocabulary 2048 --out demo/tokenizer
+    "$gradus" tokenizer train --data demo/text demo/captions --vocabulary 2048 --out demo/tokenizer
 fi
 
 say "Pretraining 1 of 2: a small language model, on text"
@@ -69,23 +68,18 @@ sys.exit(any(l[-1] >= l[0] for l in losses.values()))
 PY
 
 say "Captions of five pictures that were never trained on"
-index=0
-shown=0
-mkdir -p demo/held-out
-while [ $shown -lt 5 ]; do
-    info=$("$gradus" data show demo/pictures --index $index)
-    if awk '$1 == "place" && $2 >= 0.9 { held = 1 } END { exit !held }' <<<"$info"; then
-        picture=demo/held-out/$index.webp
-        [ -e "$picture" ] || "$gradus" data show demo/pictures --index $index --out "$picture" >/dev/null
-        question=$(tail -n 1 <<<"$info" | python3 -c 'import json, sys
-print(json.loads(sys.stdin.read())["conversations"][0]["value"].replace("<image>", "").strip())')
-        truth=$(tail -n 1 <<<"$info" | python3 -c 'import json, sys
-print(json.loads(sys.stdin.read())["conversations"][1]["value"])')
-        answer=$("$gradus" generate demo/runs/stages/final --image "$picture" --prompt "$question" --max-new 40)
-        printf '%s\n    people wrote: %s\n    gradus says:  %s\n' "$picture" "$truth" "$answer"
-        shown=$((shown + 1))
-    fi
-    index=$((index + 1))
+turn() { # N: text of turn N of the conversation on standard input, the last line of data show
+    tail -n 1 | python3 -c 'import json, sys
+print(json.loads(sys.stdin.read())["conversations"][int(sys.argv[1])]["value"].replace("<image>", "").strip())' "$1"
+}
+mkdir -p demo/answers
+for index in 20 100 180 260 340; do
+    picture=demo/answers/$index.webp
+    rm -f "$picture"
+    sample=$("$gradus" data show demo/held-out --index $index --out "$picture")
+    answer=$("$gradus" generate demo/runs/stages/final --image "$picture" \
+        --prompt "$(turn 0 <<<"$sample")" --max-new 40)
+    printf '%s\n    people wrote: %s\n    gradus says:  %s\n' "$picture" "$(turn 1 <<<"$sample")" "$answer"
 done
 
 say "The refined vision encoder, for other programs"

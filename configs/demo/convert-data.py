@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Turns the packages that fetch-data.sh downloaded into captioned pictures and text in LLaVA form.
 
-captions.py says how captions are made.
+captions.py says how captions are made. A tenth of the pictures, chosen by the digest of their files, is
+held out: nothing that learns ever sees them or their captions.
 
 usage: convert-data.py OUTDIR     (OUTDIR/packages holds the .deb files)
 """
@@ -24,7 +25,8 @@ import xml.etree.ElementTree as ET
 
 from captions import DRAWING_KINDS, STAMP_KINDS, Words, caption, drawing_name, kind_of, squeeze, stamp_name
 
-QUESTION = "<image>\nWhat is in this picture?"
+QUESTION = "What is in this picture?"
+HELD_OUT = 26              # of 256 values of the first byte of a digest
 MIN_SIDE, MAX_SIDE, MAX_ASPECT = 24, 2048, 5
 MAX_ICONS = 150
 TEXT_WORDS = (5, 120)      # of one piece of text
@@ -189,38 +191,41 @@ def conversation(human, gpt):
     return [{"from": "human", "value": human}, {"from": "gpt", "value": gpt}]
 
 
-def write_json(folder, entries):
-    """Last of all, and by renaming: data.json is there only when everything is."""
-    path = os.path.join(folder, "data.json")
+def write_json(path, entries):
+    """By renaming: a file of this name is whole."""
     with open(path + ".part", "w", encoding="utf-8") as f:
         json.dump(entries, f, ensure_ascii=False, indent=1)
     os.rename(path + ".part", path)
 
 
 def make_pictures(out, words):
-    folder = os.path.join(out, "pictures")
+    """Writes the pictures and returns the entries to train on, the held-out ones, and the kinds."""
+    folder = os.path.join(out, "images")
     shutil.rmtree(folder, ignore_errors=True)
-    entries, seen, kinds = [], set(), collections.Counter()
+    train, held_out, seen, kinds = [], [], set(), collections.Counter()
     for source in (stamps(out, words), drawings(out, words)):
         for path, kind, name, data in source:
             digest = hashlib.sha256(data).digest()
             if digest in seen or not good_size(data):
                 continue
             seen.add(digest)
-            target = os.path.join(folder, "images", path)
+            target = os.path.join(folder, path)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(target, "wb") as f:
                 f.write(data)
             kinds[kind] += 1
+            entries = held_out if digest[0] < HELD_OUT else train
             entries.append({"id": path[:-4], "image": path,
-                            "conversations": conversation(QUESTION, caption(kind, name))})
-    write_json(folder, entries)
-    return entries, kinds
+                            "conversations": conversation("<image>\n" + QUESTION, caption(kind, name))})
+    return train, held_out, kinds
+
+
+def captions_alone(entries):
+    """The captions without their pictures: what a language model may read before it sees."""
+    return [{"id": e["id"], "conversations": conversation(QUESTION, e["conversations"][1]["value"])} for e in entries]
 
 
 def make_text(out, words):
-    folder = os.path.join(out, "text")
-    os.makedirs(folder, exist_ok=True)
     entries, seen = [], set()
     for source, pieces in (("help", help_pages(out)), ("foldoc", dictionary_entries(out)),
                            ("wordnet", words.explanations())):
@@ -229,7 +234,6 @@ def make_text(out, words):
                     and TEXT_WORDS[0] <= len(body.split()) and len(body) <= 8 * TEXT_WORDS[1]):
                 seen.add((title, body))
                 entries.append({"id": "%s.%d" % (source, len(entries)), "conversations": conversation(title + "\n", body)})
-    write_json(folder, entries)
     return entries
 
 
@@ -261,8 +265,13 @@ def main():
     out = sys.argv[1]
     words = Words(files_of(out, "wordnet-base", r"wordnet/(index\.(noun|adj|verb)|data\.noun|noun\.exc)"))
     text = make_text(out, words)
-    pictures, kinds = make_pictures(out, words)
-    report(pictures, kinds, text)
+    train, held_out, kinds = make_pictures(out, words)
+    write_json(os.path.join(out, "text.json"), text)
+    write_json(os.path.join(out, "captions.json"), captions_alone(train))
+    write_json(os.path.join(out, "held-out.json"), held_out)
+    write_json(os.path.join(out, "pictures.json"), train)  # the last one: says that all is there
+    report(train + held_out, kinds, text)
+    print("held out: %d pictures" % len(held_out))
 
 
 if __name__ == "__main__":

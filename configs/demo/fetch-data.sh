@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # The demonstration's data: about 4000 real pictures with a short caption each, and plain English text, both from
 # Debian packages. Writes
-#   OUTDIR/pictures/data.json, OUTDIR/pictures/images/   captioned pictures, LLaVA form
-#   OUTDIR/text/data.json                                text without pictures, the same form
-#   OUTDIR/packages/                                     the packages (320 MB), fetched once
+#   OUTDIR/pictures.json, OUTDIR/images/   captioned pictures, LLaVA form
+#   OUTDIR/held-out.json                   a tenth of them, for measuring only
+#   OUTDIR/captions.json                   the captions of pictures.json alone
+#   OUTDIR/text.json                       text without pictures
+#   OUTDIR/packages/                       the packages (320 MB), fetched once
 # Does nothing where these are finished. Nothing is installed and root is not needed.
 # usage: fetch-data.sh OUTDIR
 # needs: python3; apt-get, or the packages put into OUTDIR/packages by hand
@@ -14,13 +16,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 packages="tuxpaint-stamps-default openclipart-png openclipart-svg wordnet-base gnome-user-docs dict-foldoc"
 
 case "${1:-}" in
-    --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    "" | -*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    "" | -*) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 command -v python3 >/dev/null || { echo "fetch-data.sh: python3 is needed" >&2; exit 69; }
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
-if [ -e "$out/pictures/data.json" ] && [ -e "$out/text/data.json" ]; then
+if [ -e "$out/pictures.json" ]; then
     echo "fetch-data.sh: $out is finished, nothing to do"
     exit 0
 fi
