@@ -26,7 +26,6 @@ all   | library libutf8proc   | Unicode                           | libutf8proc-
 all   | library libxxhash     | digests                           | libxxhash-dev
 tests | library cunit         | test framework                    | libcunit1-dev
 demo  | command python3       | fetches the demonstration data    | python3
-demo  | file /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt | HTTPS | ca-certificates
 '
 
 # gr_packages_have KIND NAME...: one of the names is enough.
@@ -38,7 +37,6 @@ gr_packages_have() {
             command) command -v "$name" >/dev/null && return 0 ;;
             library) pkg-config --exists "$name" 2>/dev/null && return 0 ;;
             header) echo "#include <$name>" | cc -E - >/dev/null 2>&1 && return 0 ;;
-            file) [ -e "$name" ] && return 0 ;;
         esac
     done
     return 1
