@@ -221,8 +221,18 @@ def make_pictures(out, words):
 
 
 def captions_alone(entries):
-    """The captions without their pictures: what a language model may read before it sees."""
-    return [{"id": e["id"], "conversations": conversation(QUESTION, e["conversations"][1]["value"])} for e in entries]
+    """The captions with words in the pictures' place, three times each: all of their words, the kind alone,
+    the name alone. A language model that has read them looks at what stands before a question; the
+    connector then has something to learn: to put a picture there."""
+    alone = []
+    for entry in entries:
+        said = entry["conversations"][1]["value"]
+        kind, _, name = said.rstrip(".").partition(": ")
+        kind = re.sub("^(An?|Some) ", "", kind)
+        for hint in (kind + " " + name, kind, name or kind):
+            alone.append({"id": "%s.%d" % (entry["id"], len(alone)),
+                          "conversations": conversation(hint + "\n" + QUESTION, said)})
+    return alone
 
 
 def make_text(out, words):

@@ -3,7 +3,7 @@
 # Debian packages. Writes
 #   OUTDIR/pictures.json, OUTDIR/images/   captioned pictures, LLaVA form
 #   OUTDIR/held-out.json                   a tenth of them, for measuring only
-#   OUTDIR/captions.json                   the captions of pictures.json alone
+#   OUTDIR/captions.json                   the captions of pictures.json, words in the pictures' place
 #   OUTDIR/text.json                       text without pictures
 #   OUTDIR/packages/                       the packages (320 MB), fetched once
 # Does nothing where these are finished. Nothing is installed and root is not needed.
