@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE = 1 << 20 };
+enum { PIECE = 1 << 20, REASON_SIZE = 256 };
 
 struct gri_h5 {
     char *path;
     hid_t file;   ///< -1 once closed
     gr_err fault; ///< code of the library's failures
+    bool torn;    ///< a write failed: see gri_h5_destroy
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -21,6 +22,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void enter(void)
 {
     pthread_mutex_lock(&lock);
+    H5dont_atexit(); // must be before all else; see gri_h5_destroy
     // Builds with thread support keep this setting per thread, so it is made on every entry.
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
@@ -30,20 +32,32 @@ static void leave(void)
     pthread_mutex_unlock(&lock);
 }
 
+void gri_h5_version(unsigned *major, unsigned *minor, unsigned *release)
+{
+    enter();
+    H5get_libversion(major, minor, release);
+    leave();
+}
+
+/// One line of the innermost entry: of a failed system call, what the system said.
 static herr_t first_of_stack(unsigned n, const H5E_error2_t *entry, void *text)
 {
     if (n == 0 && entry->desc) {
-        snprintf(text, 256, "%s", entry->desc);
+        static const char before[] = "error message = '";
+        const char *system = strstr(entry->desc, before);
+        const char *said = system ? system + sizeof before - 1 : entry->desc;
+        snprintf(text, REASON_SIZE, "%.*s", (int)strcspn(said, system ? "'\n" : "\n"), said);
     }
     return 0;
 }
 
 /// An error with the innermost entry of the library's stack, which says what was really wrong.
-static gr_err complain(const gri_h5 *h5, const char *what, const char *name)
+static gr_err complain(gri_h5 *h5, const char *what, const char *name)
 {
     gr_err err = GR_OK;
-    char text[256] = "no reason given";
+    char text[REASON_SIZE] = "no reason given";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_of_stack, text);
+    h5->torn = h5->fault == GR_ERR_IO;
     GR_FAIL(h5->fault, "%s: %s%s failed in HDF5: %s", h5->path, what, name, text);
 done:
     return err;
@@ -115,6 +129,7 @@ gr_err gri_h5_finish(gri_h5 *h5)
 {
     gr_err err = GR_OK;
     enter();
+    H5_TRY(H5Fflush(h5->file, H5F_SCOPE_LOCAL), "writing", "");
     hid_t file = h5->file;
     h5->file = -1;
     H5_TRY(H5Fclose(file), "closing", "");
@@ -123,12 +138,14 @@ done:
     return err;
 }
 
+/// A file with data that cannot be written stays open until the process ends: closing it fails halfway, and the
+/// library, which then still lists what it has freed, would crash in its exit handler (so there is none, see enter).
 void gri_h5_destroy(gri_h5 **h5)
 {
     if (!*h5) {
         return;
     }
-    if ((*h5)->file >= 0) {
+    if ((*h5)->file >= 0 && !(*h5)->torn) {
         enter();
         H5Fclose((*h5)->file);
         leave();

@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/// Of the library in use.
+void gri_h5_version(unsigned *major, unsigned *minor, unsigned *release);
+
 typedef struct gri_h5 gri_h5;
 typedef enum gri_h5_type { GRI_H5_U8, GRI_H5_I32, GRI_H5_U64 } gri_h5_type;
 
@@ -16,6 +19,7 @@ typedef enum gri_h5_type { GRI_H5_U8, GRI_H5_I32, GRI_H5_U64 } gri_h5_type;
 GR_MUST_CHECK gr_err gri_h5_create(const char *path, gri_h5 **out);
 GR_MUST_CHECK gr_err gri_h5_open(const char *path, gri_h5 **out);
 /// Closes a file that was written, reporting what the library could not write.
+/// After a failed write the library keeps its descriptor until the process ends.
 GR_MUST_CHECK gr_err gri_h5_finish(gri_h5 *h5);
 void gri_h5_destroy(gri_h5 **h5);
 

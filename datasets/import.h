@@ -26,7 +26,8 @@ typedef struct gr_import_result {
     int64_t samples, images, rejects, duplicates, bytes;
 } gr_import_result;
 
-/// Bad records go to OUT/rejects.jsonl with line, id and reason.
+/// Bad records go to OUT/rejects.jsonl with line, id and reason. A picture must be a regular file inside the folder of
+/// images, also when its name is a link. GR_ERR_DATA when no record is good.
 GR_MUST_CHECK gr_err gr_import_llava(const gr_import_options *options, gr_import_result *out);
 
 #endif

@@ -206,6 +206,23 @@ done:
     return err;
 }
 
+static gr_err check_any(const import *im)
+{
+    gr_err err = GR_OK;
+    const char *source = im->options->source;
+    if (im->result.samples == 0 && im->result.rejects == 0) {
+        GR_FAIL(GR_ERR_DATA, "%s: names no record, nothing to import", source);
+    }
+    if (im->result.samples == 0) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: all %lld records are bad, nothing to import; the first is %s; %s lists "
+                "them",
+                source, (long long)im->result.rejects, im->first_reject, im->rejects);
+    }
+done:
+    return err;
+}
+
 static int compare_ids(const void *a, const void *b)
 {
     return memcmp(a, b, sizeof(gr_digest)); // any order will do: equal ids come together
@@ -262,6 +279,7 @@ gr_err gr_import_llava(const gr_import_options *options, gr_import_result *out)
 import im = {.options = options };
     GR_TRY(import_begin(&im));
     GR_TRY(import_records(&im));
+    GR_TRY(check_any(&im));
     GR_TRY(import_finish(&im));
     *out = im.result;
 done:

@@ -1,10 +1,10 @@
 #include "datasets/libraries.h"
 
-#include <hdf5.h>
+#include "datasets/h5.h"
 
 gr_err gr_datasets_libraries(gr_str *out)
 {
     unsigned major = 0, minor = 0, release = 0;
-    H5get_libversion(&major, &minor, &release);
+    gri_h5_version(&major, &minor, &release);
     return gr_str_addf(out, "HDF5 %u.%u.%u", major, minor, release);
 }

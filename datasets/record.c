@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PLACEHOLDER "<image>"
 enum { MAX_FILE = 1 << 30 };
@@ -50,6 +51,34 @@ done:
     return err;
 }
 
+/// Path of the regular file that the name means, without links. Links may lead elsewhere in the folder, but
+/// not out of it.
+static gr_err find_image(const char *folder, const gr_node *node, const char *path, char **out)
+{
+    gr_err err = GR_OK;
+    char *root = NULL, *real = NULL;
+    struct stat st;
+    GR_TRY(gr_path_real(*folder ? folder : ".", &root));
+    GR_TRY(gr_path_real(path, &real));
+    size_t n = strlen(root);
+    if (n > 1 && (strncmp(real, root, n) != 0 || (real[n] != '/' && real[n] != '\0'))) {
+        GR_TRY(gr_node_error(node,
+                             "image name \"%s\" is a link that leads out of the image folder, "
+                             "to %s",
+                             node->u.string.data, real));
+    }
+    if (stat(real, &st) != 0 || !S_ISREG(st.st_mode)) {
+        GR_FAIL(GR_ERR_DATA, "%s is %s, expected a picture", path,
+                gr_dir_exists(real) ? "a folder" : "no regular file");
+    }
+    *out = real;
+    real = NULL;
+done:
+    GR_FREE(root);
+    GR_FREE(real);
+    return err;
+}
+
 /// Brings the longer side down to `max_side`, keeping the aspect.
 static gr_err shrink(gr_image *image, int64_t max_side)
 {
@@ -73,15 +102,13 @@ static gr_err read_image(const char *folder, const gr_node *node,
                          const gr_import_options *options, int64_t i, gri_record *out)
 {
     gr_err err = GR_OK;
-    char *path = NULL, *data = NULL;
+    char *path = NULL, *real = NULL, *data = NULL;
     size_t size = 0;
     gr_image image = {0};
     GR_TRY(check_name(node));
     GR_TRY(gr_path_join(folder, node->u.string.data, &path));
-    if (gr_dir_exists(path)) {
-        GR_FAIL(GR_ERR_DATA, "%s is a folder, expected a picture", path);
-    }
-    GR_TRY(gr_file_read(path, MAX_FILE, &data, &size));
+    GR_TRY(find_image(folder, node, path, &real));
+    GR_TRY(gr_file_read(real, MAX_FILE, &data, &size));
     GR_TRY(gr_image_decode(path, data, size, true, &image));
     const char *kind = gr_image_kind(data, size);
     if (options->keep && kind && strcmp(kind, "webp") == 0) {
@@ -99,6 +126,7 @@ static gr_err read_image(const char *folder, const gr_node *node,
 done:
     gr_image_fini(&image);
     GR_FREE(data);
+    GR_FREE(real);
     GR_FREE(path);
     return err;
 }

@@ -95,6 +95,12 @@ static void test_errors_of_files(void)
     GR_CHECK_ERR(gr_file_read(gr_test_dir(), 0, &data, &size), GR_ERR_IO, "is a folder");
     GR_CHECK_ERR(gr_file_map_open(in_dir("none"), &map), GR_ERR_MISSING, "No such file");
     GR_CHECK_ERR(gr_file_map_open(gr_test_dir(), &map), GR_ERR_IO, "is a folder");
+    GR_CHECK(mkfifo(in_dir("pipe"), 0666) == 0);
+    GR_CHECK_ERR(gr_file_read(in_dir("pipe"), 0, &data, &size), GR_ERR_IO, "is a pipe or");
+    GR_CHECK_ERR(gr_file_map_open("/dev/zero", &map), GR_ERR_IO, "expected a regular file");
+    GR_CHECK(symlink("ring", in_dir("ring")) == 0);
+    GR_CHECK_ERR(gr_file_read(in_dir("ring"), 0, &data, &size), GR_ERR_MISSING,
+                 "symbolic links");
     GR_CHECK_ERR(gr_file_write(in_dir("no/dir"), "x", 1), GR_ERR_IO, "cannot create");
     GR_CHECK_ERR(gr_file_append(in_dir("no/dir"), "x", 1), GR_ERR_IO, "cannot open");
     GR_CHECK_ERR(gr_file_append("/dev/full", "x", 1), GR_ERR_IO, "No space left");

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /// 4 x 2 pixels with alpha: the left half opaque red, the right half transparent green.
 static const unsigned char png_4x2[] = {
@@ -201,12 +203,17 @@ static void test_jsonl(void)
 static void test_no_records(void)
 {
     gr_import_result r = {0};
-    GR_CHECK_OK(import_text("none.json", "[]", defaults, &r));
-    GR_CHECK_INT(r.samples, 0);
-    GR_CHECK_OK(import_text("none.jsonl", "", defaults, &r));
-    gr_dataset *d = open_result("none.jsonl");
-    GR_CHECK(d && gr_dataset_count(d) == 0);
-    gr_dataset_close(&d);
+    gr_import_options options = defaults;
+    GR_CHECK_ERR(import_text("none.json", "[]", defaults, &r), GR_ERR_DATA,
+                 "none.json: names no record");
+    GR_CHECK_ERR(import_text("none.jsonl", "\n", defaults, &r), GR_ERR_DATA,
+                 "none.jsonl: names no record");
+    char *out = in_dir("none.json.out");
+    GR_CHECK(!gr_dir_exists(out));
+    GR_FREE(out);
+    options.max_rejects = 9;
+    GR_CHECK_ERR(import_text("worst.json", "[1, {\"image\": 3}]", options, &r), GR_ERR_DATA,
+                 "worst.json: all 2 records are bad, nothing to import; the first is index 0");
 }
 
 static void test_max_side(void)
@@ -330,6 +337,61 @@ static void test_bad_images(void)
     check_bad("{\"image\": \"/etc/motd\", " ONLY_TEXT "}", "leads out of");
 }
 
+/// Makes the link afresh.
+static void put_link(const char *name, const char *target)
+{
+    char *path = in_dir(name);
+    unlink(path);
+    GR_CHECK(symlink(target, path) == 0);
+    GR_FREE(path);
+}
+
+static void test_unreadable_images(void)
+{
+    put_pictures();
+    char *pipe = in_dir("pictures/pipe.png"), *secret = in_dir("pictures/secret.png");
+    unlink(pipe);
+    GR_CHECK(mkfifo(pipe, 0666) == 0);
+    check_bad("{\"image\": \"pipe.png\", " ONLY_TEXT "}", "pipe.png is no regular file");
+    put_link("pictures/ring.png", "ring.png");
+    check_bad("{\"image\": \"ring.png\", " ONLY_TEXT "}", "Too many levels of symbolic links");
+    check_bad("{\"image\": \"a.png/b.png\", " ONLY_TEXT "}", "Not a directory");
+    char name[400], record[512];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(record, sizeof record, "{\"image\": \"%s\", " ONLY_TEXT "}", name);
+    check_bad(record, "File name too long");
+    if (geteuid() != 0) { // nothing is forbidden to root
+        put_file("pictures/secret.png", png_4x2, sizeof png_4x2);
+        GR_CHECK(chmod(secret, 0) == 0);
+        check_bad("{\"image\": \"secret.png\", " ONLY_TEXT "}", "Permission denied");
+    }
+    GR_FREE(pipe);
+    GR_FREE(secret);
+}
+
+static void test_links(void)
+{
+    gr_import_result r = {0};
+    put_pictures();
+    put_file("pictures2/c.png", png_4x2,
+             sizeof png_4x2); // a sibling whose name begins the same
+    put_link("pictures/inside.png", "sub/../a.png");
+    put_link("pictures/outside.png", "../pictures2/c.png");
+    put_link("pictures/across", "../pictures2");
+    put_link("linked", "pictures");
+    char *linked = in_dir("linked");
+    gr_import_options options = defaults;
+    options.images = linked;
+    GR_CHECK_OK(
+        import_text("links.jsonl", "{\"image\": \"inside.png\", " ONLY_TEXT "}", options, &r));
+    GR_CHECK_INT(r.images, 1);
+    check_bad("{\"image\": \"outside.png\", " ONLY_TEXT "}",
+              "\"outside.png\" is a link that leads out of the image folder, to ");
+    check_bad("{\"image\": \"across/c.png\", " ONLY_TEXT "}", "leads out of the image folder");
+    GR_FREE(linked);
+}
+
 /// Dots that do not climb are names like others.
 static void test_dotted_names(void)
 {
@@ -443,6 +505,8 @@ static const gr_test tests[] = {
     {"keep", test_keep},
     {"bad_records", test_bad_records},
     {"bad_images", test_bad_images},
+    {"unreadable_images", test_unreadable_images},
+    {"links", test_links},
     {"dotted_names", test_dotted_names},
     {"allowed_rejects", test_allowed_rejects},
     {"bad_files", test_bad_files},

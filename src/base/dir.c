@@ -51,6 +51,19 @@ done:
     return err;
 }
 
+gr_err gr_path_real(const char *path, char **out)
+{
+    gr_err err = GR_OK;
+    char *real = realpath(path, NULL); // the system's own memory
+    if (!real) {
+        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+    }
+    GR_STRDUP(*out, real);
+done:
+    free(real);
+    return err;
+}
+
 static gr_err make_one(const char *path)
 {
     gr_err err = GR_OK;

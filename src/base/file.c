@@ -14,12 +14,18 @@
 
 enum { COPY_PIECE = 1 << 20, WRITE_PIECE = 1 << 30 };
 
+/// What names no file that we may read; everything else is trouble with the machine.
+static bool is_bad_name(int number)
+{
+    return number == ENOENT || number == ENOTDIR || number == ELOOP || number == ENAMETOOLONG ||
+           number == EACCES;
+}
+
 gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path)
 {
     gr_err err = GR_OK;
-    bool missing = purpose == GRI_INPUT && (errno == ENOENT || errno == ENOTDIR);
-    GR_FAIL(missing ? GR_ERR_MISSING : GR_ERR_IO, "%s: cannot %s: %s", path, verb,
-            strerror(errno));
+    GR_FAIL(purpose == GRI_INPUT && is_bad_name(errno) ? GR_ERR_MISSING : GR_ERR_IO,
+            "%s: cannot %s: %s", path, verb, strerror(errno));
 done:
     return err;
 }
@@ -44,16 +50,20 @@ static void close_fd(int *fd)
     }
 }
 
-/// Opens for reading and tells what is there; refuses folders.
+/// Opens for reading and tells what is there; refuses all but regular files. Without O_NONBLOCK a named pipe
+/// would keep us waiting for its writer before we could see what it is.
 static gr_err open_input(const char *path, int *out, struct stat *st)
 {
     gr_err err = GR_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, st) != 0) {
         GR_TRY(gri_system_error(GRI_INPUT, "open", path));
     }
     if (S_ISDIR(st->st_mode)) {
         GR_FAIL(GR_ERR_IO, "%s: is a folder, expected a file", path);
+    }
+    if (!S_ISREG(st->st_mode)) {
+        GR_FAIL(GR_ERR_IO, "%s: is a pipe or a device, expected a regular file", path);
     }
     *out = fd;
     fd = -1;
@@ -120,7 +130,7 @@ done:
     return err;
 }
 
-// The size in the folder is only a first guess: it is 0 for files of /proc, and pipes have none.
+// The size in the folder is only a first guess: it is 0 for files of /proc.
 gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size)
 {
     gr_err err = GR_OK;

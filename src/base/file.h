@@ -1,8 +1,8 @@
 #ifndef SRC_BASE_FILE_H
 #define SRC_BASE_FILE_H
 
-/// Files and folders. Errors name the path and what the system said; a missing input is
-/// GR_ERR_MISSING, everything else GR_ERR_IO.
+/// Files and folders. Errors name the path and what the system said; an input that is missing or
+/// whose name cannot be followed (permissions, a ring of links) is GR_ERR_MISSING, everything else GR_ERR_IO.
 
 #include "src/base/err.h"
 
@@ -14,11 +14,13 @@ GR_MUST_CHECK gr_err gr_path_join(const char *dir, const char *name, char **out)
 const char *gr_path_base(const char *path);
 /// Folder of `path` in new memory ("." if it has none).
 GR_MUST_CHECK gr_err gr_path_dir(const char *path, char **out);
+/// Absolute path of what is there, without links, in new memory.
+GR_MUST_CHECK gr_err gr_path_real(const char *path, char **out);
 
 bool gr_file_exists(const char *path);
 bool gr_dir_exists(const char *path);
 /// The whole file in new memory with a NUL behind it that `size` does not count (GR_FREE).
-/// Refuses folders and, with GR_ERR_DATA, files larger than `max_size` (0: no limit).
+/// Refuses folders, pipes and devices and, with GR_ERR_DATA, files larger than `max_size` (0: no limit).
 GR_MUST_CHECK gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size);
 /// Writes aside (PATH.tmp.PID), syncs, renames, syncs the folder: the old file or the new one.
 GR_MUST_CHECK gr_err gr_file_write(const char *path, const void *data, size_t size);

@@ -7,7 +7,7 @@
 
 typedef enum gri_purpose { GRI_INPUT, GRI_OUTPUT } gri_purpose;
 
-/// "PATH: cannot VERB: what errno says"; GR_ERR_MISSING for an input that is not there.
+/// "PATH: cannot VERB: what errno says"; GR_ERR_MISSING for an input that is not there or may not be read.
 GR_MUST_CHECK gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path);
 
 #endif

@@ -54,6 +54,24 @@ expect_code 66 "manifest" "$GRADUS" data info src
 echo text >file
 expect_code 74 "file" "$GRADUS" data import --from llava src/source.json --out file/set
 
+# A disk that is full, wherever the writing has come to: one line with the file and the system's reason, and a clean end.
+limited() {
+    trap '' XFSZ
+    ulimit -f "$1"
+    shift
+    exec "$@"
+}
+expect_code 0 "" "$GRADUS" data import --from llava src/source.json --out whole
+most=$(($(stat -c %s whole/shard-00000.h5) / 1024))
+for ((kib = 1; kib <= most; kib++)); do
+    code=0
+    (limited $kib "$GRADUS" data import --from llava src/source.json --out full) >stdout 2>stderr </dev/null || code=$?
+    [ $code = 74 ] || fail "exit $code, expected 74, with $kib KiB of disk: $(cat stderr)"
+    [ "$(grep -vc '^import: ' stderr)" = 1 ] || fail "more than a line about a full disk: $(cat stderr)"
+    grep -Eq "full/\.shard-00000\.h5.*: File too large" stderr || fail "no file and reason: $(cat stderr)"
+    [ ! -e full ] || fail "a failed import left files: $(ls -A full)"
+done
+
 # A flipped byte of a picture is found when it is read.
 cp -r set damaged
 shard=$(ls damaged/*.h5)
