@@ -8,6 +8,7 @@
 #include "stages/validate.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static const double seconds_between_lines = 5.0;
 
@@ -121,13 +122,17 @@ done:
 
 static void show_progress(const gr_trainer *t, const gr_stage_run *r, const gr_step_metrics *m)
 {
+    char held_out[48] = "";
+    if (isfinite(t->last_validation)) {
+        snprintf(held_out, sizeof held_out, "held-out %.4f  ", t->last_validation);
+    }
     double left = m->seconds * (double)(r->steps - m->step);
     gr_progress_update(seconds_between_lines,
-                       "stage %lld/%lld %s  step %lld/%lld  loss %.4f  held-out %.4f  "
+                       "stage %lld/%lld %s  step %lld/%lld  loss %.4f  %s"
                        "%.1f samples/s  %.0f tokens/s  data wait %.0f%%  about %.0f s left",
                        (long long)t->progress.stage + 1, (long long)t->recipe->stage_count,
                        r->stage->name, (long long)m->step, (long long)r->steps, m->loss,
-                       t->last_validation, (double)m->samples / m->seconds,
+                       held_out, (double)m->samples / m->seconds,
                        (double)m->tokens / m->seconds, 100.0 * m->data_wait / m->seconds, left);
 }
 
@@ -219,6 +224,7 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
 {
     gr_err err = GR_OK;
     gr_stage_run r = {0};
+    t->last_validation = NAN;
     GR_TRY(stage_open(t, &r));
     if (checkpoint && t->progress.step > 0) {
         GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r.updater)));

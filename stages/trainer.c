@@ -8,6 +8,7 @@
 #include "src/base/mem.h"
 #include "stages/checkpoint.h"
 #include "stages/metrics.h"
+#include "stages/run_lock.h"
 #include "stages/stage_run.h"
 #include "stages/stop.h"
 
@@ -99,13 +100,23 @@ done:
     return err;
 }
 
-/// Folder, resolved recipe and metrics, before the first step. Rank 0 only.
+/// The run folder, for this job alone. Collective; rank 0 holds the lock.
+static gr_err enter_folder(const gr_trainer *t, int *lock)
+{
+    gr_err err = GR_OK;
+    if (gri_trainer_leads(t)) {
+        err = gr_dir_make(t->options->run);
+        err = err ? err : gr_run_lock_take(t->options->run, lock);
+    }
+    return gr_world_agree(t->world, err);
+}
+
+/// Resolved recipe and metrics, before the first step. Rank 0 only.
 static gr_err prepare_folder(const gr_trainer *t)
 {
     gr_err err = GR_OK;
     char *json = NULL;
     char *path = NULL;
-    GR_TRY(gr_dir_make(t->options->run));
     GR_TRY(gr_doc_to_json(t->recipe->doc, &json));
     GR_TRY(gr_path_join(t->options->run, "recipe.json", &path));
     GR_TRY(gr_file_write(path, json, strlen(json)));
@@ -177,6 +188,7 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
 {
     gr_err err = GR_OK;
     char *checkpoint = NULL;
+    int lock = -1;
     gr_trainer t = {.world = world, .recipe = recipe, .options = options};
     if (world->size > recipe->lanes) {
         GR_FAIL(GR_ERR_RECIPE, "%d ranks, but the recipe has %lld lanes: start 1 to %lld ranks",
@@ -188,6 +200,7 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     if (options->dry_run) {
         goto done;
     }
+    GR_TRY(enter_folder(&t, &lock));
     GR_TRY(agree_on_checkpoint(&t, &checkpoint));
     if (checkpoint) {
         GR_TRY(gr_world_agree(world, take_up(&t, checkpoint)));
@@ -195,6 +208,7 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     GR_TRY(run_stages(&t, checkpoint));
 done:
     GR_FREE(checkpoint);
+    gr_run_lock_release(&lock);
     gr_setup_destroy(&t.setup);
     return err;
 }

@@ -65,7 +65,7 @@ static void write_line(const char *head, const char *text)
 {
     char line[LINE_SIZE + 128];
     char who[32] = "";
-    if (log_size > 1) {
+    if (log_rank > 0) { // rank 0 speaks for all
         snprintf(who, sizeof who, "[rank %d] ", log_rank);
     }
     bool erase = progress.active && progress.shown && on_terminal();

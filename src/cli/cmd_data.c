@@ -256,8 +256,11 @@ gr_err gri_data_show(int argc, char **argv)
     }
     GR_TRY(gr_dataset_open(dir, &data));
     if (index >= gr_dataset_count(data)) {
-        GR_FAIL(GR_ERR_USAGE, "data show: --index: the data set has %lld samples, got %lld",
-                (long long)gr_dataset_count(data), (long long)index);
+        GR_FAIL(
+            GR_ERR_USAGE,
+            "data show: --index: expected 0 to %lld (the data set has %lld samples), got %lld",
+            (long long)gr_dataset_count(data) - 1, (long long)gr_dataset_count(data),
+            (long long)index);
     }
     GR_TRY(gr_dataset_read(data, index, &sample));
     if (out) {

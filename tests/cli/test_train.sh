@@ -121,6 +121,7 @@ for _ in $(seq 600); do
     [ "$(grep -c '"loss"' signal/metrics.jsonl 2>/dev/null)" -gt 21 ] 2>/dev/null && break
     sleep 0.1
 done
+expect_code 2 "signal is in use by $(uname -n) pid $pid" on 2 recipe.yaml --run signal --set stages.world.steps=100000
 kill -TERM $pid
 code=0
 wait $pid || code=$?
