@@ -24,7 +24,7 @@ gradus=$PWD/build/gradus
 # Two ranks on this machine, one thread each; loopback only.
 export OMP_NUM_THREADS=1 OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo \
     OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
-    OMPI_MCA_mpi_yield_when_idle=1
+    OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_odls_base_sigkill_timeout=60 # time to save after Ctrl-C
 if [ "$(id -u)" = 0 ]; then # mpirun refuses root unless told twice
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
@@ -89,4 +89,10 @@ if [ ! -e demo/refined-encoder/config.json ]; then
     "$gradus" model export demo/runs/stages/final --out demo/refined-encoder --layout transformers
 fi
 "$gradus" model info demo/refined-encoder
-say "Done: demo/refined-encoder opens with transformers' Aimv2VisionModel"
+if python3 -c 'import torch, transformers, safetensors' 2>/dev/null; then
+    python3 tests/reference/check_encoder.py "$gradus" demo/refined-encoder
+else
+    echo "To open it with transformers' Aimv2VisionModel and compare features (needs torch and transformers):"
+    echo "    python3 tests/reference/check_encoder.py build/gradus demo/refined-encoder"
+fi
+say "Done: the refined vision encoder is demo/refined-encoder"

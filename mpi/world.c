@@ -20,14 +20,32 @@ typedef struct verdict {
     char text[VERDICT_TEXT];
 } verdict;
 
+typedef struct world_inside {
+    MPI_Comm comm;
+    bool error_known; ///< the error on its way out is one that all ranks have
+} world_inside;
+
 typedef struct world_storage {
     gr_world world;
-    MPI_Comm comm;
+    world_inside inside;
 } world_storage;
 
 MPI_Comm gri_comm(const gr_world *world)
 {
-    return *(const MPI_Comm *)world->comm;
+    return ((const world_inside *)world->inside)->comm;
+}
+
+gr_err gr_world_alike(const gr_world *world, gr_err err)
+{
+    if (err != GR_OK) {
+        ((world_inside *)world->inside)->error_known = true;
+    }
+    return err;
+}
+
+bool gr_world_knows_error(const gr_world *world)
+{
+    return world->size == 1 || ((const world_inside *)world->inside)->error_known;
 }
 
 gr_err gri_mpi_error(int code, const char *call, const char *file, int line, const char *func)
@@ -99,14 +117,14 @@ gr_err gr_world_create(gr_world **out)
     gr_err err = GR_OK;
     world_storage *storage = NULL;
     GR_ALLOC(storage, 1);
-    storage->comm = MPI_COMM_NULL;
+    storage->inside.comm = MPI_COMM_NULL;
     gr_world *world = &storage->world;
-    world->comm = &storage->comm;
+    world->inside = &storage->inside;
     GR_TRY(start_mpi());
-    GRI_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &storage->comm);
-    GRI_MPI(MPI_Comm_set_errhandler, storage->comm, MPI_ERRORS_RETURN);
-    GRI_MPI(MPI_Comm_size, storage->comm, &world->size);
-    GRI_MPI(MPI_Comm_rank, storage->comm, &world->rank);
+    GRI_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &storage->inside.comm);
+    GRI_MPI(MPI_Comm_set_errhandler, storage->inside.comm, MPI_ERRORS_RETURN);
+    GRI_MPI(MPI_Comm_size, storage->inside.comm, &world->size);
+    GRI_MPI(MPI_Comm_rank, storage->inside.comm, &world->rank);
     GR_TRY(count_node(world, &world->local_size));
     gr_log_set_rank(world->rank, world->size);
     gr_abort_set_hook(abort_all);
@@ -167,7 +185,7 @@ gr_err gr_world_agree(const gr_world *world, gr_err mine)
     int lowest = INT_MAX;
     GRI_MPI(MPI_Allreduce, &failing, &lowest, 1, MPI_INT, MPI_MIN, gri_comm(world));
     if (lowest != INT_MAX) {
-        GR_TRY(spread_verdict(world, mine, lowest));
+        GR_TRY(gr_world_alike(world, spread_verdict(world, mine, lowest)));
     }
 done:
     return err;

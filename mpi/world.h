@@ -11,7 +11,7 @@
 typedef struct gr_world {
     int rank, size;
     int local_size; ///< ranks on this node
-    void *comm;     ///< private: the communicator
+    void *inside;   ///< private: the communicator, what ranks agreed on
 } gr_world;
 
 /// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started
@@ -24,6 +24,12 @@ void gr_world_destroy(gr_world **world, int exit_code_if_failed);
 /// code and message of the lowest failing rank, with its number ("rank 2 on HOST: ..."). Call it before a
 /// collective that a failed rank would miss.
 GR_MUST_CHECK gr_err gr_world_agree(const gr_world *world, gr_err mine);
+/// Not collective. Says that every rank comes to `err` by itself, from the same bits (a stop that was agreed on, a count
+/// that does not fit), so no rank waits for another; returns it.
+gr_err gr_world_alike(const gr_world *world, gr_err err);
+/// Whether the last error is known on every rank (gr_world_agree, gr_world_alike). One that is not leaves other ranks
+/// waiting: who meets it has to end the job.
+bool gr_world_knows_error(const gr_world *world);
 /// Collective. Bytes of rank `root` to all.
 GR_MUST_CHECK gr_err gr_world_broadcast(const gr_world *world, void *data, size_t size,
                                         int root);

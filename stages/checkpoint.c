@@ -12,31 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA = 1 };
+enum { SCHEMA = 2 };
 
-/// Digest of the recipe as it was resolved: what must not change between a run and its continuation.
-static gr_err recipe_digest(const gr_recipe *recipe, char text[GR_DIGEST_TEXT])
-{
-    gr_err err = GR_OK;
-    char *json = NULL;
-    GR_TRY(gr_doc_to_json(recipe->doc, &json));
-    gr_digest_format(gr_digest_of(json, strlen(json)), text);
-done:
-    GR_FREE(json);
-    return err;
-}
-
-static gr_err write_state(const char *dir, const gr_recipe *recipe, const gr_updater *updater,
-                          const gr_progress *progress)
+static gr_err write_state(const char *dir, const gr_identity *identity,
+                          const gr_updater *updater, const gr_progress *progress)
 {
     gr_err err = GR_OK;
     gr_json j = {.indent = 1};
     char *path = NULL;
-    char digest[GR_DIGEST_TEXT];
-    GR_TRY(recipe_digest(recipe, digest));
     gr_json_map_begin(&j, NULL);
     gr_json_int(&j, "schema", SCHEMA);
-    gr_json_string(&j, "recipe", digest);
+    gr_identity_write(identity, &j);
     gr_json_int(&j, "stage", progress->stage);
     gr_json_int(&j, "step", progress->step);
     gr_json_int(&j, "updates", progress->updates);
@@ -136,7 +122,7 @@ done:
 }
 
 gr_err gr_checkpoint_save(const char *run, const gr_setup *setup, const gr_updater *updater,
-                          const gr_progress *progress)
+                          const gr_identity *identity, const gr_progress *progress)
 {
     gr_err err = GR_OK;
     char *temporary = NULL;
@@ -149,7 +135,7 @@ gr_err gr_checkpoint_save(const char *run, const gr_setup *setup, const gr_updat
     GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
     GR_TRY(gr_hf_save(temporary, setup->model));
     GR_TRY(gr_tokenizer_save(setup->tokenizer, temporary));
-    GR_TRY(write_state(temporary, setup->recipe, updater, progress));
+    GR_TRY(write_state(temporary, identity, updater, progress));
     if (updater) {
         GR_TRY(write_moments(temporary, gr_model_get_params(setup->model), updater));
     }
@@ -211,27 +197,18 @@ done:
     return err;
 }
 
-gr_err gr_checkpoint_read_progress(const char *path, const gr_recipe *recipe, gr_progress *out)
+gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity,
+                                   gr_progress *out)
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
     gr_progress p = {0};
     int64_t schema = 0;
-    const char *recorded = NULL;
-    char digest[GR_DIGEST_TEXT];
     GR_TRY(load_state(path, &doc));
     const gr_node *root = gr_doc_root(doc);
     GR_TRY(gr_node_get_int(root, "schema", SCHEMA, SCHEMA, &schema));
-    GR_TRY(gr_node_get_string(root, "recipe", &recorded));
-    GR_TRY(recipe_digest(recipe, digest));
-    if (strcmp(recorded, digest) != 0) {
-        GR_FAIL(
-            GR_ERR_RECIPE,
-            "checkpoint %s belongs to another recipe (digest %s, this one %s); use the run's own "
-            "recipe and --set values (RUN/recipe.json), or another --run folder",
-            path, recorded, digest);
-    }
-    GR_TRY(gr_node_get_int(root, "stage", 0, recipe->stage_count, &p.stage));
+    GR_TRY(gr_identity_check(identity, root, path));
+    GR_TRY(gr_node_get_int(root, "stage", 0, INT32_MAX, &p.stage));
     GR_TRY(gr_node_get_int(root, "step", 0, INT64_MAX, &p.step));
     GR_TRY(gr_node_get_int(root, "updates", 0, INT64_MAX, &p.updates));
     GR_TRY(gr_node_get_int(root, "samples", 0, INT64_MAX, &p.samples));
@@ -296,6 +273,16 @@ gr_err gr_checkpoint_load(const char *path, const gr_setup *setup, gr_updater *u
 done:
     gr_doc_destroy(&doc);
     return err;
+}
+
+bool gr_checkpoint_has_final(const char *run)
+{
+    char *path = NULL;
+    bool there =
+        gr_path_join(run, "final", &path) == GR_OK && gri_checkpoint_dir_verify(path) == GR_OK;
+    gr_err_clear();
+    GR_FREE(path);
+    return there;
 }
 
 gr_err gr_checkpoint_save_final(const char *run, const gr_setup *setup)

@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,24 @@ done:
     return err;
 }
 
+/// Afterwards `path` is the new folder and `temporary` the old one, if there was one: at no moment is there none, but on
+/// file systems that cannot exchange two names.
+static gr_err put_in_place(const char *temporary, const char *path)
+{
+    gr_err err = GR_OK;
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+        return GR_OK;
+    }
+    if (errno != ENOENT) {
+        GR_TRY(gr_dir_remove(path));
+    }
+    if (rename(temporary, path) != 0) {
+        GR_FAIL(GR_ERR_IO, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
+    }
+done:
+    return err;
+}
+
 gr_err gri_checkpoint_dir_commit(const char *temporary, const char *path)
 {
     gr_err err = GR_OK;
@@ -97,12 +116,9 @@ gr_err gri_checkpoint_dir_commit(const char *temporary, const char *path)
     GR_TRY(write_manifest(temporary));
     GR_TRY(gr_dir_sync(temporary));
     GR_TRY(gr_path_dir(path, &parent));
-    // Only a checkpoint that failed its digests, or an equal one, can stand in the way.
-    GR_TRY(gr_dir_remove(path));
-    if (rename(temporary, path) != 0) {
-        GR_FAIL(GR_ERR_IO, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
-    }
+    GR_TRY(put_in_place(temporary, path));
     GR_TRY(gr_dir_sync(parent));
+    GR_TRY(gr_dir_remove(temporary)); // what stood there before
 done:
     GR_FREE(parent);
     return err;

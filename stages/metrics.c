@@ -63,14 +63,15 @@ gr_err gr_metrics_add_validation(const char *run, const char *stage, int64_t upd
     return append_line(run, &j);
 }
 
-/// The update that a line belongs to; a torn or foreign line belongs to none (-1).
-static int64_t line_update(const char *line, size_t size)
+/// The update that a line belongs to, and the step of its stage; a torn or foreign line belongs to none (-1).
+static int64_t line_update(const char *line, size_t size, int64_t *step)
 {
     gr_doc *doc = NULL;
     int64_t update = -1;
     if (gr_doc_parse_json("metrics.jsonl", line, size, GR_ERR_DATA, &doc) == GR_OK &&
         gr_doc_root(doc)->type == GR_DOC_MAP &&
-        gr_node_get_int(gr_doc_root(doc), "update", 0, INT64_MAX, &update) != GR_OK) {
+        (gr_node_get_int(gr_doc_root(doc), "update", 0, INT64_MAX, &update) != GR_OK ||
+         gr_node_get_int(gr_doc_root(doc), "step", 0, INT64_MAX, step) != GR_OK)) {
         update = -1;
     }
     gr_err_clear();
@@ -78,7 +79,7 @@ static int64_t line_update(const char *line, size_t size)
     return update;
 }
 
-gr_err gr_metrics_truncate(const char *run, int64_t last)
+gr_err gr_metrics_truncate(const char *run, int64_t last, bool border)
 {
     gr_err err = GR_OK;
     char *path = NULL;
@@ -95,8 +96,10 @@ gr_err gr_metrics_truncate(const char *run, int64_t last)
         if (!end) {
             break; // a line that was being written when the run died
         }
-        int64_t update = line_update(line, (size_t)(end - line));
-        if (update >= 0 && update <= last) {
+        int64_t step = 0;
+        int64_t update = line_update(line, (size_t)(end - line), &step);
+        bool again = border && update == last && step == 0;
+        if (update >= 0 && update <= last && !again) {
             GR_TRY(gr_str_add_bytes(&kept, line, (size_t)(end - line) + 1));
         }
     }

@@ -19,8 +19,9 @@ typedef struct gr_step_metrics {
     double seconds, data_wait;                ///< of this step, on the writing rank
 } gr_step_metrics;
 
-/// Keeps the lines up to and including `update`, drops later ones: what a restart makes anew.
-GR_MUST_CHECK gr_err gr_metrics_truncate(const char *run, int64_t update);
+/// Keeps the lines up to and including `update`, drops later ones: what a restart makes anew. `border`: it restarts
+/// at the first step of a stage, so the validation before that step (its step is 0) is made anew too.
+GR_MUST_CHECK gr_err gr_metrics_truncate(const char *run, int64_t update, bool border);
 GR_MUST_CHECK gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m);
 GR_MUST_CHECK gr_err gr_metrics_add_validation(const char *run, const char *stage,
                                                int64_t update, int64_t step, double loss,

@@ -90,7 +90,8 @@ static gr_err save(gr_trainer *t, const gr_updater *updater)
 {
     gr_err err = GR_OK;
     if (gri_trainer_leads(t)) {
-        err = gr_checkpoint_save(t->options->run, t->setup, updater, &t->progress);
+        err =
+            gr_checkpoint_save(t->options->run, t->setup, updater, &t->identity, &t->progress);
     }
     return gr_world_agree(t->world, err);
 }
@@ -158,6 +159,23 @@ static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *
     return gr_world_agree(t->world, err);
 }
 
+/// What no update can be made of; every rank sees the same totals.
+static gr_err check_totals(const gr_trainer *t, const gr_stage_run *r,
+                           const gr_lane_totals *totals)
+{
+    gr_err err = GR_OK;
+    if (totals->targets == 0) {
+        GR_FAIL(GR_ERR_DATA, "stage %s, step %lld: no sample of the batch has a target token",
+                r->stage->name, (long long)t->progress.step);
+    }
+    if (!isfinite(totals->loss)) {
+        GR_FAIL(GR_ERR_NONFINITE, "stage %s, step %lld: the loss is %g", r->stage->name,
+                (long long)t->progress.step, totals->loss);
+    }
+done:
+    return err;
+}
+
 /// Lanes forward and backward, sum over lanes, update. Collective.
 static gr_err one_step(gr_trainer *t, gr_stage_run *r)
 {
@@ -170,13 +188,11 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     double waited = gr_loader_waited(r->loader);
     GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
     GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
-    if (totals.targets == 0) {
-        GR_FAIL(GR_ERR_DATA, "stage %s, step %lld: no sample of the batch has a target token",
-                r->stage->name, (long long)t->progress.step);
-    }
-    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
-                            t->progress.step, gradient, totals.targets, t->options->threads,
-                            &update));
+    GR_TRY(gr_world_alike(t->world, check_totals(t, r, &totals)));
+    err =
+        gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule, t->progress.step,
+                         gradient, totals.targets, t->options->threads, &update);
+    GR_TRY(gr_world_alike(t->world, err)); // all ranks have the same gradient
     t->progress.step++;
     t->progress.updates++;
     t->updates_here++;
@@ -212,6 +228,7 @@ static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
             GR_TRY(save(t, r->updater));
         }
         if (t->stopping) {
+            (void)gr_world_alike(t->world, GR_ERR_STOPPED);
             GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld",
                     r->stage->name, (long long)t->progress.step, (long long)r->steps);
         }

@@ -4,6 +4,7 @@
 /// One stage of a run: its steps, with validation and checkpoints where they are due. Inside this room.
 
 #include "mpi/world.h"
+#include "stages/identity.h"
 #include "stages/progress.h"
 #include "stages/setup.h"
 #include "stages/trainer.h"
@@ -14,11 +15,13 @@ typedef struct gr_trainer {
     const gr_recipe *recipe;
     const gr_train_options *options;
     gr_setup *setup;
+    gr_identity identity; ///< of what the run is made of
     gr_progress progress;
     int64_t updates_here;    ///< in this call, for stop_after
     int64_t planned_updates; ///< of the whole run
     bool stopping;           ///< asked to stop: the next safe place is the last
-    double last_validation;  ///< newest held-out loss of this stage, NaN before the first; for the progress line
+    double
+        last_validation; ///< newest held-out loss of this stage, NaN before the first; for the progress line
 } gr_trainer;
 
 /// Whether this rank writes and speaks.

@@ -15,6 +15,26 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char recipe_name[] = "recipe.json";
+
+/// A stage has at least one step and reaches its full rate.
+static gr_err check_length(const gr_recipe_stage *stage, const gr_loader *loader, int64_t steps)
+{
+    gr_err err = GR_OK;
+    if (steps < 1) {
+        GR_FAIL(GR_ERR_RECIPE,
+                "stage %s: %g epochs of %lld samples are no step; give more epochs or steps",
+                stage->name, stage->epochs, (long long)gr_loader_epoch_size(loader));
+    }
+    if (stage->warmup_steps > steps) {
+        GR_FAIL(GR_ERR_RECIPE,
+                "stage %s: warmup_steps is %lld, but the stage has only %lld steps",
+                stage->name, (long long)stage->warmup_steps, (long long)steps);
+    }
+done:
+    return err;
+}
+
 /// Prints what each stage will do and counts the updates. Every rank counts, rank 0 prints.
 static gr_err plan_run(gr_trainer *t)
 {
@@ -26,6 +46,7 @@ static gr_err plan_run(gr_trainer *t)
         int64_t offsets[GR_PART_COUNT];
         GR_TRY(gr_setup_loader(t->setup, stage, false, &loader));
         int64_t steps = gri_stage_steps(stage, loader);
+        GR_TRY(check_length(stage, loader, steps));
         t->planned_updates += steps;
         gr_log_info(
             "stage %lld/%lld %s: %lld of %lld samples a step, %lld steps, %lld parameters "
@@ -45,20 +66,23 @@ static gr_err choose_checkpoint(const gr_train_options *options, char **path)
 {
     gr_err err = GR_OK;
     char *found = NULL;
+    char *recipe = NULL;
     if (strcmp(options->resume, "auto") != 0 && strcmp(options->resume, "never") != 0) {
         GR_TRY(gr_checkpoint_verify(options->resume));
         GR_STRDUP(*path, options->resume);
         goto done;
     }
-    GR_TRY(gr_checkpoint_find(options->run, &found));
-    if (found && strcmp(options->resume, "never") == 0) {
+    GR_TRY(gr_path_join(options->run, recipe_name, &recipe));
+    if (gr_file_exists(recipe) && strcmp(options->resume, "never") == 0) {
         GR_FAIL(GR_ERR_USAGE,
                 "%s already holds a run (%s); give another --run, or --resume auto",
-                options->run, found);
+                options->run, recipe);
     }
+    GR_TRY(gr_checkpoint_find(options->run, &found));
     *path = found;
     found = NULL;
 done:
+    GR_FREE(recipe);
     GR_FREE(found);
     return err;
 }
@@ -92,7 +116,7 @@ done:
 static gr_err take_up(gr_trainer *t, const char *checkpoint)
 {
     gr_err err = GR_OK;
-    GR_TRY(gr_checkpoint_read_progress(checkpoint, t->recipe, &t->progress));
+    GR_TRY(gr_checkpoint_read_progress(checkpoint, &t->identity, &t->progress));
     GR_TRY(gr_checkpoint_load(checkpoint, t->setup, NULL));
     gr_log_info("going on from %s: %lld of %lld updates done", checkpoint,
                 (long long)t->progress.updates, (long long)t->planned_updates);
@@ -118,9 +142,9 @@ static gr_err prepare_folder(const gr_trainer *t)
     char *json = NULL;
     char *path = NULL;
     GR_TRY(gr_doc_to_json(t->recipe->doc, &json));
-    GR_TRY(gr_path_join(t->options->run, "recipe.json", &path));
+    GR_TRY(gr_path_join(t->options->run, recipe_name, &path));
     GR_TRY(gr_file_write(path, json, strlen(json)));
-    GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates));
+    GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates, t->progress.step == 0));
 done:
     GR_FREE(path);
     GR_FREE(json);
@@ -147,10 +171,12 @@ static gr_err finish(gr_trainer *t)
 {
     gr_err err = GR_OK;
     if (t->progress.updates != t->planned_updates) {
+        (void)gr_world_alike(t->world, GR_ERR_FAILED);
         GR_FAIL(GR_ERR_FAILED, "the run ended after %lld updates, but %lld were planned",
                 (long long)t->progress.updates, (long long)t->planned_updates);
     }
-    if (gri_trainer_leads(t)) {
+    if (gri_trainer_leads(t) &&
+        !(t->updates_here == 0 && gr_checkpoint_has_final(t->options->run))) {
         err = gr_checkpoint_save_final(t->options->run, t->setup);
     }
     GR_TRY(gr_world_agree(t->world, err));
@@ -175,11 +201,23 @@ static gr_err run_stages(gr_trainer *t, const char *checkpoint)
         GR_TRY(gri_stage_run(t, checkpoint));
         checkpoint = NULL;
         if (t->stopping && t->progress.stage < t->recipe->stage_count) {
+            (void)gr_world_alike(t->world, GR_ERR_STOPPED);
             GR_FAIL(GR_ERR_STOPPED, "stopped before stage %s",
                     t->recipe->stages[t->progress.stage].name);
         }
     }
     GR_TRY(finish(t));
+done:
+    return err;
+}
+
+static gr_err check_ranks(const gr_world *world, const gr_recipe *recipe)
+{
+    gr_err err = GR_OK;
+    if (world->size > recipe->lanes) {
+        GR_FAIL(GR_ERR_RECIPE, "%d ranks, but the recipe has %lld lanes: start 1 to %lld ranks",
+                world->size, (long long)recipe->lanes, (long long)recipe->lanes);
+    }
 done:
     return err;
 }
@@ -190,12 +228,11 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     char *checkpoint = NULL;
     int lock = -1;
     gr_trainer t = {.world = world, .recipe = recipe, .options = options};
-    if (world->size > recipe->lanes) {
-        GR_FAIL(GR_ERR_RECIPE, "%d ranks, but the recipe has %lld lanes: start 1 to %lld ranks",
-                world->size, (long long)recipe->lanes, (long long)recipe->lanes);
-    }
     gr_stop_install();
+    GR_TRY(gr_world_agree(world, check_ranks(world, recipe)));
     GR_TRY(gr_world_agree(world, gr_setup_create(recipe, options->threads, &t.setup)));
+    GR_TRY(gr_world_agree(world, gr_identity_take(t.setup, &t.identity)));
+    GR_TRY(gr_identity_agree(world, &t.identity));
     GR_TRY(gr_world_agree(world, plan_run(&t)));
     if (options->dry_run) {
         goto done;

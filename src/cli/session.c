@@ -64,7 +64,7 @@ void gri_session_close(gri_session *session)
 
 void gri_world_leave(gr_world **world, gr_err err)
 {
-    bool broken = err == GR_ERR_UNAVAILABLE;
+    bool broken = err != GR_OK && (err == GR_ERR_UNAVAILABLE || !gr_world_knows_error(*world));
     if (err != GR_OK && (broken || (*world)->rank == 0)) {
         gr_log_error(err);
     }

@@ -36,7 +36,8 @@ int gri_threads(int64_t asked, int node_ranks);
 
 /// Ends MPI. An error that all ranks agreed on is printed by rank 0, and here, before any rank leaves:
 /// a launcher kills the others as soon as one has left with an error. After GR_ERR_UNAVAILABLE (a broken
-/// transport) ranks may stand in different places: each prints its own and an abort ends them. The
+/// transport) and errors that the others do not know of, ranks may stand in different places: each prints its own and an
+/// abort ends them. The
 /// message is then cleared, which tells main that it was printed.
 void gri_world_leave(gr_world **world, gr_err err);
 

@@ -4,7 +4,7 @@
 /// Byte-level BPE as Qwen2's: added tokens first, NFC, pre-tokenizer expression, bytes to symbols,
 /// merges by rank. Reads and writes tokenizer.json. Encoding is thread-safe.
 
-#include "src/base/err.h"
+#include "src/base/digest.h"
 
 #include <stdint.h>
 
@@ -15,6 +15,9 @@ GR_MUST_CHECK gr_err gr_tokenizer_load(const char *dir, gr_tokenizer **out);
 void gr_tokenizer_destroy(gr_tokenizer **tokenizer);
 /// Writes DIR/tokenizer.json and DIR/tokenizer_config.json; the tokenizers library opens the first.
 GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir);
+
+/// Digest of what it does: of the tokenizer.json that would be saved.
+GR_MUST_CHECK gr_err gr_tokenizer_digest(const gr_tokenizer *tokenizer, gr_digest *out);
 
 /// Ids 0 .. size-1, added tokens included.
 int64_t gr_tokenizer_size(const gr_tokenizer *tokenizer);

@@ -113,28 +113,48 @@ done:
     return err;
 }
 
+/// tokenizer.json.
+static gr_err render(const gr_tokenizer *t, gr_json *j)
+{
+    gr_err err = GR_OK;
+    gr_json_map_begin(j, NULL);
+    gr_json_string(j, "version", "1.0");
+    gr_json_null(j, "truncation");
+    gr_json_null(j, "padding");
+    write_added_tokens(j, t);
+    write_type(j, "normalizer", "NFC");
+    gr_json_map_end(j);
+    write_pre_tokenizer(j, t);
+    write_byte_level(j, "post_processor");
+    write_byte_level(j, "decoder");
+    GR_TRY(write_model(j, t));
+    gr_json_map_end(j);
+    GR_TRY(gr_json_finish(j));
+done:
+    return err;
+}
+
 static gr_err save_tokenizer(const gr_tokenizer *t, const char *dir)
 {
     gr_err err = GR_OK;
     char *path = NULL;
     gr_json j = {.indent = 1};
-    gr_json_map_begin(&j, NULL);
-    gr_json_string(&j, "version", "1.0");
-    gr_json_null(&j, "truncation");
-    gr_json_null(&j, "padding");
-    write_added_tokens(&j, t);
-    write_type(&j, "normalizer", "NFC");
-    gr_json_map_end(&j);
-    write_pre_tokenizer(&j, t);
-    write_byte_level(&j, "post_processor");
-    write_byte_level(&j, "decoder");
-    GR_TRY(write_model(&j, t));
-    gr_json_map_end(&j);
-    GR_TRY(gr_json_finish(&j));
+    GR_TRY(render(t, &j));
     GR_TRY(gr_path_join(dir, "tokenizer.json", &path));
     GR_TRY(gr_file_write(path, j.text.data, j.text.size));
 done:
     GR_FREE(path);
+    gr_json_fini(&j);
+    return err;
+}
+
+gr_err gr_tokenizer_digest(const gr_tokenizer *tokenizer, gr_digest *out)
+{
+    gr_err err = GR_OK;
+    gr_json j = {0};
+    GR_TRY(render(tokenizer, &j));
+    *out = gr_digest_of(j.text.data, j.text.size);
+done:
     gr_json_fini(&j);
     return err;
 }

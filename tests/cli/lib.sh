@@ -86,3 +86,10 @@ make_tokenizer() {
     make_data "$1.data"
     expect_code 0 "ids 280" "$GRADUS" tokenizer train --data "$1.data" --vocabulary 280 --out "$1"
 }
+
+# expect_differ FILE FILE MESSAGE: both are there and differ.
+expect_differ() {
+    local status=0
+    cmp -s "$1" "$2" || status=$?
+    [ $status = 1 ] || fail "$3 (cmp $1 $2: $status)"
+}

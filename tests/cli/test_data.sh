@@ -27,7 +27,7 @@ expect_code 0 "^source two$" "$GRADUS" data show set --index 1 --out two.webp
 grep -q "chequered banner" stdout || fail "the conversation is missing"
 [ "$(head -c 4 two.webp)" = RIFF ] || fail "two.webp is no WebP file"
 expect_usage "end in .webp" "$GRADUS" data show set --index 0 --out a.png
-expect_usage "3 samples, got 3" "$GRADUS" data show set --index 3
+expect_usage "expected 0 to 2 .the data set has 3 samples., got 3" "$GRADUS" data show set --index 3
 expect_usage "has 0 pictures" "$GRADUS" data show set --index 2 --out x.webp
 
 # Pictures as WebP files stay as they are, byte for byte.

@@ -99,9 +99,9 @@ first=one/checkpoints/update-00000010 second=one/checkpoints/update-00000020 thi
 cmp "$(weights model vision)" "$(weights $first vision)" || fail "stage I changed the vision part"
 cmp "$(weights model language)" "$(weights $first language)" || fail "stage I changed the language part"
 cmp "$(weights model language)" "$(weights $second language)" || fail "stage II changed the language part"
-cmp -s "$(weights model connector)" "$(weights $first connector)" && fail "stage I did not train the connector"
-cmp -s "$(weights $first vision)" "$(weights $second vision)" && fail "stage II did not train the vision part"
-cmp -s "$(weights $second language)" "$(weights $third language)" && fail "stage III did not train the language part"
+expect_differ "$(weights model connector)" "$(weights $first connector)" "stage I did not train the connector"
+expect_differ "$(weights $first vision)" "$(weights $second vision)" "stage II did not train the vision part"
+expect_differ "$(weights $second language)" "$(weights $third language)" "stage III did not train the language part"
 
 # Stopped inside a stage and at a border, each time taken up on another number of ranks.
 expect_code 75 "stopped in stage warm-up after step 7 of 10" on 2 recipe.yaml --run stopped --stop-after 7
@@ -130,6 +130,31 @@ trap - EXIT
 newest=$(ls signal/checkpoints | tail -n 1)
 grep -q "stopped in stage world after step $((10#${newest#update-} - 20)) of 100000" stderr || fail "the newest checkpoint is not the stop"
 
+# The same through the launcher, which passes SIGUSR1 on.
+mpirun -n 2 "$GRADUS" train recipe.yaml --run usr1 --set stages.world.steps=100000 >stdout 2>stderr &
+pid=$!
+trap 'kill -KILL $pid 2>/dev/null || true' EXIT
+for _ in $(seq 600); do
+    [ "$(grep -c '"loss"' usr1/metrics.jsonl 2>/dev/null)" -gt 21 ] 2>/dev/null && break
+    sleep 0.1
+done
+kill -USR1 $pid
+code=0
+wait $pid || code=$?
+trap - EXIT
+[ $code = 75 ] || fail "after SIGUSR1 to mpirun: exit $code, expected 75: $(cat stderr)"
+grep -q "stopped in stage world after step" stderr || fail "no word of the stop: $(cat stderr)"
+
+# Killed at a border: the validation before the next stage is not in the metrics twice.
+expect_code 75 "stopped before stage alignment" on 1 recipe.yaml --run border --stop-after 10
+cp -r border/metrics.jsonl border.at-stop
+expect_code 75 "after step 1 of 10" on 2 recipe.yaml --run border --stop-after 1
+rm -r border/checkpoints/update-00000011
+expect_code 0 "going on from border/checkpoints/update-00000010" on 2 recipe.yaml --run border
+expect_same "killed at a border"
+grep -v seconds border/metrics.jsonl >validation.border
+cmp validation.one validation.border || fail "validations after a restart at a border"
+
 # A damaged checkpoint is passed over, with a word; the result stays.
 expect_code 75 "after step 5 of 10" on 2 recipe.yaml --run damaged --stop-after 5
 printf x | dd of=damaged/checkpoints/update-00000005/model-connector.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null
@@ -137,7 +162,34 @@ expect_code 0 "update-00000005 is passed over: .*model-connector.safetensors is 
 grep -q "going on from damaged/checkpoints/update-00000003" stderr || fail "did not go on from the checkpoint before"
 expect_same "damaged checkpoint"
 
+# A finished run that is started again leaves its model alone.
+before=$(stat -c %i one/final)
+expect_code 0 "complete: 30 updates" on 1 recipe.yaml --run one
+[ "$before" = "$(stat -c %i one/final)" ] || fail "a finished run wrote its model again"
+
+# Ranks and restarts that differ in what decides the bits.
+expect_code 78 "rank 1 has another recipe than rank 0" mpirun -n 1 "$GRADUS" train recipe.yaml --run apart : -n 1 "$GRADUS" train recipe.yaml --run apart --set seed=9
+expect_code 78 "1 lanes" mpirun -n 1 "$GRADUS" train recipe.yaml --run apart : -n 1 "$GRADUS" train recipe.yaml --run apart --set lanes=1
+expect_code 75 "stopped" on 1 recipe.yaml --run swapped --stop-after 3
+cp -r data data.kept
+sed 's/banner/manner/' src/many.json >src/other.json
+rm -r data
+expect_code 0 "samples 45" "$GRADUS" data import --from llava src/other.json --images src --out data
+expect_code 78 "update-00000003 belongs to another data set" on 2 recipe.yaml --run swapped
+rm -r data
+mv data.kept data
+expect_code 0 "complete" on 2 recipe.yaml --run swapped
+expect_same "data put back"
+expect_code 0 "ids 270" "$GRADUS" tokenizer train --data data --vocabulary 270 --out other-tokenizer
+expect_code 78 "tokenizer other-tokenizer is another one" on 1 recipe.yaml --run bad --set tokenizer=other-tokenizer --set model.language=one/final
+
 # Mistakes.
+sed '0,/steps: 10/s//epochs: 0.001/' recipe.yaml >short.yaml
+expect_code 78 "stage warm-up: 0.001 epochs of [0-9]+ samples are no step" on 1 short.yaml --run bad
+expect_code 78 "warmup_steps is 2, but the stage has only 1 steps" on 1 recipe.yaml --run bad --set stages.world.steps=1
+mkdir used
+echo '{}' >used/recipe.json
+expect_code 2 "already holds a run" on 1 recipe.yaml --run used --resume never
 expect_code 78 "recipe" on 1 recipe.yaml --run one --set seed=6
 expect_code 2 "already holds a run" on 1 recipe.yaml --run one --resume never
 expect_code 78 "5 ranks, but the recipe has 4 lanes" on 5 recipe.yaml --run five
