@@ -164,11 +164,8 @@ static gr_err import_jsonl(import *im)
     char *text = NULL; // getline's own memory
     size_t capacity = 0;
     ssize_t size = 0;
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        GR_FAIL(errno == ENOENT ? GR_ERR_MISSING : GR_ERR_IO, "%s: cannot open it: %s", path,
-                strerror(errno));
-    }
+    FILE *file = NULL;
+    GR_TRY(gr_file_open(path, &file));
     for (int64_t line = 1; (size = getline(&text, &capacity, file)) >= 0; line++) {
         if (strspn(text, " \t\r\n") < (size_t)size) {
             GR_TRY(import_line(im, text, (size_t)size, line));

@@ -79,7 +79,22 @@ done:
     return err;
 }
 
-/// The names of the run's checkpoints, oldest first.
+/// Updates that the checkpoint of this name holds; -1 if the name is none of a checkpoint.
+static int64_t number_of(const char *name)
+{
+    size_t digits = strspn(name + (strncmp(name, "update-", 7) == 0 ? 7 : 0), "0123456789");
+    bool named =
+        strncmp(name, "update-", 7) == 0 && digits >= 8 && digits <= 18 && !name[7 + digits];
+    return named ? strtoll(name + 7, NULL, 10) : -1;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    int64_t x = number_of(*(char *const *)a), y = number_of(*(char *const *)b);
+    return (x > y) - (x < y);
+}
+
+/// The names of the run's checkpoints and of what else lies there, in the order of their numbers.
 static gr_err list_checkpoints(const char *run, char **folder, char ***names, int64_t *count)
 {
     gr_err err = GR_OK;
@@ -88,17 +103,16 @@ static gr_err list_checkpoints(const char *run, char **folder, char ***names, in
         goto done;
     }
     GR_TRY(gr_dir_list(*folder, names, count));
+    if (*count > 0) {
+        qsort(*names, (size_t)*count, sizeof **names, by_number);
+    }
 done:
     return err;
 }
 
-static bool is_checkpoint(const char *name)
-{
-    return strncmp(name, "update-", 7) == 0 &&
-           strspn(name + 7, "0123456789") == strlen(name + 7);
-}
-
-static gr_err remove_old(const char *run, int64_t keep)
+/// Removes all but the `keep` newest up to the one of `updates`, which has just been written. Later ones are of
+/// another try (they were damaged, or the run went back): they take no place and are not touched.
+static gr_err remove_old(const char *run, int64_t updates, int64_t keep)
 {
     gr_err err = GR_OK;
     char *folder = NULL;
@@ -108,7 +122,8 @@ static gr_err remove_old(const char *run, int64_t keep)
     int64_t newer = 0;
     GR_TRY(list_checkpoints(run, &folder, &names, &count));
     for (int64_t i = count - 1; i >= 0; i--) {
-        if (is_checkpoint(names[i]) && ++newer > keep) {
+        int64_t number = number_of(names[i]);
+        if (number >= 0 && number <= updates && ++newer > keep) {
             GR_FREE(path);
             GR_TRY(gr_path_join(folder, names[i], &path));
             GR_TRY(gr_dir_remove(path));
@@ -140,7 +155,7 @@ gr_err gr_checkpoint_save(const char *run, const gr_setup *setup, const gr_updat
         GR_TRY(write_moments(temporary, gr_model_get_params(setup->model), updater));
     }
     GR_TRY(gri_checkpoint_dir_commit(temporary, path));
-    GR_TRY(remove_old(run, setup->recipe->checkpoint_keep));
+    GR_TRY(remove_old(run, progress->updates, setup->recipe->checkpoint_keep));
 done:
     if (err != GR_OK) {
         gr_err_context("cannot save checkpoint %s", path ? path : run);
@@ -165,7 +180,7 @@ gr_err gr_checkpoint_find(const char *run, char **path)
     GR_TRY(list_checkpoints(run, &folder, &names, &count));
     *path = NULL;
     for (int64_t i = count - 1; i >= 0 && !*path; i--) {
-        if (!is_checkpoint(names[i])) {
+        if (number_of(names[i]) < 0) {
             continue;
         }
         GR_FREE(candidate);

@@ -102,7 +102,7 @@ static gr_err parse_data(const gr_node *node, gr_recipe_stage *out)
     GR_TRY(gr_node_get_int(node, "global_batch", 1, MANY, &out->global_batch));
     GR_TRY(gr_node_get_int(node, "sequence_length", 2, MANY, &out->sequence_length));
     GR_TRY(gr_node_opt_int(node, "max_images", 0, MANY, &out->max_images));
-    GR_TRY(gr_node_opt_int(node, "steps", 1, INT64_MAX / 2, &out->steps));
+    GR_TRY(gr_node_opt_int(node, "steps", 1, 1000000000000, &out->steps));
     GR_TRY(gr_node_opt_real(node, "epochs", 0.0, 1e9, &out->epochs));
     if ((out->steps > 0) == (out->epochs > 0.0)) {
         GR_TRY(gr_node_error(

@@ -96,6 +96,17 @@ static gr_err save(gr_trainer *t, const gr_updater *updater)
     return gr_world_agree(t->world, err);
 }
 
+static gr_err check_validation(const gr_stage_run *r, int64_t step, double loss)
+{
+    gr_err err = GR_OK;
+    if (!isfinite(loss)) {
+        GR_FAIL(GR_ERR_NONFINITE, "stage %s, step %lld: the held-out loss is %g",
+                r->stage->name, (long long)step, loss);
+    }
+done:
+    return err;
+}
+
 static gr_err validate(gr_trainer *t, gr_stage_run *r)
 {
     gr_err err = GR_OK;
@@ -107,6 +118,7 @@ static gr_err validate(gr_trainer *t, gr_stage_run *r)
     }
     GR_TRY(gr_validate(&r->validate, r->stage->global_batch, &loss, &targets));
     t->last_validation = loss;
+    GR_TRY(gr_world_alike(t->world, check_validation(r, t->progress.step, loss)));
     if (gri_trainer_leads(t)) {
         gr_progress_end();
         gr_log_info("stage %s, step %lld of %lld: held-out loss %.4f over %lld tokens",

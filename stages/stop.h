@@ -1,7 +1,7 @@
 #ifndef STAGES_STOP_H
 #define STAGES_STOP_H
 
-/// Asking a run to stop: SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 set a flag, nothing else; the step loop
+/// Asking a run to stop: SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 set a flag, nothing else; the step loop
 /// reads it, the ranks agree, save a checkpoint and end with GR_ERR_STOPPED.
 
 #include <stdbool.h>

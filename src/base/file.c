@@ -131,6 +131,22 @@ done:
 }
 
 // The size in the folder is only a first guess: it is 0 for files of /proc.
+gr_err gr_file_open(const char *path, FILE **out)
+{
+    gr_err err = GR_OK;
+    struct stat st;
+    int fd = -1;
+    GR_TRY(open_input(path, &fd, &st));
+    *out = fdopen(fd, "r");
+    if (!*out) {
+        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+    }
+    fd = -1;
+done:
+    close_fd(&fd);
+    return err;
+}
+
 gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size)
 {
     gr_err err = GR_OK;

@@ -7,6 +7,7 @@
 #include "src/base/err.h"
 
 #include <stdint.h>
+#include <stdio.h>
 
 /// "DIR/NAME" in new memory (GR_FREE); NAME alone when it is absolute or DIR is "" or NULL.
 GR_MUST_CHECK gr_err gr_path_join(const char *dir, const char *name, char **out);
@@ -22,6 +23,8 @@ bool gr_dir_exists(const char *path);
 /// The whole file in new memory with a NUL behind it that `size` does not count (GR_FREE).
 /// Refuses folders, pipes and devices and, with GR_ERR_DATA, files larger than `max_size` (0: no limit).
 GR_MUST_CHECK gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size);
+/// A stream over the file for reading; the same refusals. Close it with fclose.
+GR_MUST_CHECK gr_err gr_file_open(const char *path, FILE **out);
 /// Writes aside (PATH.tmp.PID), syncs, renames, syncs the folder: the old file or the new one.
 GR_MUST_CHECK gr_err gr_file_write(const char *path, const void *data, size_t size);
 /// Appends with one write call and no sync; creates the file.

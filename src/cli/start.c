@@ -43,4 +43,5 @@ void gri_start(char **argv)
     open_missing_streams();
     correct_blas(argv);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of its write
 }

@@ -54,6 +54,9 @@ expect_code 66 "manifest" "$GRADUS" data info src
 echo text >file
 expect_code 74 "file" "$GRADUS" data import --from llava src/source.json --out file/set
 
+mkfifo pipe.jsonl
+expect_code 74 "pipe.jsonl: is a pipe" timeout 20 "$GRADUS" data import --from llava pipe.jsonl --out piped
+
 # A disk that is full, wherever the writing has come to: one line with the file and the system's reason, and a clean end.
 limited() {
     trap '' XFSZ

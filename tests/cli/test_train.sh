@@ -183,6 +183,18 @@ expect_same "data put back"
 expect_code 0 "ids 270" "$GRADUS" tokenizer train --data data --vocabulary 270 --out other-tokenizer
 expect_code 78 "tokenizer other-tokenizer is another one" on 1 recipe.yaml --run bad --set tokenizer=other-tokenizer --set model.language=one/final
 
+# When all checkpoints are damaged, or something of a later number lies there, the new ones stay.
+expect_code 75 "after step 7 of 10" on 1 recipe.yaml --run lost --stop-after 7 --set checkpoints.keep=1
+: >lost/checkpoints/update-00000007/model-language.safetensors
+mkdir lost/checkpoints/update-00000099
+expect_code 75 "after step 4 of 10" on 2 recipe.yaml --run lost --stop-after 4 --set checkpoints.keep=1
+expect_code 0 "going on from lost/checkpoints/update-00000004" on 1 recipe.yaml --run lost --set checkpoints.keep=1
+expect_same "all checkpoints damaged"
+
+# A run that goes astray.
+expect_code 76 "loss is" on 2 recipe.yaml --run astray --set "stages=[{name: e, trains: [connector], data: [{path: data}], validation: [{path: data}], global_batch: 4, sequence_length: 160, steps: 3, learning_rate: 1000, weight_decay: 1000, schedule: constant}]"
+[ ! -e astray/final ] || fail "a run that went astray left a model"
+
 # Mistakes.
 sed '0,/steps: 10/s//epochs: 0.001/' recipe.yaml >short.yaml
 expect_code 78 "stage warm-up: 0.001 epochs of [0-9]+ samples are no step" on 1 short.yaml --run bad
