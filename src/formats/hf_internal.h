@@ -22,8 +22,9 @@ typedef struct gri_hf_place {
     gr_part part;
     int piece, pieces;
 } gri_hf_place;
-/// False if the name belongs to none of the schemes of hf.h.
-bool gri_hf_place_of(const char *tensor, gri_hf_place *out);
+/// False if the name belongs to none of the schemes of hf.h. The kind of the vision encoder decides between
+/// schemes: AIMv2's and SigLIP's have names in common.
+bool gri_hf_place_of(gr_vision_kind kind, const char *tensor, gri_hf_place *out);
 /// Whether a tensor of the file is none of the model's and is meant to be passed over: SigLIP's text half, its
 /// pooling head, and buffers that old files hold.
 bool gri_hf_ignored(const gr_model_config *config, const char *tensor);

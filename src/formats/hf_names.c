@@ -144,26 +144,24 @@ static void fill(const char *pattern, const char *digits, int count, char out[GR
     snprintf(out, GRI_HF_NAME, "%.*s%.*s%s", before, pattern, count, digits, after);
 }
 
-/// Looks for a vision tensor without its prefix in the schemes of all kinds: their names are all different.
-static bool place_by_scheme(const char *name, gri_hf_place *out)
+/// Looks for a vision tensor without its prefix in the scheme of its kind.
+static bool place_by_scheme(gr_vision_kind kind, const char *name, gri_hf_place *out)
 {
     const char *digits;
     int count;
-    for (int kind = 0; kind < GR_VISION_KINDS; kind++) {
-        for (int i = 0; i < schemes[kind].count; i++) {
-            const name_pair *pair = &schemes[kind].pairs[i];
-            if (match(pair->transformers, name, &digits, &count)) {
-                *out = (gri_hf_place){
-                    .part = GR_PART_VISION, .piece = pair->piece, .pieces = pair->pieces};
-                fill(pair->ours, digits, count, out->parameter);
-                return true;
-            }
+    for (int i = 0; i < schemes[kind].count; i++) {
+        const name_pair *pair = &schemes[kind].pairs[i];
+        if (match(pair->transformers, name, &digits, &count)) {
+            *out = (gri_hf_place){
+                .part = GR_PART_VISION, .piece = pair->piece, .pieces = pair->pieces};
+            fill(pair->ours, digits, count, out->parameter);
+            return true;
         }
     }
     return false;
 }
 
-bool gri_hf_place_of(const char *tensor, gri_hf_place *out)
+bool gri_hf_place_of(gr_vision_kind kind, const char *tensor, gri_hf_place *out)
 {
     char name[2 * GRI_HF_NAME];
     if (strlen(tensor) + strlen(LANGUAGE) >= GRI_HF_NAME) {
@@ -177,7 +175,7 @@ bool gri_hf_place_of(const char *tensor, gri_hf_place *out)
             break;
         }
     }
-    if (begins_with(name, VISION) && place_by_scheme(name + strlen(VISION), out)) {
+    if (begins_with(name, VISION) && place_by_scheme(kind, name + strlen(VISION), out)) {
         return true;
     }
     for (size_t i = 0; i < COUNT(parts); i++) {
