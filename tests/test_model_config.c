@@ -16,6 +16,10 @@
     LANGUAGE_SETTINGS ", \"model_type\": \"qwen2\", \"rope_theta\": 1000000.0, "               \
                       "\"rms_norm_eps\": 1e-06"
 #define CONNECTOR "\"select_layer\": -1, \"ps_version\": \"v2\", \"downsample_ratio\": 0.5"
+#define INTERNVIT                                                                                \
+    "\"model_type\": \"intern_vit_6b\", \"qkv_bias\": true, \"qk_normalization\": false, "       \
+    "\"image_size\": 448, \"patch_size\": 14, \"hidden_size\": 32, \"num_attention_heads\": 4, " \
+    "\"intermediate_size\": 64, \"num_hidden_layers\": 3"
 #define FULL                                                                                   \
     "{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}, " CONNECTOR             \
     ", \"force_image_size\": 448}"
@@ -106,6 +110,92 @@ static void test_single(void)
     GR_CHECK(config.vision.image_mean[1] == 0.5 && config.vision.image_std[2] == 3);
 }
 
+/// The other architectures, and what absent keys mean to them.
+static void test_kinds(void)
+{
+    gr_model_config c = {0};
+    GR_CHECK_OK(
+        parse("{\"model_type\": \"intern_vit_6b\", \"image_size\": 448, \"patch_size\": 14, "
+              "\"hidden_size\": 32, \"num_attention_heads\": 4, \"intermediate_size\": 64, "
+              "\"num_hidden_layers\": 3, \"norm_type\": \"layer_norm\", \"qkv_bias\": true, "
+              "\"qk_normalization\": false, \"drop_path_rate\": 0.1}",
+              false, &c));
+    GR_CHECK_INT(c.vision.kind, GR_VISION_INTERNVIT);
+    GR_CHECK(c.vision.norm == GR_NORM_LAYER && c.vision.mlp == GR_MLP_GELU);
+    GR_CHECK(c.vision.qkv_bias && !c.vision.qk_norm && c.vision.norm_eps == 1e-6);
+    GR_CHECK(c.vision.drop_path == 0.1 && c.vision.layer_scale == 0.1);
+    GR_CHECK_OK(
+        parse("{\"model_type\": \"internvl_vision\", \"image_size\": [448, 448], "
+              "\"patch_size\": [14, 14], \"hidden_size\": 32, \"num_attention_heads\": 4, "
+              "\"intermediate_size\": 64, \"num_hidden_layers\": 3, \"use_qk_norm\": true, "
+              "\"norm_type\": \"rms_norm\"}",
+              false, &c));
+    GR_CHECK(c.vision.norm == GR_NORM_RMS && !c.vision.qkv_bias && c.vision.qk_norm);
+    GR_CHECK_INT(c.vision.image_size, 448);
+    GR_CHECK_OK(parse("{\"model_type\": \"siglip\", \"text_config\": {}, \"vision_config\": "
+                      "{\"image_size\": 384, \"patch_size\": 14, \"hidden_size\": 32, "
+                      "\"num_attention_heads\": 4, \"intermediate_size\": 64, "
+                      "\"num_hidden_layers\": 3}}",
+                      false, &c));
+    GR_CHECK_INT(c.vision.kind, GR_VISION_SIGLIP);
+    GR_CHECK_INT(gr_vision_tokens(&c.vision), 729);
+    GR_CHECK(c.vision.mlp == GR_MLP_GELU_TANH && c.vision.image_mean[1] == 0.5);
+    GR_CHECK_OK(parse("{" LANGUAGE_SETTINGS ", \"model_type\": \"qwen3\", \"rope_theta\": 1e6}",
+                      false, &c));
+    GR_CHECK_INT(c.language.kind, GR_LANGUAGE_QWEN3);
+    GR_CHECK_INT(c.language.head_size, 128);
+    GR_CHECK_OK(
+        parse("{\"model_type\": \"llama\", \"hidden_size\": 24, \"num_hidden_layers\": 1, "
+              "\"num_attention_heads\": 3, \"intermediate_size\": 5, \"vocab_size\": 9, "
+              "\"rope_parameters\": {\"rope_theta\": 1e5}, \"dtype\": \"float32\"}",
+              false, &c));
+    GR_CHECK_INT(c.language.kind, GR_LANGUAGE_LLAMA);
+    GR_CHECK(c.language.kv_heads == 3 && c.language.head_size == 8 && !c.language.tied);
+}
+
+/// How features reach the connector: what is written, and what absent keys mean in each kind of file.
+static void test_connector_keys(void)
+{
+    gr_model_config c = {0};
+    GR_CHECK_OK(parse(FULL, false, &c));
+    GR_CHECK(c.connector.blocks_left_out == 0 && !c.connector.unnormed &&
+             !c.connector.by_column);
+    GR_CHECK_OK(
+        parse("{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}}", false, &c));
+    GR_CHECK(c.connector.blocks_left_out == 3 && c.connector.unnormed && c.connector.by_column);
+    GR_CHECK_OK(parse("{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE
+                      "}, \"select_layer\": -2, \"post_layernorm\": true, "
+                      "\"force_image_size\": 224}",
+                      false, &c));
+    GR_CHECK(c.connector.blocks_left_out == 1 && !c.connector.unnormed);
+    GR_CHECK_INT(c.vision.image_size, 224);
+    GR_CHECK_INT(c.vision.position_size, 448);
+    GR_CHECK_INT(gr_image_tokens(&c.vision), 64);
+    GR_CHECK_OK(parse("{\"model_type\": \"internvl\", \"vision_config\": {" VISION
+                      "}, \"text_config\": {" LANGUAGE "}, \"vision_feature_layer\": -2}",
+                      false, &c));
+    GR_CHECK(c.connector.blocks_left_out == 1 && c.connector.unnormed &&
+             !c.connector.by_column);
+    GR_CHECK(c.language.tied && c.parts == GR_PARTS_ALL);
+}
+
+/// Parameters that no gradient reaches are not pulled to zero either.
+static void test_unreached(void)
+{
+    gr_model_config config = tiny_config(GR_PARTS_ALL);
+    gr_params *params = NULL;
+    config.connector.blocks_left_out = 1;
+    config.connector.unnormed = true;
+    GR_CHECK_OK(gr_params_create(&config, &params));
+    for (int block = 0; block < 2; block++) {
+        char name[128];
+        snprintf(name, sizeof name, "vision_model.trunk.blocks.%d.attn.proj.weight", block);
+        const gr_param *p = gr_params_find(params, name);
+        GR_CHECK(p && p->decay == (block == 0));
+    }
+    gr_params_destroy(&params);
+}
+
 static const char *const our_yaml =
     "vision: {model_type: aimv2, image_size: 112, patch_size: 14, hidden_size: 128,\n"
     "  num_attention_heads: 4, intermediate_size: 352, num_hidden_layers: 4,\n"
@@ -137,7 +227,28 @@ typedef struct refusal {
 } refusal;
 
 static const refusal refusals[] = {
-    {"{" VISION_SETTINGS ", \"model_type\": \"intern_vit_6b\"}", "intern_vit_6b"},
+    {"{" VISION_SETTINGS ", \"model_type\": \"intern_vit_6b\"}", "norm_type is missing"},
+    {"{" INTERNVIT ", \"norm_type\": \"batch_norm\"}", "batch_norm"},
+    {"{" INTERNVIT ", \"norm_type\": \"layer_norm\", \"hidden_act\": \"silu\"}", "silu"},
+    {"{" INTERNVIT ", \"norm_type\": \"layer_norm\", \"dropout\": 0.1}", "dropout"},
+    {"{" VISION_SETTINGS ", \"model_type\": \"siglip_vision_model\", \"hidden_act\": \"silu\"}",
+     "gelu_pytorch_tanh"},
+    {"{" VISION_SETTINGS ", \"model_type\": \"clip_vision_model\"}", "clip_vision_model"},
+    {"{" LANGUAGE_SETTINGS ", \"model_type\": \"gemma\"}", "gemma"},
+    {"{" LANGUAGE_SETTINGS
+     ", \"model_type\": \"qwen3\", \"rope_theta\": 1e6, \"attention_bias\": true}",
+     "attention_bias"},
+    {"{" LANGUAGE_SETTINGS
+     ", \"model_type\": \"llama\", \"rope_theta\": 1e4, \"mlp_bias\": true}",
+     "mlp_bias"},
+    {"{" LANGUAGE_SETTINGS ", \"model_type\": \"llama\", \"rope_theta\": 1e4, "
+     "\"rope_parameters\": {\"rope_type\": \"llama3\", \"rope_theta\": 5e5}}",
+     "llama3"},
+    {"{" VISION_SETTINGS ", \"model_type\": \"aimv2\", \"force_image_size\": 450}",
+     "image size 450 is not a multiple"},
+    {"{\"model_type\": \"aimv2\", \"image_size\": [448, 224], \"patch_size\": 14}",
+     "two equal ones"},
+    {"{\"model_type\": \"siglip\", \"text_config\": {}}", "vision_config"},
     {"{" VISION_SETTINGS "}", "vision"},
     {"{" VISION ", \"is_native\": true}", "is_native"},
     {"{" VISION ", \"use_head\": true}", "use_head"},
@@ -148,7 +259,6 @@ static const refusal refusals[] = {
     {"{" VISION ", \"image_std\": [1, 2, 0]}", "image_std[2]"},
     {"{\"model_type\": \"aimv2\", \"qkv_bias\": true}", "qkv_bias"},
     {"{\"model_type\": \"aimv2\", \"hidden_size\": 8}", "image_size"},
-    {"{" LANGUAGE_SETTINGS ", \"model_type\": \"qwen3\", \"rope_theta\": 1e6}", "qwen3"},
     {"{" LANGUAGE_SETTINGS ", \"model_type\": \"qwen2\"}", "rope_theta"},
     {"{" LANGUAGE ", \"attention_dropout\": 0.5}", "attention_dropout"},
     {"{" LANGUAGE ", \"head_dim\": 5}", "odd"},
@@ -157,22 +267,22 @@ static const refusal refusals[] = {
     {"{\"model_type\": \"qwen2\", \"vocab_size\": 0}", "vocab_size"},
     {"{\"vision_config\": {" VISION "}}", "llm_config"},
     {"{\"llm_config\": {" LANGUAGE "}}", "vision_config"},
-    {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}}", "select_layer"},
-    {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE
-     "}, \"select_layer\": -1, \"downsample_ratio\": 0.5}",
-     "ps_version"},
-    {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE
-     "}, \"select_layer\": -4, \"ps_version\": \"v2\", \"downsample_ratio\": 0.5}",
+    {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}, \"select_layer\": -25}",
+     "select_layer -25, expected -24 to -1"},
+    {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}, \"select_layer\": 3}",
      "select_layer"},
     {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE
-     "}, \"select_layer\": -1, \"ps_version\": \"v1\", \"downsample_ratio\": 0.5}",
-     "v1"},
+     "}, \"ps_version\": \"v3\"}",
+     "v3"},
     {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE
      "}, \"select_layer\": -1, \"ps_version\": \"v2\", \"downsample_ratio\": 0.25}",
      "downsample_ratio"},
     {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}, " CONNECTOR
-     ", \"force_image_size\": 224}",
-     "force_image_size"},
+     ", \"force_image_size\": 230}",
+     "230 is not a multiple"},
+    {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}, " CONNECTOR
+     ", \"force_image_size\": 378}",
+     "set force_image_size to an even number"},
     {"{\"vision_config\": {" VISION "}, \"llm_config\": {" LANGUAGE "}, " CONNECTOR
      ", \"use_llm_lora\": 8}",
      "use_llm_lora"},
@@ -352,6 +462,9 @@ static void test_out_of_memory(void)
 static const gr_test tests[] = {
     {"full", test_full},
     {"single", test_single},
+    {"kinds", test_kinds},
+    {"connector_keys", test_connector_keys},
+    {"unreached", test_unreached},
     {"yaml", test_yaml},
     {"refused", test_refused},
     {"check", test_check},

@@ -32,6 +32,17 @@ static gr_model_config vision_config(void)
     return tiny_config(1u << GR_PART_VISION);
 }
 
+static gr_model_config internvit_config(void)
+{
+    gr_model_config config = vision_config();
+    config.vision.kind = GR_VISION_INTERNVIT;
+    config.vision.norm = GR_NORM_LAYER;
+    config.vision.mlp = GR_MLP_GELU;
+    config.vision.qkv_bias = true;
+    config.vision.norm_eps = 1e-6;
+    return config;
+}
+
 static void test_vision_values(void)
 {
     static const float want[3][8] = {
@@ -114,7 +125,7 @@ static void test_vision_gradients(void)
     fill_weights(f.model);
     fill_pixels(pixels);
     gr_tensor features = gri_take_matrix(f.ex, 16, 8), d = gri_take_matrix(f.ex, 16, 8);
-    gri_vision_fwd(f.ex, &f.model->vision, pixels, 1, features, &kept);
+    gri_vision_fwd(f.ex, &f.model->vision, gr_tensor_4d(pixels, 1, 3, 8, 8), features, &kept);
     GR_CHECK_CLOSE(gr_tensor_f32(kept.blocks[0].x, 0), embedded, 8, relative, absolute);
     for (int i = 0; i < 16 * 8; i++) {
         gr_tensor_f32(d, 0)[i] = (float)cos(0.3 * i);
@@ -224,9 +235,103 @@ static void test_qwen2_packed(void)
     fixture_destroy(&f);
 }
 
+/// Appendix A.3: the class token's row is the first of the blocks' result, and no feature.
+static void test_internvit(void)
+{
+    static const float want[3][8] = {
+        {-0.331336f, 0.544354f, 0.766230f, 0.577768f, -0.045999f, 0.090898f, 0.370433f,
+         0.126570f},
+        {-0.445948f, 0.613948f, -1.656477f, -0.107190f, -0.743748f, 0.789228f, 0.958978f,
+         -0.887917f},
+        {0.902585f, 0.239270f, -1.064947f, 0.283673f, -0.483732f, 0.788986f, -0.855445f,
+         -0.130127f},
+    };
+    gr_model_config config = internvit_config();
+    fixture f = fixture_create(&config, 1);
+    gri_vision_kept kept;
+    float pixels[192];
+    double totals[2] = {0};
+    GR_CHECK_INT(gr_model_get_params(f.model)->count, 4 + 2 * 14);
+    fill_weights(f.model);
+    fill_pixels(pixels);
+    gr_tensor features = gri_take_matrix(f.ex, 16, 8);
+    gri_vision_fwd(f.ex, &f.model->vision, gr_tensor_4d(pixels, 1, 3, 8, 8), features, &kept);
+    GR_CHECK_INT(kept.last.shape[0], 17);
+    GR_CHECK_CLOSE(gr_tensor_f32(kept.last, 0), want[0], 8, relative, absolute);
+    GR_CHECK_CLOSE(gr_tensor_f32(features, 0), want[1], 8, relative, absolute);
+    GR_CHECK_CLOSE(gr_tensor_f32(features, 15), want[2], 8, relative, absolute);
+    for (int i = 0; i < 17 * 8; i++) {
+        double x = (double)gr_tensor_f32(kept.last, 0)[i];
+        totals[0] += x;
+        totals[1] += x * x;
+    }
+    const double want_totals[2] = {-14.282821, 83.931377};
+    GR_CHECK_CLOSE_F64(totals, want_totals, 2, relative, 2e-5);
+    fixture_destroy(&f);
+}
+
+static gr_model_config qwen3_config(void)
+{
+    gr_model_config config = qwen2_config();
+    config.language.kind = GR_LANGUAGE_QWEN3;
+    config.language.heads = 4;
+    config.language.kv_heads = 2;
+    config.language.head_size = 6;
+    config.language.tied = false;
+    return config;
+}
+
+static void test_qwen3(void)
+{
+    static const float row0[10] = {0.015744f,  -0.258845f, -0.442079f, -0.469288f, -0.330869f,
+                                   -0.075676f, 0.206227f,  0.415344f,  0.477873f,  0.371744f};
+    static const float row5[10] = {0.520808f,  0.639365f,  0.532268f,  0.237316f,  -0.141394f,
+                                   -0.470201f, -0.633057f, -0.572487f, -0.309866f, 0.062118f};
+    static const float packed[10] = {0.638533f,  1.079196f,  1.138974f,  0.796769f,
+                                     0.173357f,  -0.511239f, -1.015401f, -1.161193f,
+                                     -0.897161f, -0.316489f};
+    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, positions[6] = {0, 1, 2, 3, 4, 5};
+    static const int32_t twice[6] = {0, 1, 2, 0, 1, 2}, borders[3] = {0, 3, 6};
+    static const int32_t targets[6] = {-100, -100, 9, 7, 2, -100}, cu[2] = {0, 6};
+    gr_model_config config = qwen3_config();
+    fixture f = fixture_create(&config, 1);
+    float logits[60];
+    double totals[3] = {0};
+    GR_CHECK_INT(gr_model_get_params(f.model)->count, 25);
+    fill_weights(f.model);
+    gr_batch batch = {.tokens = 6,
+                      .ids = ids,
+                      .targets = targets,
+                      .positions = positions,
+                      .sequences = 1,
+                      .cu_seqlens = cu};
+    gr_trace trace = {.logits = logits};
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    GR_CHECK_OK(gr_model_loss(f.model, &batch, &totals[2]));
+    GR_CHECK_CLOSE(logits, row0, 10, relative, absolute);
+    GR_CHECK_CLOSE(logits + 50, row5, 10, relative, absolute);
+    for (int i = 0; i < 60; i++) {
+        totals[0] += (double)logits[i];
+        totals[1] += (double)logits[i] * (double)logits[i];
+    }
+    totals[2] /= 3;
+    const double want[3] = {0.055974, 12.000739, 2.341048};
+    GR_CHECK_CLOSE_F64(totals, want, 3, relative, absolute);
+    batch.positions = twice;
+    batch.sequences = 2;
+    batch.cu_seqlens = borders;
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    GR_CHECK_CLOSE(logits + 50, packed, 10, relative, absolute);
+    fixture_destroy(&f);
+}
+
 static const gr_test tests[] = {
-    {"vision_values", test_vision_values}, {"vision_gradients", test_vision_gradients},
-    {"connector", test_connector},         {"qwen2", test_qwen2},
+    {"vision_values", test_vision_values},
+    {"vision_gradients", test_vision_gradients},
+    {"connector", test_connector},
+    {"qwen2", test_qwen2},
     {"qwen2_packed", test_qwen2_packed},
+    {"internvit", test_internvit},
+    {"qwen3", test_qwen3},
 };
 GR_TEST_MAIN("model_vectors", tests)

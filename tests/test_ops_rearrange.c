@@ -5,24 +5,23 @@ static const double exact = 0;
 /// ... except the reference gradient, a difference quotient.
 static const double nearly = 1e-8;
 
-/// d: images B, channels, side S, patch p.
+/// d: images B, channels, height S, patch p, width.
 static void patchify_shapes(op_run *r)
 {
     const int64_t *d = r->size->d;
-    int64_t g = d[2] / d[3];
-    r->in[0] = op_4d(d[0], d[1], d[2], d[2]);
-    r->out[0] = op_2d(d[0] * g * g, d[1] * d[3] * d[3]);
+    r->in[0] = op_4d(d[0], d[1], d[2], d[4]);
+    r->out[0] = op_2d(d[0] * (d[2] / d[3]) * (d[4] / d[3]), d[1] * d[3] * d[3]);
 }
 
 static void patchify_formula(const op_run *r, double *const *in, double *out)
 {
     int64_t B = r->size->d[0], K = r->size->d[1], S = r->size->d[2], p = r->size->d[3];
-    int64_t g = S / p, at = 0;
-    for (int64_t i = 0; i < B * g * g; i++) {
-        int64_t b = i / (g * g), top = i % (g * g) / g * p, left = i % g * p;
+    int64_t W = r->size->d[4], g = S / p, h = W / p, at = 0;
+    for (int64_t i = 0; i < B * g * h; i++) {
+        int64_t b = i / (g * h), top = i % (g * h) / h * p, left = i % h * p;
         for (int64_t j = 0; j < K * p * p; j++) {
             int64_t k = j / (p * p), y = top + j / p % p, x = left + j % p;
-            out[at++] = in[0][((b * K + k) * S + y) * S + x];
+            out[at++] = in[0][((b * K + k) * S + y) * W + x];
         }
     }
 }
@@ -42,41 +41,46 @@ static void test_patchify(void)
                               .formula = patchify_formula,
                               .forward = patchify_forward};
     static const op_size sizes[] = {
-        {.d = {1, 1, 1, 1}},           {.d = {0, 3, 8, 2}},
-        {.d = {2, 3, 8, 2}, .pad = 3}, {.d = {3, 2, 11, 3}}, // two pixels at the edge unused
-        {.d = {1, 3, 5, 7}},                                 // not one patch
+        {.d = {1, 1, 1, 1, 1}},   {.d = {0, 3, 8, 2, 8}}, {.d = {2, 3, 8, 2, 8}, .pad = 3},
+        {.d = {3, 2, 11, 3, 11}}, // two pixels at the edge unused
+        {.d = {2, 3, 5, 2, 9}},   // wide
+        {.d = {2, 1, 9, 3, 3}},   // high
+        {.d = {1, 3, 5, 7, 5}},   // not one patch
     };
     OP_CHECK(&c, sizes);
 }
 
-/// d: images B, side g, channels C.
+/// d: images B, rows g, columns h, channels C, by column.
 static void shuffle_shapes(op_run *r)
 {
     const int64_t *d = r->size->d;
-    r->in[0] = op_3d(d[0], d[1] * d[1], d[2]);
-    r->out[0] = op_3d(d[0], d[1] * d[1] / 4, 4 * d[2]);
+    r->in[0] = op_4d(d[0], d[1], d[2], d[3]);
+    r->out[0] = op_3d(d[0], d[1] * d[2] / 4, 4 * d[3]);
 }
 
 static void shuffle_formula(const op_run *r, double *const *in, double *out)
 {
-    int64_t B = r->size->d[0], g = r->size->d[1], C = r->size->d[2], at = 0;
-    for (int64_t i = 0; i < B * g * g / 4; i++) {
-        int64_t b = i / (g * g / 4), row = i % (g * g / 4) / (g / 2), column = i % (g / 2);
+    int64_t B = r->size->d[0], g = r->size->d[1], h = r->size->d[2], C = r->size->d[3], at = 0;
+    int64_t tokens = g * h / 4;
+    for (int64_t i = 0; i < B * tokens; i++) {
+        int64_t b = i / tokens, token = i % tokens;
+        int64_t row = r->size->d[4] ? token % (g / 2) : token / (h / 2);
+        int64_t column = r->size->d[4] ? token / (g / 2) : token % (h / 2);
         for (int64_t j = 0; j < 4 * C; j++) {
             int64_t y = 2 * row + j / C / 2, x = 2 * column + j / C % 2;
-            out[at++] = in[0][((b * g + y) * g + x) * C + j % C];
+            out[at++] = in[0][((b * g + y) * h + x) * C + j % C];
         }
     }
 }
 
 static void shuffle_forward(gr_exec *ex, const op_run *r)
 {
-    ex->ops->pixel_shuffle_fwd(ex, r->in[0], r->out[0]);
+    ex->ops->pixel_shuffle_fwd(ex, r->in[0], r->size->d[4] != 0, r->out[0]);
 }
 
 static void shuffle_backward(gr_exec *ex, const op_run *r)
 {
-    ex->ops->pixel_shuffle_bwd(ex, r->dout, r->din[0]);
+    ex->ops->pixel_shuffle_bwd(ex, r->dout, r->size->d[4] != 0, r->din[0]);
 }
 
 static void test_pixel_shuffle(void)
@@ -90,10 +94,14 @@ static void test_pixel_shuffle(void)
                               .forward = shuffle_forward,
                               .backward = shuffle_backward};
     static const op_size sizes[] = {
-        {.d = {1, 2, 1}},
-        {.d = {0, 4, 3}},
-        {.d = {2, 4, 3}, .pad = 5},
-        {.d = {3, 6, 7}},
+        {.d = {1, 2, 2, 1}},
+        {.d = {0, 4, 4, 3}},
+        {.d = {2, 4, 4, 3}, .pad = 5},
+        {.d = {3, 6, 6, 7}},
+        {.d = {2, 4, 10, 3}, .pad = 1},
+        {.d = {2, 6, 2, 5}},
+        {.d = {2, 4, 6, 3, 1}, .pad = 1},
+        {.d = {1, 6, 6, 4, 1}},
     };
     OP_CHECK(&c, sizes);
 }

@@ -1,3 +1,4 @@
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/str.h"
 #include "src/cli/args.h"
@@ -7,6 +8,7 @@
 #include "src/formats/safetensors.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 // "vision,connector" to a set; each part must be in the model.
 static gr_err parse_parts(const char *text, gr_part_set have, gr_part_set *out)
@@ -52,6 +54,7 @@ done:
 
 // What one step gives, and the list of tensors that is written.
 typedef struct result {
+    bool has_loss;
     float loss;
     float *logits, *features, *grads[GR_PART_COUNT];
     gr_safetensor *tensors; ///< names owned, data borrowed from above
@@ -121,20 +124,35 @@ done:
     return err;
 }
 
-static gr_err compute(gri_session *s, const gri_step_batch *b, gr_part_set train,
+// Patches of one picture of the batch.
+static int64_t patches_of(const gri_session *s, const gri_step_batch *b)
+{
+    gr_grid grid = gr_vision_grid(&s->config.vision, b->batch.height, b->batch.width);
+    return grid.rows * grid.columns;
+}
+
+// How the step is computed, and what is written besides loss and gradients.
+typedef struct options {
+    gr_part_set train;
+    bool recompute, no_logits;
+} options;
+
+static gr_err compute(gri_session *s, const gri_step_batch *b, const options *o,
                       const char *path, result *r)
 {
     gr_err err = GR_OK;
-    const gr_vision_config *v = &s->config.vision;
-    const int64_t vocabulary = s->config.language.vocabulary;
     gr_trace trace = {0};
+    gr_model_set_recompute(s->model, o->recompute);
     if (s->config.parts & 1u << GR_PART_LANGUAGE) {
-        GR_TRY(compute_loss(s, b, train, path, r));
-        GR_ALLOC(r->logits, b->batch.tokens * vocabulary);
+        GR_TRY(compute_loss(s, b, o->train, path, r));
+        r->has_loss = true;
+        if (!o->no_logits) {
+            GR_ALLOC(r->logits, b->batch.tokens * s->config.language.vocabulary);
+        }
         trace.logits = r->logits;
     }
     if (b->batch.images > 0) {
-        GR_ALLOC(r->features, b->batch.images * gr_vision_tokens(v) * v->width);
+        GR_ALLOC(r->features, b->batch.images * patches_of(s, b) * s->config.vision.width);
         trace.vision_features = r->features;
     }
     GR_TRY(gr_model_trace(s->model, &b->batch, &trace));
@@ -145,16 +163,17 @@ done:
 static gr_err write(const gri_session *s, const gri_step_batch *b, const char *path, result *r)
 {
     gr_err err = GR_OK;
-    const gr_vision_config *v = &s->config.vision;
     const gr_params *params = gr_model_get_params(s->model);
     GR_ALLOC(r->tensors, params->count + 3);
+    if (r->has_loss) {
+        GR_TRY(add_tensor(r, "", "loss", 1, (int64_t[]){1}, &r->loss));
+    }
     if (r->logits) {
         const int64_t shape[] = {b->batch.tokens, s->config.language.vocabulary};
-        GR_TRY(add_tensor(r, "", "loss", 1, (int64_t[]){1}, &r->loss));
         GR_TRY(add_tensor(r, "", "logits", 2, shape, r->logits));
     }
     if (r->features) {
-        const int64_t shape[] = {b->batch.images, gr_vision_tokens(v), v->width};
+        const int64_t shape[] = {b->batch.images, patches_of(s, b), s->config.vision.width};
         GR_TRY(add_tensor(r, "", "vision_features", 3, shape, r->features));
     }
     for (int64_t i = 0; i < params->count; i++) {
@@ -169,24 +188,36 @@ done:
     return err;
 }
 
+// The most memory that the process ever held, files that it read included.
+static void report_memory(const gri_session *s)
+{
+    const double gib = 1 << 30;
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    gr_log_info("peak memory %.3f GiB, of it activations %.3f GiB",
+                (double)usage.ru_maxrss * 1024 / gib,
+                (double)gr_arena_peak(s->exec->scratch) / gib);
+}
+
 static gr_err step(const char *dir, const char *batch, const char *out, const char *train,
-                   int64_t image_token, int64_t threads)
+                   int64_t image_token, int64_t threads, options *o)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
     gri_step_batch b = {0};
     result r = {0};
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
-    gr_part_set parts = s.config.parts;
+    o->train = s.config.parts;
     if (train) {
-        GR_TRY(parse_parts(train, s.config.parts, &parts));
+        GR_TRY(parse_parts(train, s.config.parts, &o->train));
     }
     if (image_token < 0) {
         GR_TRY(image_token_of(dir, &image_token));
     }
     GR_TRY(gri_step_batch_read(batch, &s.config, image_token, &b));
-    GR_TRY(compute(&s, &b, parts, batch, &r));
+    GR_TRY(compute(&s, &b, o, batch, &r));
     GR_TRY(write(&s, &b, out, &r));
+    report_memory(&s);
 done:
     result_fini(&r);
     gri_step_batch_fini(&b);
@@ -199,13 +230,15 @@ gr_err gri_debug_step(int argc, char **argv)
     gr_err err = GR_OK;
     const char *dir = NULL, *batch = NULL, *out = NULL, *train = NULL;
     int64_t image_token = -1, threads = 0;
+    options o = {0};
     bool help = false;
     const gri_arg args[] = {
         GRI_TEXT("model", "DIR", &dir, "model directory", .required = true),
         GRI_TEXT(
             "batch", "FILE.safetensors", &batch,
             "input_ids int64 [T]; labels int64 [T], label t predicted at t - 1, -100 for "
-            "none; pixel_values float32 [images, 3, H, W], normalised; optional cu_seqlens "
+            "none; pixel_values float32 [images, 3, H, W], normalised, of any size in whole "
+            "patches; optional cu_seqlens "
             "int32 [sequences + 1]",
             .required = true),
         GRI_TEXT("out", "FILE.safetensors", &out,
@@ -215,6 +248,10 @@ gr_err gri_debug_step(int argc, char **argv)
                  .required = true),
         GRI_TEXT("train", "PARTS", &train,
                  "which of vision,connector,language train (default: all)"),
+        GRI_FLAG("recompute", &o.recompute,
+                 "keep only the inputs of blocks and compute each again in backward: the same "
+                 "bits, less memory"),
+        GRI_FLAG("no-logits", &o.no_logits, "leave logits out of the output"),
         GRI_INT("image-token", "ID", &image_token, 0, INT32_MAX,
                 "id whose rows pictures replace (default: <IMG_CONTEXT> of the model's "
                 "tokenizer)"),
@@ -222,10 +259,10 @@ gr_err gri_debug_step(int argc, char **argv)
     };
     GR_TRY(GRI_ARGS_PARSE("debug step",
                           "Computes one batch and writes what came out, for anyone who checks "
-                          "the mathematics.",
+                          "the mathematics. Says on standard error how much memory it took.",
                           args, argc, argv, &help));
     if (!help) {
-        GR_TRY(step(dir, batch, out, train, image_token, threads));
+        GR_TRY(step(dir, batch, out, train, image_token, threads, &o));
     }
 done:
     return err;

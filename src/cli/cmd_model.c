@@ -97,8 +97,8 @@ gr_err gri_model_export(int argc, char **argv)
         GRI_CHOICE("part", "vision|language", &part, "which part (default: vision)"),
         GRI_CHOICE(
             "layout", "sailvit|transformers", &layout,
-            "tensor names of the vision part: the published SAILViT's (default), or those "
-            "of transformers' Aimv2VisionModel, which opens without foreign code"),
+            "tensor names of the vision part: the original ones of SAILViT, InternViT or SigLIP "
+            "(default), or those of transformers' own class, which opens without foreign code"),
     };
     GR_TRY(
         GRI_ARGS_PARSE("model export",

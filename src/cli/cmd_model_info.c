@@ -68,16 +68,9 @@ static const char *part_kind(const gr_model_config *c, gr_part part)
         return "mlp";
     }
     if (part == GR_PART_LANGUAGE) {
-        switch (c->language.kind) {
-        case GR_LANGUAGE_QWEN2:
-            return "qwen2";
-        }
+        return gr_language_kind_name(c->language.kind);
     }
-    switch (c->vision.kind) {
-    case GR_VISION_AIMV2:
-        return "aimv2";
-    }
-    return "unknown";
+    return gr_vision_kind_name(c->vision.kind);
 }
 
 // What the weight files of a directory hold.

@@ -164,14 +164,28 @@ done:
 static gr_err read_images(const gr_safetensors *file, const gr_vision_config *v,
                           gri_step_batch *b)
 {
+    enum { MOST_SIDE = 1 << 14 };
     gr_err err = GR_OK;
     const gr_safetensor *t = NULL;
-    const int64_t shape[] = {-1, v->channels, v->image_size, v->image_size};
+    const int64_t shape[] = {-1, v->channels, -1, -1};
     GR_TRY(get(file, "pixel_values", GR_DTYPE_F32, 4, shape, &t));
     if (t) {
+        for (int d = 2; d < 4; d++) {
+            int64_t side = t->shape[d], patch = v->patch_size;
+            if (side < patch || side > MOST_SIDE ||
+                (v->kind != GR_VISION_SIGLIP && side % patch != 0)) {
+                GR_FAIL(GR_ERR_DATA,
+                        "%s: tensor \"pixel_values\": pictures of %lld x %lld pixels: expected "
+                        "sides of whole patches of %lld pixels, up to %d",
+                        file->path, (long long)t->shape[2], (long long)t->shape[3],
+                        (long long)patch, MOST_SIDE);
+            }
+        }
         GR_ALLOC(b->pixels, t->count);
         memcpy(b->pixels, t->data, (size_t)t->count * sizeof *b->pixels);
         b->batch.images = t->shape[0];
+        b->batch.height = t->shape[2];
+        b->batch.width = t->shape[3];
         b->batch.pixels = b->pixels;
     }
 done:
@@ -234,7 +248,8 @@ static gr_err read_all(const gr_safetensors *file, const gr_model_config *config
         b->batch.cu_seqlens = b->cu_seqlens;
     }
     if (vision && language) {
-        GR_TRY(find_image_rows(file->path, image_token, gr_image_tokens(&config->vision), b));
+        gr_grid grid = gr_vision_grid(&config->vision, b->batch.height, b->batch.width);
+        GR_TRY(find_image_rows(file->path, image_token, grid.rows * grid.columns / 4, b));
     }
 done:
     return err;

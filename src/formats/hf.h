@@ -2,9 +2,11 @@
 #define SRC_FORMATS_HF_H
 
 /// Hugging Face model directories: config.json and safetensors, in one file or by an index.
-/// Accepted names: a full SAIL-VL style model (vision_model.*, mlp1.*, language_model.*), a vision
-/// model alone (original AIMv2 / SAILViT names, with or without prefix, or transformers'
-/// Aimv2VisionModel names with q, k, v apart), a language model alone (model.*, lm_head.*).
+/// Accepted names: a full SAIL-VL or InternVL style model (vision_model.*, mlp1.*, language_model.*),
+/// transformers' own InternVL (model.vision_tower.*, model.multi_modal_projector.*,
+/// model.language_model.*), a vision model alone with or without prefix (AIMv2 / SAILViT, InternViT and
+/// SigLIP in their own names, Aimv2VisionModel, InternVLVisionModel), a language model alone
+/// (model.*, lm_head.*). Of SigLIP's files the text half and the pooling head are passed over.
 
 #include "src/model/model.h"
 
@@ -21,12 +23,13 @@ GR_MUST_CHECK gr_err gr_hf_load_weights(const char *dir, gr_part_set parts, gr_m
 GR_MUST_CHECK gr_err gr_hf_save(const char *dir, gr_model *model);
 
 typedef enum gr_hf_layout {
-    GR_HF_LAYOUT_SAILVIT,      ///< original AIMv2 names, model_type sailvit
-    GR_HF_LAYOUT_TRANSFORMERS, ///< transformers' Aimv2VisionModel, opens without foreign code
+    GR_HF_LAYOUT_SAILVIT, ///< the architecture's original names; of AIMv2 model_type sailvit
+    GR_HF_LAYOUT_TRANSFORMERS, ///< transformers' Aimv2VisionModel, InternVLVisionModel or
+                               ///< SiglipVisionModel, opens without foreign code
 } gr_hf_layout;
 /// Writes the vision encoder alone: config.json, preprocessor_config.json, model.safetensors.
 GR_MUST_CHECK gr_err gr_hf_export_vision(const char *dir, gr_hf_layout layout, gr_model *model);
-/// Writes the language model alone, as Qwen2ForCausalLM.
+/// Writes the language model alone, as Qwen2ForCausalLM, Qwen3ForCausalLM or LlamaForCausalLM.
 GR_MUST_CHECK gr_err gr_hf_export_language(const char *dir, gr_model *model);
 
 #endif

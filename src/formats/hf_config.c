@@ -12,7 +12,7 @@ static gr_err look_for_head(const char *dir, bool *tied)
     GR_TRY(gri_hf_files_open(dir, &files));
     for (int64_t i = 0; i < files.count; i++) {
         for (int64_t k = 0; k < files.items[i]->count; k++) {
-            if (gri_hf_place_of(files.items[i]->items[k].name, &place) &&
+            if (gri_hf_place_of(GR_VISION_AIMV2, files.items[i]->items[k].name, &place) &&
                 strcmp(place.parameter, "language_model.lm_head.weight") == 0) {
                 *tied = false;
             }

@@ -22,17 +22,22 @@ typedef struct gri_hf_place {
     gr_part part;
     int piece, pieces;
 } gri_hf_place;
-/// False if the name belongs to none of the schemes of hf.h.
-bool gri_hf_place_of(const char *tensor, gri_hf_place *out);
+/// False if the name belongs to none of the schemes of hf.h. The kind of the vision encoder decides between
+/// schemes: AIMv2's and SigLIP's have names in common.
+bool gri_hf_place_of(gr_vision_kind kind, const char *tensor, gri_hf_place *out);
+/// Whether a tensor of the file is none of the model's and is meant to be passed over: SigLIP's text half, its
+/// pooling head, and buffers that old files hold.
+bool gri_hf_ignored(const gr_model_config *config, const char *tensor);
 
 /// How tensors are called in a file.
 typedef enum gri_hf_names {
     GRI_HF_NAMES_FULL,         ///< canonical: with the part's prefix
     GRI_HF_NAMES_ALONE,        ///< a single part: without prefix
-    GRI_HF_NAMES_TRANSFORMERS, ///< Aimv2VisionModel
+    GRI_HF_NAMES_TRANSFORMERS, ///< of transformers' classes: Aimv2VisionModel, InternVLVisionModel ...
 } gri_hf_names;
 /// The file name of piece 0, 1 ... of a parameter; returns how many pieces it has.
-int gri_hf_name_of(gri_hf_names names, const char *parameter, int piece, char out[GRI_HF_NAME]);
+int gri_hf_name_of(gri_hf_names names, gr_vision_kind kind, const char *parameter, int piece,
+                   char out[GRI_HF_NAME]);
 
 /// The weight files of a directory, opened and checked against the index if there is one.
 typedef struct gri_hf_files {
@@ -60,6 +65,9 @@ GR_MUST_CHECK gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout la
                                                 const gr_vision_config *v);
 GR_MUST_CHECK gr_err gri_hf_write_language_config(const char *dir, const gr_language_config *l);
 GR_MUST_CHECK gr_err gri_hf_write_preprocessor(const char *dir, const gr_vision_config *v);
+/// The keys of one part's map.
+void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v);
+void gri_hf_language_keys(gr_json *j, const gr_language_config *l);
 /// Writes DIR/NAME from a finished writer, with a line end.
 GR_MUST_CHECK gr_err gri_hf_write_json(const char *dir, const char *name, gr_json *j);
 

@@ -3,19 +3,19 @@
 
 #include <string.h>
 
-static gr_err add_tensor(const gr_param *param, gri_hf_names names, int piece, float *data,
-                         gri_hf_tensors *out, int *pieces)
+static gr_err add_tensor(const gr_param *param, gri_hf_names names, gr_vision_kind kind,
+                         int piece, float *data, gri_hf_tensors *out, int *pieces)
 {
     gr_err err = GR_OK;
     char name[GRI_HF_NAME];
-    *pieces = gri_hf_name_of(names, param->name, piece, name);
+    *pieces = gri_hf_name_of(names, kind, param->name, piece, name);
     gr_safetensor t = {.dtype = GR_DTYPE_F32,
                        .ndim = param->ndim,
                        .count = param->count / *pieces,
                        .data = (const unsigned char *)(data + param->count / *pieces * piece)};
     memcpy(t.shape, param->shape, sizeof param->shape);
     t.shape[0] /= *pieces;
-    if (names == GRI_HF_NAMES_TRANSFORMERS && param->ndim == 3) {
+    if (names == GRI_HF_NAMES_TRANSFORMERS && kind == GR_VISION_AIMV2 && param->ndim == 3) {
         t.ndim = 2; // the position table, without its leading 1
         memmove(t.shape, t.shape + 1, 2 * sizeof t.shape[0]);
     }
@@ -33,13 +33,14 @@ gr_err gri_hf_tensors_create(gr_model *model, gr_part part, gri_hf_names names,
     gr_err err = GR_OK;
     gri_hf_tensors tensors = {0};
     const gr_params *params = gr_model_get_params(model);
+    gr_vision_kind kind = gr_model_get_config(model)->vision.kind;
     GR_ALLOC(tensors.items, (params->first[part + 1] - params->first[part]) * MOST_PIECES);
     for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
         const gr_param *param = &params->items[i];
         float *data = gr_model_weights(model, part) + param->offset;
         int pieces = 1;
         for (int piece = 0; piece < pieces; piece++) {
-            GR_TRY(add_tensor(param, names, piece, data, &tensors, &pieces));
+            GR_TRY(add_tensor(param, names, kind, piece, data, &tensors, &pieces));
         }
     }
     *out = tensors;

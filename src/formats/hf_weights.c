@@ -77,7 +77,11 @@ static gr_err load_tensor(loader *l, const gr_safetensors *file, const gr_safete
     gr_err err = GR_OK;
     gri_hf_place place;
     const gr_param *param = NULL;
-    bool known = gri_hf_place_of(tensor->name, &place);
+    const gr_model_config *config = gr_model_get_config(l->model);
+    if (gri_hf_ignored(config, tensor->name)) {
+        return GR_OK;
+    }
+    bool known = gri_hf_place_of(config->vision.kind, tensor->name, &place);
     if (known && !(l->parts & (1u << place.part))) {
         return GR_OK; // of a part that nobody asked for
     }

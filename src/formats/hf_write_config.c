@@ -3,66 +3,6 @@
 
 enum { INDENT = 2 };
 
-static void architectures(gr_json *j, const char *name)
-{
-    gr_json_list_begin(j, "architectures");
-    gr_json_string(j, NULL, name);
-    gr_json_list_end(j);
-}
-
-static void vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v)
-{
-    bool transformers = layout == GR_HF_LAYOUT_TRANSFORMERS;
-    architectures(j, transformers ? "Aimv2VisionModel" : "SAILViTModel");
-    gr_json_string(j, "model_type", transformers ? "aimv2_vision_model" : "sailvit");
-    gr_json_int(j, "hidden_size", v->width);
-    gr_json_int(j, "intermediate_size", v->mlp_width);
-    gr_json_int(j, "num_hidden_layers", v->blocks);
-    gr_json_int(j, "num_attention_heads", v->heads);
-    gr_json_int(j, "num_channels", v->channels);
-    gr_json_int(j, "image_size", v->image_size);
-    gr_json_int(j, "patch_size", v->patch_size);
-    gr_json_real(j, "rms_norm_eps", v->norm_eps);
-    gr_json_real(j, "initializer_range", v->initializer_range);
-    gr_json_real(j, "attention_dropout", 0.0);
-    gr_json_bool(j, "qkv_bias", false);
-    if (transformers) {
-        gr_json_string(j, "hidden_act", "silu");
-        gr_json_bool(j, "mlp_bias", false);
-        gr_json_bool(j, "is_native", false);
-        gr_json_bool(j, "use_head", false);
-    } else {
-        gr_json_real(j, "projection_dropout", 0.0);
-        gr_json_bool(j, "use_bias", false);
-    }
-    gr_json_string(j, "torch_dtype", "float32");
-}
-
-static void language_keys(gr_json *j, const gr_language_config *l)
-{
-    architectures(j, "Qwen2ForCausalLM");
-    gr_json_string(j, "model_type", "qwen2");
-    gr_json_int(j, "vocab_size", l->vocabulary);
-    gr_json_int(j, "hidden_size", l->width);
-    gr_json_int(j, "intermediate_size", l->mlp_width);
-    gr_json_int(j, "num_hidden_layers", l->blocks);
-    gr_json_int(j, "num_attention_heads", l->heads);
-    gr_json_int(j, "num_key_value_heads", l->kv_heads);
-    gr_json_int(j, "head_dim", l->head_size);
-    gr_json_string(j, "hidden_act", "silu");
-    gr_json_int(j, "max_position_embeddings", l->max_positions);
-    gr_json_real(j, "rope_theta", l->rope_theta);
-    gr_json_null(j, "rope_scaling");
-    gr_json_real(j, "rms_norm_eps", l->norm_eps);
-    gr_json_bool(j, "tie_word_embeddings", l->tied);
-    gr_json_real(j, "initializer_range", l->initializer_range);
-    gr_json_real(j, "attention_dropout", 0.0);
-    gr_json_bool(j, "use_sliding_window", false);
-    gr_json_null(j, "sliding_window");
-    gr_json_int(j, "max_window_layers", l->blocks);
-    gr_json_string(j, "torch_dtype", "float32");
-}
-
 gr_err gri_hf_write_json(const char *dir, const char *name, gr_json *j)
 {
     gr_err err = GR_OK;
@@ -80,12 +20,18 @@ gr_err gri_hf_write_full_config(const char *dir, const gr_model_config *config)
 {
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
+    const gr_connector_config *c = &config->connector;
     gr_json_map_begin(&j, NULL);
-    architectures(&j, "SAILVLModel");
+    gr_json_list_begin(&j, "architectures");
+    gr_json_string(&j, NULL, "SAILVLModel");
+    gr_json_list_end(&j);
     gr_json_string(&j, "model_type", "sailvl");
     gr_json_real(&j, "downsample_ratio", 0.5);
-    gr_json_string(&j, "ps_version", "v2");
-    gr_json_int(&j, "select_layer", -1);
+    gr_json_string(&j, "ps_version", c->by_column ? "v1" : "v2");
+    gr_json_int(&j, "select_layer", -1 - c->blocks_left_out);
+    if (c->unnormed != (c->blocks_left_out > 0)) {
+        gr_json_bool(&j, "post_layernorm", !c->unnormed);
+    }
     gr_json_int(&j, "force_image_size", config->vision.image_size);
     gr_json_bool(&j, "dynamic_image_size", false);
     gr_json_int(&j, "min_dynamic_patch", 1);
@@ -96,10 +42,10 @@ gr_err gri_hf_write_full_config(const char *dir, const gr_model_config *config)
     gr_json_bool(&j, "tie_word_embeddings", config->language.tied);
     gr_json_string(&j, "torch_dtype", "float32");
     gr_json_map_begin(&j, "vision_config");
-    vision_keys(&j, GR_HF_LAYOUT_SAILVIT, &config->vision);
+    gri_hf_vision_keys(&j, GR_HF_LAYOUT_SAILVIT, &config->vision);
     gr_json_map_end(&j);
     gr_json_map_begin(&j, "llm_config");
-    language_keys(&j, &config->language);
+    gri_hf_language_keys(&j, &config->language);
     gr_json_map_end(&j);
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
@@ -114,7 +60,10 @@ gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout layout,
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
     gr_json_map_begin(&j, NULL);
-    vision_keys(&j, layout, v);
+    gri_hf_vision_keys(&j, layout, v);
+    if (v->position_size && v->position_size != v->image_size) {
+        gr_json_int(&j, "force_image_size", v->image_size);
+    }
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
 done:
@@ -127,7 +76,7 @@ gr_err gri_hf_write_language_config(const char *dir, const gr_language_config *l
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
     gr_json_map_begin(&j, NULL);
-    language_keys(&j, l);
+    gri_hf_language_keys(&j, l);
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
 done:

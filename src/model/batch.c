@@ -74,7 +74,8 @@ static gr_err check_language_batch(const gr_model *model, const gr_batch *batch,
     gr_err err = GR_OK;
     gr_arena *arena = model->ex->scratch;
     int64_t mark = gr_arena_mark(arena);
-    int64_t rows = batch->images ? batch->images * gr_image_tokens(&model->config.vision) : 0;
+    gr_grid grid = batch->images ? gri_batch_grid(model, batch) : (gr_grid){0};
+    int64_t rows = batch->images * (grid.rows * grid.columns / 4);
     if (rows > batch->tokens) {
         GR_FAIL(GR_ERR_DATA, "%lld images need %lld rows, but the batch has %lld tokens",
                 (long long)batch->images, (long long)rows, (long long)batch->tokens);
@@ -88,6 +89,34 @@ done:
     return err;
 }
 
+/// Sizes of the pictures that are not the model's own.
+static gr_err check_picture_size(const gr_model *model, const gr_batch *batch)
+{
+    enum { MOST_SIDE = 1 << 14 };
+    gr_err err = GR_OK;
+    const gr_vision_config *v = &model->config.vision;
+    int64_t side[2] = {0}, patch = v->patch_size;
+    bool merged = gri_has_part(model, GR_PART_CONNECTOR);
+    gri_picture_size(model, batch, &side[0], &side[1]);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "height" : "width";
+        if (side[i] < patch || side[i] > MOST_SIDE ||
+            (v->kind != GR_VISION_SIGLIP && side[i] % patch != 0)) {
+            GR_FAIL(GR_ERR_DATA,
+                    "images of %s %lld: expected a multiple of the patch size %lld, "
+                    "at most %d",
+                    name, (long long)side[i], (long long)patch, MOST_SIDE);
+        }
+        if (merged && side[i] / patch % 2 != 0) {
+            GR_FAIL(GR_ERR_DATA,
+                    "images of %s %lld: %lld patches are odd, but the connector merges 2 x 2",
+                    name, (long long)side[i], (long long)(side[i] / patch));
+        }
+    }
+done:
+    return err;
+}
+
 gr_err gri_batch_check(const gr_model *model, const gr_batch *batch, bool with_targets)
 {
     gr_err err = GR_OK;
@@ -95,9 +124,12 @@ gr_err gri_batch_check(const gr_model *model, const gr_batch *batch, bool with_t
         GR_FAIL(GR_ERR_DATA, "%lld tokens, expected 0 to %d", (long long)batch->tokens,
                 INT32_MAX);
     }
-    int64_t most = gri_has_part(model, GR_PART_VISION)
-                       ? INT32_MAX / gr_vision_tokens(&model->config.vision)
-                       : INT32_MAX;
+    int64_t most = INT32_MAX;
+    if (gri_has_part(model, GR_PART_VISION)) {
+        GR_TRY(check_picture_size(model, batch));
+        gr_grid grid = gri_batch_grid(model, batch);
+        most = INT32_MAX / (grid.rows * grid.columns + 1);
+    }
     if (batch->images < 0 || batch->images > most) {
         GR_FAIL(GR_ERR_DATA, "%lld images, expected 0 to %lld", (long long)batch->images,
                 (long long)most);

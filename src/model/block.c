@@ -27,6 +27,16 @@ static double attention_scale(const gri_block_shape *s)
     return 1 / sqrt((double)s->head_size);
 }
 
+static bool has(gri_weight w)
+{
+    return gr_tensor_present(w.value);
+}
+
+static int projections(const gri_block *b)
+{
+    return has(b->qkv[1].weight) ? GRI_MAX_PROJECTIONS : 1;
+}
+
 /// Columns of the packed qkv that projection `i` fills.
 static gr_tensor projected(const gri_block *b, int i, gr_tensor qkv)
 {
@@ -37,88 +47,224 @@ static gr_tensor projected(const gri_block *b, int i, gr_tensor qkv)
     return gr_tensor_columns(qkv, from, b->qkv[i].weight.value.shape[0]);
 }
 
+/// q and k as their norms see them: each head, or all at once.
+static gr_tensor for_norm(const gri_block_shape *s, gr_tensor x)
+{
+    if (s->norm_whole) {
+        x.shape[2] *= x.shape[1];
+        x.shape[1] = 1;
+    }
+    return x;
+}
+
+static int64_t norms_of(const gri_block_shape *s, int64_t count)
+{
+    return s->norm_whole ? 1 : count;
+}
+
+static void rotate(gr_exec *ex, const gri_block_shape *s, gri_sequences seq, const heads *h)
+{
+    if (s->rope_theta > 0) {
+        ex->ops->rope_fwd(ex, h->q, seq.positions, s->rope_theta);
+        ex->ops->rope_fwd(ex, h->k, seq.positions, s->rope_theta);
+    }
+}
+
+/// What attention works on, from kept->qkv. Normed q and k are new matrices in the arena, so that the
+/// raw ones stay for backward; backward calls this again for them.
+static heads prepare(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                     gri_sequences seq, const gri_block_kept *kept)
+{
+    heads raw = split_heads(s, kept->qkv), h = raw;
+    int64_t T = kept->qkv.shape[0];
+    h.q = gr_tensor_split(gri_take_matrix(ex, T, s->heads * s->head_size), s->heads);
+    h.k = gr_tensor_split(gri_take_matrix(ex, T, s->kv_heads * s->head_size), s->kv_heads);
+    ex->ops->head_rmsnorm_fwd(ex, for_norm(s, raw.q), b->q_norm.value, s->eps, for_norm(s, h.q),
+                              kept->q_r);
+    ex->ops->head_rmsnorm_fwd(ex, for_norm(s, raw.k), b->k_norm.value, s->eps, for_norm(s, h.k),
+                              kept->k_r);
+    rotate(ex, s, seq, &h);
+    return h;
+}
+
+static heads heads_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                       gri_sequences seq, const gri_block_kept *kept)
+{
+    if (has(b->q_norm)) {
+        return prepare(ex, s, b, seq, kept);
+    }
+    heads h = split_heads(s, kept->qkv);
+    rotate(ex, s, seq, &h);
+    return h;
+}
+
+/// y = x + z, or x + scale z; z is kept for backward where there is a scale, else it is y.
+static void add_branch(gr_exec *ex, gri_weight scale, gr_tensor x, gr_tensor z, gr_tensor y)
+{
+    if (has(scale)) {
+        ex->ops->layer_scale_fwd(ex, x, scale.value, z, y);
+    } else {
+        ex->ops->add(ex, x, y);
+    }
+}
+
 /// kept->x1 = x + out(attention(norm1(x)))
 static void attention_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                           gri_sequences seq, const gri_block_kept *kept)
 {
-    const gr_ops *ops = ex->ops;
     int64_t mark = gr_arena_mark(ex->scratch);
     gr_tensor n = gri_take_matrix(ex, kept->x.shape[0], s->width);
-    ops->rmsnorm_fwd(ex, kept->x, b->norm1.value, s->eps, n, kept->r1);
-    for (int i = 0; i < b->projections; i++) {
+    gri_norm_fwd(ex, &b->norm1, s->eps, kept->x, n, &kept->n1);
+    for (int i = 0; i < projections(b); i++) {
         gri_linear_fwd(ex, &b->qkv[i], n, projected(b, i, kept->qkv));
     }
-    heads h = split_heads(s, kept->qkv);
-    if (s->rope_theta > 0) {
-        ops->rope_fwd(ex, h.q, seq.positions, s->rope_theta);
-        ops->rope_fwd(ex, h.k, seq.positions, s->rope_theta);
-    }
-    ops->attention_fwd(ex, h.q, h.k, h.v, seq.cu_seqlens, s->causal, attention_scale(s),
-                       gr_tensor_split(kept->mixed, s->heads), kept->lse);
-    gri_linear_fwd(ex, &b->out, kept->mixed, kept->x1);
-    ops->add(ex, kept->x, kept->x1);
+    heads h = heads_fwd(ex, s, b, seq, kept);
+    ex->ops->attention_fwd(ex, h.q, h.k, h.v, seq.cu_seqlens, s->causal, attention_scale(s),
+                           gr_tensor_split(kept->mixed, s->heads), kept->lse);
+    gr_tensor z = has(b->scale1) ? kept->z1 : kept->x1;
+    gri_linear_fwd(ex, &b->out, kept->mixed, z);
+    add_branch(ex, b->scale1, kept->x, z, kept->x1);
     gr_arena_reset(ex->scratch, mark);
 }
 
-/// y = x1 + down(silu(gate(n)) up(n)), n = norm2(x1).   y may be kept->x.
+/// act = silu(gate) up, or gelu(gate).
+static void activate(gr_exec *ex, const gri_block_shape *s, const gri_block_kept *kept,
+                     gr_tensor act)
+{
+    switch (s->mlp) {
+    case GR_MLP_SWIGLU:
+        ex->ops->swiglu_fwd(ex, kept->gate, kept->up, act);
+        break;
+    case GR_MLP_GELU:
+        ex->ops->gelu_fwd(ex, kept->gate, act);
+        break;
+    case GR_MLP_GELU_TANH:
+        ex->ops->gelu_tanh_fwd(ex, kept->gate, act);
+        break;
+    }
+}
+
+/// From the gradient of act: SwiGLU's gate and up give their places to their gradients, GELU's gradient
+/// takes the place of dact.
+static void activate_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block_kept *kept,
+                         gr_tensor dact)
+{
+    switch (s->mlp) {
+    case GR_MLP_SWIGLU:
+        ex->ops->swiglu_bwd(ex, dact, kept->gate, kept->up, kept->gate, kept->up);
+        break;
+    case GR_MLP_GELU:
+        ex->ops->gelu_bwd(ex, dact, kept->gate, dact);
+        break;
+    case GR_MLP_GELU_TANH:
+        ex->ops->gelu_tanh_bwd(ex, dact, kept->gate, dact);
+        break;
+    }
+}
+
+/// kept->gate and kept->up from kept->x1, and act; what backward needs of the MLP but its output.
+static void mlp_inner(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                      const gri_block_kept *kept, gr_tensor act)
+{
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gr_tensor n = gri_take_matrix(ex, kept->x1.shape[0], s->width);
+    gri_norm_fwd(ex, &b->norm2, s->eps, kept->x1, n, &kept->n2);
+    gri_linear_fwd(ex, &b->gate, n, kept->gate);
+    if (has(b->up.weight)) {
+        gri_linear_fwd(ex, &b->up, n, kept->up);
+    }
+    if (gr_tensor_present(act)) {
+        activate(ex, s, kept, act);
+    }
+    gr_arena_reset(ex->scratch, mark);
+}
+
+/// y = x1 + down(activation(norm2(x1))).   y may be kept->x.
 static void mlp_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                     const gri_block_kept *kept, gr_tensor y)
 {
-    const gr_ops *ops = ex->ops;
-    int64_t mark = gr_arena_mark(ex->scratch), T = y.shape[0];
-    gr_tensor n = gri_take_matrix(ex, T, s->width);
-    gr_tensor act = gri_take_matrix(ex, T, s->mlp_width);
-    ops->rmsnorm_fwd(ex, kept->x1, b->norm2.value, s->eps, n, kept->r2);
-    gri_linear_fwd(ex, &b->gate, n, kept->gate);
-    gri_linear_fwd(ex, &b->up, n, kept->up);
-    ops->swiglu_fwd(ex, kept->gate, kept->up, act);
-    gri_linear_fwd(ex, &b->down, act, y);
-    ops->add(ex, kept->x1, y);
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gr_tensor act = gri_take_matrix(ex, y.shape[0], s->mlp_width);
+    mlp_inner(ex, s, b, kept, act);
+    gr_tensor z = has(b->scale2) ? kept->z2 : y;
+    gri_linear_fwd(ex, &b->down, act, z);
+    add_branch(ex, b->scale2, kept->x1, z, y);
     gr_arena_reset(ex->scratch, mark);
+}
+
+/// The gradient of a branch's output: d itself, or a new matrix where the branch has a scale.
+static gr_tensor branch_bwd(gr_exec *ex, gri_weight scale, gr_tensor d, gr_tensor z,
+                            float *grads)
+{
+    if (!has(scale)) {
+        return d;
+    }
+    gr_tensor dz = gri_take_matrix(ex, d.shape[0], d.shape[1]);
+    ex->ops->layer_scale_bwd(ex, d, scale.value, z, dz, gri_grad(scale, grads));
+    return dz;
 }
 
 /// d: gradient of the block's result on entry, of x1 on return. Spoils kept->gate and kept->up.
 static void mlp_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                     const gri_block_kept *kept, float *grads, gr_tensor d)
 {
-    const gr_ops *ops = ex->ops;
     int64_t mark = gr_arena_mark(ex->scratch), T = d.shape[0];
     gr_tensor act = gri_take_matrix(ex, T, s->mlp_width), dact = act;
     gr_tensor n = gri_take_matrix(ex, T, s->width), dn = n;
+    gr_tensor dz = branch_bwd(ex, b->scale2, d, kept->z2, grads);
     if (grads) {
-        ops->swiglu_fwd(ex, kept->gate, kept->up, act);
-        gri_linear_bwd_weight(ex, &b->down, d, act, grads);
-        ops->rmsnorm_fwd(ex, kept->x1, b->norm2.value, s->eps, n, kept->r2);
+        activate(ex, s, kept, act);
+        gri_linear_bwd_weight(ex, &b->down, dz, act, grads);
+        gri_norm_fwd(ex, &b->norm2, s->eps, kept->x1, n, &kept->n2);
     }
-    gri_linear_bwd_input(ex, &b->down, d, dact, false);
-    gr_tensor dgate = kept->gate, dup = kept->up;
-    ops->swiglu_bwd(ex, dact, kept->gate, kept->up, dgate, dup);
+    gri_linear_bwd_input(ex, &b->down, dz, dact, false);
+    activate_bwd(ex, s, kept, dact);
+    gr_tensor dgate = s->mlp == GR_MLP_SWIGLU ? kept->gate : dact;
     gri_linear_bwd_weight(ex, &b->gate, dgate, n, grads);
-    gri_linear_bwd_weight(ex, &b->up, dup, n, grads);
+    if (has(b->up.weight)) {
+        gri_linear_bwd_weight(ex, &b->up, kept->up, n, grads);
+    }
     gri_linear_bwd_input(ex, &b->gate, dgate, dn, false);
-    gri_linear_bwd_input(ex, &b->up, dup, dn, true);
-    ops->rmsnorm_bwd(ex, dn, kept->x1, b->norm2.value, kept->r2, d, true,
-                     gri_grad(b->norm2, grads));
+    if (has(b->up.weight)) {
+        gri_linear_bwd_input(ex, &b->up, kept->up, dn, true);
+    }
+    gri_norm_bwd(ex, &b->norm2, dn, kept->x1, &kept->n2, d, true, grads);
     gr_arena_reset(ex->scratch, mark);
 }
 
-/// dqkv, from the gradient of x1.
-static void mixing_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
-                       gri_sequences seq, const gri_block_kept *kept, gr_tensor d,
-                       gr_tensor dqkv)
+/// Back through rotation and norms: the gradients of q and k become those of the raw ones.
+static void heads_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                      gri_sequences seq, const gri_block_kept *kept, float *grads,
+                      const heads *dh)
 {
-    const gr_ops *ops = ex->ops;
-    int64_t mark = gr_arena_mark(ex->scratch);
-    gr_tensor dmixed = gri_take_matrix(ex, d.shape[0], s->heads * s->head_size);
-    gri_linear_bwd_input(ex, &b->out, d, dmixed, false);
-    heads h = split_heads(s, kept->qkv), dh = split_heads(s, dqkv);
-    ops->attention_bwd(ex, gr_tensor_split(dmixed, s->heads), h.q, h.k, h.v,
-                       gr_tensor_split(kept->mixed, s->heads), kept->lse, seq.cu_seqlens,
-                       s->causal, attention_scale(s), dh.q, dh.k, dh.v);
     if (s->rope_theta > 0) {
-        ops->rope_bwd(ex, dh.q, seq.positions, s->rope_theta);
-        ops->rope_bwd(ex, dh.k, seq.positions, s->rope_theta);
+        ex->ops->rope_bwd(ex, dh->q, seq.positions, s->rope_theta);
+        ex->ops->rope_bwd(ex, dh->k, seq.positions, s->rope_theta);
     }
+    if (has(b->q_norm)) {
+        heads raw = split_heads(s, kept->qkv);
+        gr_tensor dq = for_norm(s, dh->q), dk = for_norm(s, dh->k);
+        ex->ops->head_rmsnorm_bwd(ex, dq, for_norm(s, raw.q), b->q_norm.value, kept->q_r, dq,
+                                  gri_grad(b->q_norm, grads));
+        ex->ops->head_rmsnorm_bwd(ex, dk, for_norm(s, raw.k), b->k_norm.value, kept->k_r, dk,
+                                  gri_grad(b->k_norm, grads));
+    }
+}
+
+/// dqkv, from the gradient of the branch's output.
+static void mixing_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                       gri_sequences seq, const gri_block_kept *kept, float *grads,
+                       gr_tensor dz, gr_tensor dqkv)
+{
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gr_tensor dmixed = gri_take_matrix(ex, dz.shape[0], s->heads * s->head_size);
+    gri_linear_bwd_input(ex, &b->out, dz, dmixed, false);
+    heads h = has(b->q_norm) ? prepare(ex, s, b, seq, kept) : split_heads(s, kept->qkv);
+    heads dh = split_heads(s, dqkv);
+    ex->ops->attention_bwd(ex, gr_tensor_split(dmixed, s->heads), h.q, h.k, h.v,
+                           gr_tensor_split(kept->mixed, s->heads), kept->lse, seq.cu_seqlens,
+                           s->causal, attention_scale(s), dh.q, dh.k, dh.v);
+    heads_bwd(ex, s, b, seq, kept, grads, &dh);
     gr_arena_reset(ex->scratch, mark);
 }
 
@@ -127,36 +273,47 @@ static void attention_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block
                           gri_sequences seq, const gri_block_kept *kept, float *grads,
                           gr_tensor d)
 {
-    const gr_ops *ops = ex->ops;
     int64_t mark = gr_arena_mark(ex->scratch), T = d.shape[0];
     gr_tensor dqkv = gri_take_matrix(ex, T, qkv_width(s));
     gr_tensor n = gri_take_matrix(ex, T, s->width), dn = n;
-    gri_linear_bwd_weight(ex, &b->out, d, kept->mixed, grads);
-    mixing_bwd(ex, s, b, seq, kept, d, dqkv);
+    gr_tensor dz = branch_bwd(ex, b->scale1, d, kept->z1, grads);
+    gri_linear_bwd_weight(ex, &b->out, dz, kept->mixed, grads);
+    mixing_bwd(ex, s, b, seq, kept, grads, dz, dqkv);
     if (grads) {
-        ops->rmsnorm_fwd(ex, kept->x, b->norm1.value, s->eps, n, kept->r1);
-        for (int i = 0; i < b->projections; i++) {
+        gri_norm_fwd(ex, &b->norm1, s->eps, kept->x, n, &kept->n1);
+        for (int i = 0; i < projections(b); i++) {
             gri_linear_bwd_weight(ex, &b->qkv[i], projected(b, i, dqkv), n, grads);
         }
     }
-    for (int i = 0; i < b->projections; i++) {
+    for (int i = 0; i < projections(b); i++) {
         gri_linear_bwd_input(ex, &b->qkv[i], projected(b, i, dqkv), dn, i > 0);
     }
-    ops->rmsnorm_bwd(ex, dn, kept->x, b->norm1.value, kept->r1, d, true,
-                     gri_grad(b->norm1, grads));
+    gri_norm_bwd(ex, &b->norm1, dn, kept->x, &kept->n1, d, true, grads);
     gr_arena_reset(ex->scratch, mark);
 }
 
-static void take_kept(gr_exec *ex, const gri_block_shape *s, int64_t T, gri_block_kept *kept)
+static void take_kept(gr_exec *ex, const gri_stack *stack, int64_t T, gri_block_kept *kept)
 {
+    const gri_block_shape *s = &stack->shape;
+    const gri_block *b = stack->blocks;
     kept->x1 = gri_take_matrix(ex, T, s->width);
-    kept->r1 = gri_take_vector(ex, T);
-    kept->r2 = gri_take_vector(ex, T);
+    kept->n1 = gri_norm_take(ex, &b->norm1, T);
+    kept->n2 = gri_norm_take(ex, &b->norm2, T);
     kept->qkv = gri_take_matrix(ex, T, qkv_width(s));
     kept->mixed = gri_take_matrix(ex, T, s->heads * s->head_size);
     kept->lse = gri_take_matrix(ex, T, s->heads);
     kept->gate = gri_take_matrix(ex, T, s->mlp_width);
-    kept->up = gri_take_matrix(ex, T, s->mlp_width);
+    if (has(b->up.weight)) {
+        kept->up = gri_take_matrix(ex, T, s->mlp_width);
+    }
+    if (has(b->q_norm)) {
+        kept->q_r = gri_take_matrix(ex, T, norms_of(s, s->heads));
+        kept->k_r = gri_take_matrix(ex, T, norms_of(s, s->kv_heads));
+    }
+    if (has(b->scale1)) {
+        kept->z1 = gri_take_matrix(ex, T, s->width);
+        kept->z2 = gri_take_matrix(ex, T, s->width);
+    }
 }
 
 static void block_fwd(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequences seq,
@@ -170,10 +327,21 @@ static void infer(gr_exec *ex, const gri_stack *stack, gri_sequences seq, gr_ten
 {
     int64_t mark = gr_arena_mark(ex->scratch);
     gri_block_kept shared = {.x = x};
-    take_kept(ex, &stack->shape, x.shape[0], &shared);
+    take_kept(ex, stack, x.shape[0], &shared);
     for (int64_t i = 0; i < stack->count; i++) {
         block_fwd(ex, stack, i, seq, &shared, x);
     }
+    gr_arena_reset(ex->scratch, mark);
+}
+
+/// Runs block i for its output alone; its input stays.
+static void pass(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequences seq, gr_tensor x,
+                 gr_tensor y)
+{
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gri_block_kept passing = {.x = x};
+    take_kept(ex, stack, x.shape[0], &passing);
+    block_fwd(ex, stack, i, seq, &passing, y);
     gr_arena_reset(ex->scratch, mark);
 }
 
@@ -187,19 +355,48 @@ gr_tensor gri_stack_fwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq, 
     *kept = gr_arena_take(ex->scratch, stack->count * (int64_t)sizeof **kept);
     for (int64_t i = 0; i < stack->count; i++) {
         gr_tensor y = gri_take_matrix(ex, x.shape[0], stack->shape.width);
-        (*kept)[i].x = x;
-        take_kept(ex, &stack->shape, x.shape[0], &(*kept)[i]);
-        block_fwd(ex, stack, i, seq, &(*kept)[i], y);
+        (*kept)[i] = (gri_block_kept){.x = x};
+        if (stack->recompute) {
+            pass(ex, stack, i, seq, x, y);
+        } else {
+            take_kept(ex, stack, x.shape[0], &(*kept)[i]);
+            block_fwd(ex, stack, i, seq, &(*kept)[i], y);
+        }
         x = y;
     }
     return x;
+}
+
+/// What the block's forward pass kept, computed again from its input. Of the MLP's output only what
+/// the gradient of its scale needs.
+static void recompute(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequences seq,
+                      const float *grads, gri_block_kept *kept)
+{
+    const gri_block *b = &stack->blocks[i];
+    take_kept(ex, stack, kept->x.shape[0], kept);
+    attention_fwd(ex, &stack->shape, b, seq, kept);
+    int64_t mark = gr_arena_mark(ex->scratch);
+    bool output = grads && has(b->scale2);
+    gr_tensor act = output ? gri_take_matrix(ex, kept->x.shape[0], stack->shape.mlp_width)
+                           : gr_tensor_none();
+    mlp_inner(ex, &stack->shape, b, kept, act);
+    if (output) {
+        gri_linear_fwd(ex, &b->down, act, kept->z2);
+    }
+    gr_arena_reset(ex->scratch, mark);
 }
 
 void gri_stack_bwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
                    const gri_block_kept *kept, float *grads, gr_tensor d)
 {
     for (int64_t i = stack->count - 1; i >= 0; i--) {
-        mlp_bwd(ex, &stack->shape, &stack->blocks[i], &kept[i], grads, d);
-        attention_bwd(ex, &stack->shape, &stack->blocks[i], seq, &kept[i], grads, d);
+        int64_t mark = gr_arena_mark(ex->scratch);
+        gri_block_kept k = kept[i];
+        if (stack->recompute) {
+            recompute(ex, stack, i, seq, grads, &k);
+        }
+        mlp_bwd(ex, &stack->shape, &stack->blocks[i], &k, grads, d);
+        attention_bwd(ex, &stack->shape, &stack->blocks[i], seq, &k, grads, d);
+        gr_arena_reset(ex->scratch, mark);
     }
 }

@@ -24,10 +24,35 @@ bool gr_part_parse(const char *text, gr_part *out)
     return false;
 }
 
+#define GR_KIND_NAME(name, text) text,
+
+const char *gr_vision_kind_name(gr_vision_kind kind)
+{
+    static const char *const names[] = {GR_VISION_LIST(GR_KIND_NAME)};
+    return names[kind];
+}
+
+const char *gr_language_kind_name(gr_language_kind kind)
+{
+    static const char *const names[] = {GR_LANGUAGE_LIST(GR_KIND_NAME)};
+    return names[kind];
+}
+
+gr_grid gr_vision_grid(const gr_vision_config *vision, int64_t height, int64_t width)
+{
+    return (gr_grid){height / vision->patch_size, width / vision->patch_size};
+}
+
+gr_grid gr_position_grid(const gr_vision_config *vision)
+{
+    int64_t side = vision->position_size ? vision->position_size : vision->image_size;
+    return gr_vision_grid(vision, side, side);
+}
+
 int64_t gr_vision_tokens(const gr_vision_config *vision)
 {
-    int64_t grid = vision->image_size / vision->patch_size;
-    return grid * grid;
+    gr_grid grid = gr_vision_grid(vision, vision->image_size, vision->image_size);
+    return grid.rows * grid.columns;
 }
 
 int64_t gr_image_tokens(const gr_vision_config *vision)
@@ -65,41 +90,82 @@ done:
     return err;
 }
 
-static gr_err check_vision(const gr_vision_config *v, bool shuffled)
+/// A side of pictures in whole patches. SigLIP leaves pixels at the edge unused, others have none.
+static gr_err check_side(const gr_vision_config *v, const char *what, int64_t side)
 {
     gr_err err = GR_OK;
+    if (side < v->patch_size) {
+        GR_FAIL(GR_ERR_DATA, "vision: %s %lld is smaller than one patch of %lld", what,
+                (long long)side, (long long)v->patch_size);
+    }
+    if (v->kind != GR_VISION_SIGLIP && side % v->patch_size != 0) {
+        GR_FAIL(GR_ERR_DATA, "vision: %s %lld is not a multiple of patch size %lld", what,
+                (long long)side, (long long)v->patch_size);
+    }
+done:
+    return err;
+}
+
+static gr_err check_vision_sizes(const gr_vision_config *v)
+{
+    gr_err err = GR_OK;
+    int64_t position_size = v->position_size ? v->position_size : v->image_size;
     const size_rule rules[] = {
-        {"image size", v->image_size, 1 << 14},       {"patch size", v->patch_size, 1 << 10},
-        {"number of channels", v->channels, 1 << 10}, {"width", v->width, 1 << 20},
-        {"number of heads", v->heads, 1 << 16},       {"MLP width", v->mlp_width, 1 << 22},
-        {"number of blocks", v->blocks, 1 << 12},
+        {"image size", v->image_size, 1 << 14},       {"position size", position_size, 1 << 14},
+        {"patch size", v->patch_size, 1 << 10},       {"width", v->width, 1 << 20},
+        {"number of channels", v->channels, 1 << 10}, {"number of heads", v->heads, 1 << 16},
+        {"MLP width", v->mlp_width, 1 << 22},         {"number of blocks", v->blocks, 1 << 12},
     };
     GR_TRY(check_sizes("vision", rules, sizeof rules / sizeof rules[0]));
     GR_TRY(check_eps("vision", v->norm_eps));
+    GR_TRY(check_side(v, "image size", v->image_size));
+    GR_TRY(check_side(v, "position size", position_size));
     if (v->channels != 3) {
         GR_FAIL(GR_ERR_DATA, "vision: %lld channels, but pictures have 3",
                 (long long)v->channels);
-    }
-    if (v->image_size % v->patch_size != 0) {
-        GR_FAIL(GR_ERR_DATA, "vision: image size %lld is not a multiple of patch size %lld",
-                (long long)v->image_size, (long long)v->patch_size);
-    }
-    if (shuffled && v->image_size / v->patch_size % 2 != 0) {
-        GR_FAIL(
-            GR_ERR_DATA,
-            "vision: the grid of %lld x %lld patches is odd, but the connector merges 2 x 2",
-            (long long)(v->image_size / v->patch_size),
-            (long long)(v->image_size / v->patch_size));
     }
     if (v->width % v->heads != 0) {
         GR_FAIL(GR_ERR_DATA, "vision: width %lld is not a multiple of %lld heads",
                 (long long)v->width, (long long)v->heads);
     }
+done:
+    return err;
+}
+
+static gr_err check_vision(const gr_vision_config *v)
+{
+    gr_err err = GR_OK;
+    if (v->kind < 0 || v->kind >= GR_VISION_KINDS) {
+        GR_FAIL(GR_ERR_DATA, "vision: unknown kind %d", (int)v->kind);
+    }
+    GR_TRY(check_vision_sizes(v));
     for (int c = 0; c < 3; c++) {
         if (!(v->image_std[c] > 0)) {
             GR_FAIL(GR_ERR_DATA, "vision: image_std[%d] is %g, expected a positive number", c,
                     v->image_std[c]);
         }
+    }
+done:
+    return err;
+}
+
+static gr_err check_connector(const gr_model_config *config)
+{
+    gr_err err = GR_OK;
+    const gr_vision_config *v = &config->vision;
+    const gr_connector_config *c = &config->connector;
+    gr_grid grid = gr_vision_grid(v, v->image_size, v->image_size);
+    GR_TRY(check_eps("connector", c->norm_eps));
+    if (grid.rows % 2 != 0) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "vision: the grid of %lld x %lld patches is odd, but the connector merges 2 x 2: "
+            "set force_image_size to an even number of patches of %lld pixels",
+            (long long)grid.rows, (long long)grid.columns, (long long)v->patch_size);
+    }
+    if (c->blocks_left_out < 0 || c->blocks_left_out >= v->blocks) {
+        GR_FAIL(GR_ERR_DATA, "connector: select_layer %lld, expected -%lld to -1",
+                (long long)(-1 - c->blocks_left_out), (long long)v->blocks);
     }
 done:
     return err;
@@ -120,6 +186,9 @@ static gr_err check_language(const gr_language_config *l)
     };
     GR_TRY(check_sizes("language", rules, sizeof rules / sizeof rules[0]));
     GR_TRY(check_eps("language", l->norm_eps));
+    if (l->kind < 0 || l->kind >= GR_LANGUAGE_KINDS) {
+        GR_FAIL(GR_ERR_DATA, "language: unknown kind %d", (int)l->kind);
+    }
     if (l->heads % l->kv_heads != 0) {
         GR_FAIL(GR_ERR_DATA, "language: %lld heads are not a multiple of %lld key/value heads",
                 (long long)l->heads, (long long)l->kv_heads);
@@ -150,10 +219,10 @@ gr_err gr_model_config_check(const gr_model_config *config)
                              "alone, or language alone");
     }
     if (vision) {
-        GR_TRY(check_vision(&config->vision, connector));
+        GR_TRY(check_vision(&config->vision));
     }
     if (connector) {
-        GR_TRY(check_eps("connector", config->connector.norm_eps));
+        GR_TRY(check_connector(config));
     }
     if (language) {
         GR_TRY(check_language(&config->language));

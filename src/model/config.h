@@ -26,23 +26,50 @@ bool gr_part_parse(const char *text, gr_part *out);
 typedef unsigned gr_part_set;
 enum { GR_PARTS_ALL = (1 << GR_PART_COUNT) - 1 };
 
-typedef enum gr_vision_kind { GR_VISION_AIMV2 } gr_vision_kind;
-typedef enum gr_language_kind { GR_LANGUAGE_QWEN2 } gr_language_kind;
+/// Architectures; what one is stands in src/model/architecture_NAME.c. X(name, text)
+#define GR_VISION_LIST(X)                                                                      \
+    X(GR_VISION_AIMV2, "aimv2")                                                                \
+    X(GR_VISION_INTERNVIT, "internvit")                                                        \
+    X(GR_VISION_SIGLIP, "siglip")
+#define GR_LANGUAGE_LIST(X)                                                                    \
+    X(GR_LANGUAGE_QWEN2, "qwen2")                                                              \
+    X(GR_LANGUAGE_QWEN3, "qwen3")                                                              \
+    X(GR_LANGUAGE_LLAMA, "llama")
 
-/// Vision transformer. AIMv2: RMSNorm, packed qkv and SwiGLU without bias, learned positions.
+#define GR_KIND_ENUM(name, text) name,
+typedef enum gr_vision_kind { GR_VISION_LIST(GR_KIND_ENUM) GR_VISION_KINDS } gr_vision_kind;
+typedef enum gr_language_kind {
+    GR_LANGUAGE_LIST(GR_KIND_ENUM) GR_LANGUAGE_KINDS
+} gr_language_kind;
+#undef GR_KIND_ENUM
+
+typedef enum gr_norm_kind { GR_NORM_RMS, GR_NORM_LAYER } gr_norm_kind;
+typedef enum gr_mlp_kind { GR_MLP_SWIGLU, GR_MLP_GELU, GR_MLP_GELU_TANH } gr_mlp_kind;
+
+/// Vision transformer with learned positions.
 typedef struct gr_vision_config {
     gr_vision_kind kind;
-    int64_t image_size, patch_size,
-        channels; ///< pixels; image_size is a multiple of patch_size
+    int64_t image_size;    ///< side of the square pictures that the model is given, pixels
+    int64_t position_size; ///< side of the pictures whose grid the stored positions have; they
+                           ///< are resized to the actual grid; 0: image_size
+    int64_t patch_size, channels;
     int64_t width, heads, mlp_width, blocks;
+    gr_norm_kind norm;
+    gr_mlp_kind mlp;
+    bool qkv_bias, qk_norm;
     double norm_eps;
+    double drop_path; ///< of training with it; not computed, so vision cannot train unless 0
     double initializer_range;           ///< std of fresh weights
-    double image_mean[3], image_std[3]; ///< of pixels in 0..1; ImageNet's by default
+    double layer_scale;                 ///< fresh value of InternViT's branch scales
+    double image_mean[3], image_std[3]; ///< of pixels in 0..1
 } gr_vision_config;
 
 /// Pixel shuffle by 2 and a two-layer MLP: 4 * vision width -> language width.
 typedef struct gr_connector_config {
     double norm_eps;
+    int64_t blocks_left_out; ///< at the end of the vision encoder: -1 - select_layer
+    bool unnormed;           ///< features come before the encoder's final norm
+    bool by_column;          ///< order of the tokens: ps_version "v1"
 } gr_connector_config;
 
 /// Decoder-only language model.
@@ -63,7 +90,8 @@ typedef struct gr_model_config {
 } gr_model_config;
 
 /// Reads a model description from a parsed document: the top level of a full model's config.json
-/// (vision_config, llm_config), of a single vision or language model's, or of our YAML, which has the
+/// (vision_config with llm_config, or with text_config as transformers' own InternVL), of a single
+/// vision or language model's, of a SigLIP pair (its vision half), or of our YAML, which has the
 /// keys of config.json under `vision`, `connector` and `language`. Unknown keys of a config.json
 /// are ignored (it carries many), unknown keys of our YAML are errors; a kind or setting that the
 /// program does not compute (other model_type, rope scaling, sliding window in use) is an error.
@@ -71,7 +99,20 @@ GR_MUST_CHECK gr_err gr_model_config_parse(const gr_doc *doc, gr_model_config *o
 /// Checks sizes against each other (heads divide width, even head size, even grid ...): GR_ERR_DATA.
 GR_MUST_CHECK gr_err gr_model_config_check(const gr_model_config *config);
 
-/// Tokens of one image before the pixel shuffle (grid squared) and after it (a quarter).
+/// "aimv2", "qwen3" ...
+const char *gr_vision_kind_name(gr_vision_kind kind);
+const char *gr_language_kind_name(gr_language_kind kind);
+
+/// Patches of one picture.
+typedef struct gr_grid {
+    int64_t rows, columns;
+} gr_grid;
+/// The grid of a picture; pixels beyond the last whole patch are not used.
+gr_grid gr_vision_grid(const gr_vision_config *vision, int64_t height, int64_t width);
+/// The grid that the stored positions have.
+gr_grid gr_position_grid(const gr_vision_config *vision);
+
+/// Tokens of one image of image_size before the pixel shuffle (its patches) and after it (a quarter).
 int64_t gr_vision_tokens(const gr_vision_config *vision);
 int64_t gr_image_tokens(const gr_vision_config *vision);
 

@@ -5,9 +5,9 @@
 /// generation put together.
 
 #include "src/model/connector.h"
-#include "src/model/language_qwen2.h"
+#include "src/model/language.h"
 #include "src/model/model.h"
-#include "src/model/vision_aimv2.h"
+#include "src/model/vision.h"
 
 struct gr_model {
     gr_model_config config;
@@ -21,6 +21,11 @@ struct gr_model {
 
 bool gri_has_part(const gr_model *model, gr_part part);
 
+/// Side lengths of the batch's pictures: its own, or the model's image_size; and their grid.
+void gri_picture_size(const gr_model *model, const gr_batch *batch, int64_t *height,
+                      int64_t *width);
+gr_grid gri_batch_grid(const gr_model *model, const gr_batch *batch);
+
 /// Refuses a batch that does not fit the model (GR_ERR_DATA, naming the position); targets are looked
 /// at only when `with_targets`. Without a language model only the absence of tokens is checked.
 GR_MUST_CHECK gr_err gri_batch_check(const gr_model *model, const gr_batch *batch,
@@ -33,6 +38,9 @@ typedef struct gri_images {
     gri_vision_kept vision;
     gri_connector_kept connector;
 } gri_images;
+
+/// The features as [images, rows, columns, C].
+gr_tensor gri_as_grid(const gr_model *model, const gr_batch *batch, gr_tensor features);
 
 /// Takes both matrices from the arena and fills them; outputs only when the model has a connector.
 void gri_images_fwd(const gr_model *model, const gr_batch *batch, bool keep_vision,

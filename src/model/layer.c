@@ -1,24 +1,33 @@
 #include "src/model/layer.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+/// The walk that made the table of parameters, once more: tensor for tensor the same order.
+typedef struct binder {
+    const gr_param *next;
+    float *flat;
+    char *part;
+    gri_block *blocks;
+} binder;
 
-gri_weight gri_weight_find(const gr_params *params, float *flat, const char *fmt, ...)
+static gr_err bind_one(void *state, const gri_tensor_at *at)
 {
-    char name[160];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(name, sizeof name, fmt, ap);
-    va_end(ap);
-    GR_ASSERT(n >= 0 && (size_t)n < sizeof name);
-    const gr_param *p = gr_params_find(params, name);
-    GR_ASSERT(p != NULL);
-    float *data = flat + p->offset;
-    return (gri_weight){
+    binder *b = state;
+    const gr_param *p = b->next++;
+    const float *data = b->flat + p->offset;
+    char *base = at->block < 0 ? b->part : (char *)&b->blocks[at->block];
+    *(gri_weight *)(void *)(base + at->rule->slot) = (gri_weight){
         .value = p->ndim == 1 ? gr_tensor_1d(data, p->count)
                               : gr_tensor_2d(data, p->shape[0], p->count / p->shape[0]),
         .offset = p->offset,
     };
+    return GR_OK;
+}
+
+void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part, float *flat,
+              void *part_struct, gri_block *blocks)
+{
+    binder b = {&params->items[params->first[part]], flat, part_struct, blocks};
+    gr_err err = gri_tensors_walk(config, part, bind_one, &b);
+    GR_ASSERT(err == GR_OK && b.next == &params->items[params->first[part + 1]]);
 }
 
 gr_tensor gri_grad(gri_weight w, float *grads)
@@ -59,4 +68,34 @@ void gri_linear_bwd_input(gr_exec *ex, const gri_linear *l, gr_tensor dy, gr_ten
                           bool accumulate)
 {
     ex->ops->linear_bwd_input(ex, dy, l->weight.value, dx, accumulate);
+}
+
+gri_norm_kept gri_norm_take(gr_exec *ex, const gri_norm *norm, int64_t rows)
+{
+    bool layer = gr_tensor_present(norm->bias.value);
+    return (gri_norm_kept){.mean = layer ? gri_take_vector(ex, rows) : gr_tensor_none(),
+                           .inv_std = gri_take_vector(ex, rows)};
+}
+
+void gri_norm_fwd(gr_exec *ex, const gri_norm *norm, double eps, gr_tensor x, gr_tensor y,
+                  const gri_norm_kept *kept)
+{
+    if (gr_tensor_present(norm->bias.value)) {
+        ex->ops->layernorm_fwd(ex, x, norm->weight.value, norm->bias.value, eps, y, kept->mean,
+                               kept->inv_std);
+    } else {
+        ex->ops->rmsnorm_fwd(ex, x, norm->weight.value, eps, y, kept->inv_std);
+    }
+}
+
+void gri_norm_bwd(gr_exec *ex, const gri_norm *norm, gr_tensor dy, gr_tensor x,
+                  const gri_norm_kept *kept, gr_tensor dx, bool accumulate, float *grads)
+{
+    gr_tensor dw = gri_grad(norm->weight, grads), db = gri_grad(norm->bias, grads);
+    if (gr_tensor_present(norm->bias.value)) {
+        ex->ops->layernorm_bwd(ex, dy, x, norm->weight.value, kept->mean, kept->inv_std, dx,
+                               accumulate, dw, db);
+    } else {
+        ex->ops->rmsnorm_bwd(ex, dy, x, norm->weight.value, kept->inv_std, dx, accumulate, dw);
+    }
 }

@@ -1,16 +1,21 @@
 #ifndef SRC_MODEL_LAYER_H
 #define SRC_MODEL_LAYER_H
 
-/// Private to the room: parameters as the layers see them, and the transformer block that AIMv2
-/// and Qwen2 share (pre-norm, RMSNorm, softmax attention, SwiGLU, two residual additions).
+/// Private to the room: parameters as the layers see them, and the transformer block that all
+/// architectures share: a norm, softmax attention and a residual addition, a norm, an MLP and a residual
+/// addition. What differs is which tensors a block has: norms with a bias are LayerNorms, without
+/// RMSNorms; q and k may have norms of their own; branches may have scales.
 ///
 /// Forward stores what backward needs in the exec's arena; the caller sets the mark and resets. What a
-/// cheap operation gives again (normed inputs, the SwiGLU product) is computed again in
-/// backward, and only where weights train. `grads` is the flat gradient of the part, or NULL when the
+/// cheap operation gives again (normed inputs, the MLP's product, normed and rotated q and k) is
+/// computed again in backward. `grads` is the flat gradient of the part, or NULL when the
 /// part does not train: then only the gradient of the input is computed.
 
+#include "src/model/architecture.h"
 #include "src/model/params.h"
 #include "src/ops/ops.h"
+
+#include <stddef.h>
 
 /// One parameter: its values, and where its gradient lies in the flat space of its part.
 typedef struct gri_weight {
@@ -18,10 +23,7 @@ typedef struct gri_weight {
     int64_t offset;
 } gri_weight;
 
-/// The parameter of this name, which must be in the table; `flat` is its part's weights.
-gri_weight gri_weight_find(const gr_params *params, float *flat, const char *fmt, ...)
-    GR_PRINTF(3, 4);
-/// Its gradient; absent when the parameter is or `grads` is NULL.
+/// A weight's gradient; absent when the weight is or `grads` is NULL.
 gr_tensor gri_grad(gri_weight w, float *grads);
 
 /// Uninitialised fp32 memory from the arena.
@@ -39,6 +41,23 @@ void gri_linear_bwd_weight(gr_exec *ex, const gri_linear *l, gr_tensor dy, gr_te
 void gri_linear_bwd_input(gr_exec *ex, const gri_linear *l, gr_tensor dy, gr_tensor dx,
                           bool accumulate);
 
+/// RMSNorm, or LayerNorm when it has a bias.
+typedef struct gri_norm {
+    gri_weight weight, bias;
+} gri_norm;
+
+/// What a norm's backward needs: [T] each; mean only of a LayerNorm.
+typedef struct gri_norm_kept {
+    gr_tensor mean, inv_std;
+} gri_norm_kept;
+
+gri_norm_kept gri_norm_take(gr_exec *ex, const gri_norm *norm, int64_t rows);
+void gri_norm_fwd(gr_exec *ex, const gri_norm *norm, double eps, gr_tensor x, gr_tensor y,
+                  const gri_norm_kept *kept);
+/// Adds the gradients of weight and bias unless grads is NULL; dx as the operation's, may be absent.
+void gri_norm_bwd(gr_exec *ex, const gri_norm *norm, gr_tensor dy, gr_tensor x,
+                  const gri_norm_kept *kept, gr_tensor dx, bool accumulate, float *grads);
+
 /// Which rows of a batch belong together, and where each stands in its sequence.
 typedef struct gri_sequences {
     gr_tensor cu_seqlens; ///< [S + 1]
@@ -49,6 +68,8 @@ typedef struct gri_sequences {
 typedef struct gri_block_shape {
     int64_t width, heads, kv_heads, head_size, mlp_width;
     double eps;
+    gr_mlp_kind mlp;
+    bool norm_whole; ///< the norm of q and of k goes over all heads at once, not over each
     bool causal;
     double rope_theta; ///< 0: no rotary positions
 } gri_block_shape;
@@ -56,25 +77,38 @@ typedef struct gri_block_shape {
 enum { GRI_MAX_PROJECTIONS = 3 };
 
 typedef struct gri_block {
-    gri_weight norm1, norm2;
-    gri_linear qkv[GRI_MAX_PROJECTIONS]; ///< their outputs side by side are [q k v]
-    int projections;                     ///< 1: packed; 3: q, k and v apart
-    gri_linear out, gate, up, down;
+    gri_norm norm1, norm2;
+    gri_linear
+        qkv[GRI_MAX_PROJECTIONS]; ///< their outputs side by side are [q k v]; 1 or 3 are there
+    gri_weight q_norm, k_norm;
+    gri_linear out, gate, up, down; ///< without SwiGLU there is no `up`
+    gri_weight scale1, scale2;      ///< of the two branches
 } gri_block;
 
-/// What backward of one block needs, in the arena.
+/// Fills the gri_weights of a part from the table of parameters: those of blocks in `blocks`, the others in
+/// `part_struct`, each at the slot that the part's architecture says; `flat` is the part's weights.
+void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part, float *flat,
+              void *part_struct, gri_block *blocks);
+
+/// What backward of one block needs, in the arena. With recomputation only x is kept for all.
 typedef struct gri_block_kept {
     gr_tensor x, x1;      ///< [T, width]: the block's input, and after attention
-    gr_tensor r1, r2;     ///< [T]: of the two norms
-    gr_tensor qkv, mixed; ///< [T, (H + 2 G) hd], rotated, and attention's result [T, H hd]
-    gr_tensor lse;        ///< [T, H]
-    gr_tensor gate, up;   ///< [T, mlp_width]
+    gri_norm_kept n1, n2; ///< of the two norms
+    gr_tensor qkv,
+        mixed; ///< [T, (H + 2 G) hd], and attention's result [T, H hd]; q and k rotated in
+               ///< place unless they have norms
+    gr_tensor q_r, k_r; ///< of the norms of q and k: [T, heads], or [T, 1] when they are whole
+    gr_tensor lse;      ///< [T, H]
+    gr_tensor gate, up; ///< [T, mlp_width]
+    gr_tensor z1, z2;   ///< [T, width]: the branches before their scales
 } gri_block_kept;
 
 typedef struct gri_stack {
     gri_block_shape shape;
-    int64_t count;
-    gri_block *blocks; ///< [count], owned
+    int64_t count;     ///< blocks that run
+    gri_block *blocks; ///< owned; at least `count`
+    bool
+        recompute; ///< keep only the blocks' inputs and run each again in backward: the same bits
 } gri_stack;
 
 /// Runs x [T, width] through all blocks and returns the result. With `kept`, *kept becomes an array [count]
@@ -84,5 +118,15 @@ gr_tensor gri_stack_fwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq, 
 /// d [T, width], gradient of the result, becomes the gradient of the input. Spoils `kept`.
 void gri_stack_bwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
                    const gri_block_kept *kept, float *grads, gr_tensor d);
+
+/// For the tables of architectures: one tensor with its shape behind, a slot of gri_block, and a table with
+/// its length.
+#define GRI_TENSOR(text, at, start, features, ...)                                             \
+    {                                                                                          \
+        .name = (text), .slot = (at), .shape = {__VA_ARGS__}, .fresh = (start),                \
+        .needs = (features)                                                                    \
+    }
+#define GRI_BLOCK(member) offsetof(gri_block, member)
+#define GRI_RULES(table)  (table), (int)(sizeof(table) / sizeof(table)[0])
 
 #endif

@@ -12,15 +12,13 @@ static gr_err bind_parts(gr_model *m)
 {
     gr_err err = GR_OK;
     if (gri_has_part(m, GR_PART_VISION)) {
-        GR_TRY(gri_vision_bind(&m->config.vision, m->params, m->weights[GR_PART_VISION],
-                               &m->vision));
+        GR_TRY(gri_vision_bind(&m->config, m->params, m->weights[GR_PART_VISION], &m->vision));
     }
     if (gri_has_part(m, GR_PART_CONNECTOR)) {
-        gri_connector_bind(&m->config.connector, m->params, m->weights[GR_PART_CONNECTOR],
-                           &m->connector);
+        gri_connector_bind(&m->config, m->params, m->weights[GR_PART_CONNECTOR], &m->connector);
     }
     if (gri_has_part(m, GR_PART_LANGUAGE)) {
-        GR_TRY(gri_language_bind(&m->config.language, m->params, m->weights[GR_PART_LANGUAGE],
+        GR_TRY(gri_language_bind(&m->config, m->params, m->weights[GR_PART_LANGUAGE],
                                  &m->language));
     }
 done:
@@ -78,6 +76,12 @@ float *gr_model_weights(gr_model *model, gr_part part)
     return model->weights[part];
 }
 
+void gr_model_set_recompute(gr_model *model, bool on)
+{
+    model->vision.stack.recompute = on;
+    model->language.stack.recompute = on;
+}
+
 void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed)
 {
     for (int p = 0; p < GR_PART_COUNT; p++) {
@@ -87,26 +91,51 @@ void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed)
     }
 }
 
+void gri_picture_size(const gr_model *model, const gr_batch *batch, int64_t *height,
+                      int64_t *width)
+{
+    *height = batch->height ? batch->height : model->config.vision.image_size;
+    *width = batch->width ? batch->width : model->config.vision.image_size;
+}
+
+gr_grid gri_batch_grid(const gr_model *model, const gr_batch *batch)
+{
+    int64_t height = 0, width = 0;
+    gri_picture_size(model, batch, &height, &width);
+    return gr_vision_grid(&model->config.vision, height, width);
+}
+
+gr_tensor gri_as_grid(const gr_model *model, const gr_batch *batch, gr_tensor features)
+{
+    gr_grid grid = gri_batch_grid(model, batch);
+    return gr_tensor_4d(features.data, batch->images, grid.rows, grid.columns,
+                        features.shape[1]);
+}
+
 void gri_images_fwd(const gr_model *model, const gr_batch *batch, bool keep_vision,
                     bool keep_connector, gri_images *out)
 {
     gr_exec *ex = model->ex;
     const gr_vision_config *v = &model->config.vision;
-    int64_t images = batch->images;
+    int64_t images = batch->images, height = 0, width = 0;
     *out = (gri_images){0};
     if (images == 0) {
         return;
     }
-    out->features = gri_take_matrix(ex, images * gr_vision_tokens(v), v->width);
+    gr_grid grid = gri_batch_grid(model, batch);
+    int64_t patches = grid.rows * grid.columns;
+    gri_picture_size(model, batch, &height, &width);
+    out->features = gri_take_matrix(ex, images * patches, v->width);
     if (gri_has_part(model, GR_PART_CONNECTOR)) {
         out->outputs =
-            gri_take_matrix(ex, images * gr_image_tokens(v), model->config.language.width);
+            gri_take_matrix(ex, images * (patches / 4), model->config.language.width);
     }
-    gri_vision_fwd(ex, &model->vision, batch->pixels, images, out->features,
-                   keep_vision ? &out->vision : NULL);
+    gri_vision_fwd(ex, &model->vision,
+                   gr_tensor_4d(batch->pixels, images, v->channels, height, width),
+                   out->features, keep_vision ? &out->vision : NULL);
     if (gr_tensor_present(out->outputs)) {
-        gri_connector_fwd(ex, &model->connector, out->features, images, out->outputs,
-                          keep_connector ? &out->connector : NULL);
+        gri_connector_fwd(ex, &model->connector, gri_as_grid(model, batch, out->features),
+                          out->outputs, keep_connector ? &out->connector : NULL);
     }
 }
 
@@ -149,7 +178,7 @@ static void images_bwd(step *s)
     bool vision = s->grads[GR_PART_VISION] != NULL;
     gri_connector_bwd(m->ex, &m->connector, &s->images.connector, s->batch->images,
                       s->images.outputs, s->grads[GR_PART_CONNECTOR],
-                      vision ? s->images.features : gr_tensor_none());
+                      vision ? gri_as_grid(m, s->batch, s->images.features) : gr_tensor_none());
     if (vision) {
         gri_vision_bwd(m->ex, &m->vision, &s->images.vision, s->images.features,
                        s->grads[GR_PART_VISION]);
@@ -185,6 +214,13 @@ gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch, gr_part_set tr
     GR_TRY(gri_batch_check(model, batch, true));
     if (!gri_has_part(model, GR_PART_LANGUAGE)) {
         GR_FAIL(GR_ERR_DATA, "a loss needs a language model, and the model has none");
+    }
+    if (train >> GR_PART_VISION & 1 && model->config.vision.drop_path > 0) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "the vision encoder's drop_path_rate is %g, and training with dropped paths is not "
+            "computed: set it to 0 in config.json to train without",
+            model->config.vision.drop_path);
     }
     for (int p = 0; p < GR_PART_COUNT; p++) {
         bool reached = p == GR_PART_LANGUAGE || batch->images > 0;

@@ -25,9 +25,10 @@ typedef struct gr_batch {
     int64_t sequences;         ///< S
     const int32_t *cu_seqlens; ///< [S + 1], 0 .. T
     int64_t images;            ///< tiles, in order of appearance
-    const float *pixels;       ///< [images, 3, image_size, image_size], normalised
+    int64_t height, width;     ///< of each image, pixels; 0: the model's image_size
+    const float *pixels;       ///< [images, 3, height, width], normalised
     const int32_t
-        *image_rows; ///< [images * gr_image_tokens]: the rows that connector outputs replace
+        *image_rows; ///< [images * patches / 4]: the rows that connector outputs replace
 } gr_batch;
 
 /// Creates the model with zeroed weights; `ex` is borrowed and must outlive it.
@@ -39,6 +40,9 @@ const gr_model_config *gr_model_get_config(const gr_model *model);
 const gr_params *gr_model_get_params(const gr_model *model);
 /// The part's flat space, [params->size[part]] fp32, owned by the model; NULL if it has no such part.
 float *gr_model_weights(gr_model *model, gr_part part);
+/// Whether the forward pass keeps only the inputs of blocks and computes each block again in backward:
+/// the same bits, less memory, about a third more work. Off at first.
+void gr_model_set_recompute(gr_model *model, bool on);
 /// Fresh weights for these parts.
 void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed);
 

@@ -3,41 +3,73 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/base/str.h"
+#include "src/model/architecture.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-/// What the names of one module have in common while the table is built.
+/// The table while it is built.
 typedef struct builder {
     gr_params *params;
     int64_t capacity;
     gr_part part;
-    char prefix[96]; ///< put in front of each name
+    int64_t sizes[GRI_SIZES];
+    double range, layer_scale; ///< of fresh values
 } builder;
 
-typedef struct init_rule {
-    gr_init_kind kind;
-    double scale;
-} init_rule;
-
-static const init_rule zeros = {GR_INIT_ZERO, 0}, ones = {GR_INIT_ONE, 0};
-
-static GR_PRINTF(2, 3) void set_prefix(builder *b, const char *fmt, ...)
+/// "vision_model.trunk.blocks.#." and 3 give "vision_model.trunk.blocks.3.NAME".
+static char *name_of(const gri_tensor_at *at)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(b->prefix, sizeof b->prefix, fmt, ap);
-    va_end(ap);
-    GR_ASSERT(n >= 0 && (size_t)n < sizeof b->prefix);
+    int before = (int)strcspn(at->prefix, "#");
+    if (at->block < 0) {
+        return gr_str_format("%s%s", at->prefix, at->rule->name);
+    }
+    return gr_str_format("%.*s%lld%s%s", before, at->prefix, (long long)at->block,
+                         at->prefix + before + 1, at->rule->name);
 }
 
-/// Adds a tensor behind the last one of the part; trailing sizes of 0 are not dimensions.
-static gr_err add(builder *b, const char *name, init_rule init, int64_t n0, int64_t n1,
-                  int64_t n2, int64_t n3)
+static void set_shape(const builder *b, const gri_tensor_rule *rule, gr_param *p)
+{
+    p->count = 1;
+    for (int d = 0; d < GR_MAX_DIMS; d++) {
+        p->shape[d] = 1;
+        if (rule->shape[d] != GRI_NONE) {
+            p->shape[d] = b->sizes[rule->shape[d]];
+            p->count *= p->shape[d];
+            p->ndim = d + 1;
+        }
+    }
+}
+
+static void set_fresh(const builder *b, const gri_tensor_rule *rule, gr_param *p)
+{
+    switch (rule->fresh) {
+    case GRI_ZEROS:
+        p->init = GR_INIT_ZERO;
+        break;
+    case GRI_ONES:
+        p->init = GR_INIT_ONE;
+        break;
+    case GRI_NORMAL:
+        p->init = GR_INIT_NORMAL;
+        p->init_scale = b->range;
+        break;
+    case GRI_SCALE:
+        p->init = GR_INIT_CONSTANT;
+        p->init_scale = b->layer_scale;
+        break;
+    case GRI_UNIFORM:
+        p->init = GR_INIT_UNIFORM;
+        p->init_scale = 1 / sqrt((double)b->sizes[rule->fan]);
+        break;
+    }
+}
+
+/// Adds a tensor behind the last one of the part.
+static gr_err add(void *state, const gri_tensor_at *at)
 {
     gr_err err = GR_OK;
+    builder *b = state;
     gr_params *params = b->params;
     if (params->count == b->capacity) {
         int64_t grown = b->capacity ? 2 * b->capacity : 64;
@@ -45,22 +77,11 @@ static gr_err add(builder *b, const char *name, init_rule init, int64_t n0, int6
         b->capacity = grown;
     }
     gr_param *p = &params->items[params->count];
-    *p = (gr_param){.part = b->part,
-                    .shape = {n0, n1, n2, n3},
-                    .offset = params->size[b->part],
-                    .count = 1,
-                    .init = init.kind,
-                    .init_scale = init.scale};
-    for (int d = 0; d < GR_MAX_DIMS; d++) {
-        if (p->shape[d] == 0) {
-            p->shape[d] = 1;
-            continue;
-        }
-        p->count *= p->shape[d];
-        p->ndim = d + 1;
-    }
-    p->decay = p->ndim > 1;
-    p->name = gr_str_format("%s%s", b->prefix, name);
+    *p = (gr_param){.part = b->part, .offset = params->size[b->part]};
+    set_shape(b, at->rule, p);
+    set_fresh(b, at->rule, p);
+    p->decay = p->ndim > 1 && at->reached;
+    p->name = name_of(at);
     if (!p->name) {
         err = GR_ERR_MEMORY;
         goto done;
@@ -71,123 +92,13 @@ done:
     return err;
 }
 
-static gr_err add_vector(builder *b, const char *name, init_rule init, int64_t n)
-{
-    return add(b, name, init, n, 0, 0, 0);
-}
-
-static gr_err add_matrix(builder *b, const char *name, init_rule init, int64_t rows,
-                         int64_t columns)
-{
-    return add(b, name, init, rows, columns, 0, 0);
-}
-
-static gr_err add_vision_block(builder *b, const gr_vision_config *v, int64_t i)
-{
-    gr_err err = GR_OK;
-    const init_rule normal = {GR_INIT_NORMAL, v->initializer_range};
-    int64_t D = v->width, F = v->mlp_width;
-    set_prefix(b, "vision_model.trunk.blocks.%lld.", (long long)i);
-    GR_TRY(add_vector(b, "norm_1.weight", ones, D));
-    GR_TRY(add_matrix(b, "attn.qkv.weight", normal, 3 * D, D));
-    GR_TRY(add_matrix(b, "attn.proj.weight", normal, D, D));
-    GR_TRY(add_vector(b, "norm_2.weight", ones, D));
-    GR_TRY(add_matrix(b, "mlp.fc1.weight", normal, F, D));
-    GR_TRY(add_matrix(b, "mlp.fc3.weight", normal, F, D));
-    GR_TRY(add_matrix(b, "mlp.fc2.weight", normal, D, F));
-done:
-    return err;
-}
-
-static gr_err add_vision(builder *b, const gr_vision_config *v)
-{
-    gr_err err = GR_OK;
-    const init_rule normal = {GR_INIT_NORMAL, v->initializer_range};
-    int64_t D = v->width, p = v->patch_size;
-    set_prefix(b, "vision_model.preprocessor.");
-    GR_TRY(add(b, "patchifier.proj.weight", normal, D, v->channels, p, p));
-    GR_TRY(add_vector(b, "patchifier.proj.bias", zeros, D));
-    GR_TRY(add_vector(b, "patchifier.norm.weight", ones, D));
-    GR_TRY(add(b, "pos_embed", normal, 1, gr_vision_tokens(v), D, 0));
-    for (int64_t i = 0; i < v->blocks; i++) {
-        GR_TRY(add_vision_block(b, v, i));
-    }
-    set_prefix(b, "vision_model.trunk.");
-    GR_TRY(add_vector(b, "post_trunk_norm.weight", ones, D));
-done:
-    return err;
-}
-
-static gr_err add_connector(builder *b, const gr_model_config *config)
-{
-    gr_err err = GR_OK;
-    int64_t I = 4 * config->vision.width, O = config->language.width;
-    const init_rule first = {GR_INIT_UNIFORM, 1 / sqrt((double)I)};
-    const init_rule second = {GR_INIT_UNIFORM, 1 / sqrt((double)O)};
-    set_prefix(b, "mlp1.");
-    GR_TRY(add_vector(b, "0.weight", ones, I));
-    GR_TRY(add_vector(b, "0.bias", zeros, I));
-    GR_TRY(add_matrix(b, "1.weight", first, O, I));
-    GR_TRY(add_vector(b, "1.bias", first, O));
-    GR_TRY(add_matrix(b, "3.weight", second, O, O));
-    GR_TRY(add_vector(b, "3.bias", second, O));
-done:
-    return err;
-}
-
-static gr_err add_language_layer(builder *b, const gr_language_config *l, int64_t i)
-{
-    gr_err err = GR_OK;
-    const init_rule normal = {GR_INIT_NORMAL, l->initializer_range};
-    int64_t D = l->width, F = l->mlp_width;
-    int64_t Q = l->heads * l->head_size, K = l->kv_heads * l->head_size;
-    set_prefix(b, "language_model.model.layers.%lld.", (long long)i);
-    GR_TRY(add_vector(b, "input_layernorm.weight", ones, D));
-    GR_TRY(add_matrix(b, "self_attn.q_proj.weight", normal, Q, D));
-    GR_TRY(add_vector(b, "self_attn.q_proj.bias", zeros, Q));
-    GR_TRY(add_matrix(b, "self_attn.k_proj.weight", normal, K, D));
-    GR_TRY(add_vector(b, "self_attn.k_proj.bias", zeros, K));
-    GR_TRY(add_matrix(b, "self_attn.v_proj.weight", normal, K, D));
-    GR_TRY(add_vector(b, "self_attn.v_proj.bias", zeros, K));
-    GR_TRY(add_matrix(b, "self_attn.o_proj.weight", normal, D, Q));
-    GR_TRY(add_vector(b, "post_attention_layernorm.weight", ones, D));
-    GR_TRY(add_matrix(b, "mlp.gate_proj.weight", normal, F, D));
-    GR_TRY(add_matrix(b, "mlp.up_proj.weight", normal, F, D));
-    GR_TRY(add_matrix(b, "mlp.down_proj.weight", normal, D, F));
-done:
-    return err;
-}
-
-static gr_err add_language(builder *b, const gr_language_config *l)
-{
-    gr_err err = GR_OK;
-    const init_rule normal = {GR_INIT_NORMAL, l->initializer_range};
-    set_prefix(b, "language_model.");
-    GR_TRY(add_matrix(b, "model.embed_tokens.weight", normal, l->vocabulary, l->width));
-    for (int64_t i = 0; i < l->blocks; i++) {
-        GR_TRY(add_language_layer(b, l, i));
-    }
-    set_prefix(b, "language_model.");
-    GR_TRY(add_vector(b, "model.norm.weight", ones, l->width));
-    if (!l->tied) {
-        GR_TRY(add_matrix(b, "lm_head.weight", normal, l->vocabulary, l->width));
-    }
-done:
-    return err;
-}
-
 static gr_err add_part(builder *b, const gr_model_config *config)
 {
-    switch (b->part) {
-    case GR_PART_VISION:
-        return add_vision(b, &config->vision);
-    case GR_PART_CONNECTOR:
-        return add_connector(b, config);
-    case GR_PART_LANGUAGE:
-        return add_language(b, &config->language);
-    default:
-        return GR_OK;
-    }
+    gri_sizes_of(config, b->part, b->sizes);
+    b->range = b->part == GR_PART_VISION ? config->vision.initializer_range
+                                         : config->language.initializer_range;
+    b->layer_scale = config->vision.layer_scale;
+    return gri_tensors_walk(config, b->part, add, b);
 }
 
 gr_err gr_params_create(const gr_model_config *config, gr_params **out)
@@ -237,6 +148,8 @@ static double fresh_value(const gr_param *p, uint64_t seed, uint64_t stream, int
     switch (p->init) {
     case GR_INIT_ONE:
         return 1;
+    case GR_INIT_CONSTANT:
+        return p->init_scale;
     case GR_INIT_NORMAL:
         return p->init_scale * gr_rng_normal(seed, stream, (uint64_t)i);
     case GR_INIT_UNIFORM:

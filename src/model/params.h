@@ -11,8 +11,9 @@
 typedef enum gr_init_kind {
     GR_INIT_ZERO,
     GR_INIT_ONE,
-    GR_INIT_NORMAL,  ///< normal, std = init_scale
-    GR_INIT_UNIFORM, ///< uniform in [-init_scale, init_scale)
+    GR_INIT_CONSTANT, ///< init_scale
+    GR_INIT_NORMAL,   ///< normal, std = init_scale
+    GR_INIT_UNIFORM,  ///< uniform in [-init_scale, init_scale)
 } gr_init_kind;
 
 typedef struct gr_param {
@@ -23,7 +24,9 @@ typedef struct gr_param {
     int64_t shape[GR_MAX_DIMS];
     int64_t offset; ///< elements, in its part's flat space
     int64_t count;
-    bool decay; ///< weight decay applies: matrices and tables, not norms and biases
+    bool
+        decay; ///< weight decay applies: matrices and tables, not norms and biases, nor what no
+               ///< gradient reaches (blocks above select_layer)
     gr_init_kind init;
     double init_scale;
 } gr_param;

@@ -19,6 +19,21 @@ typedef void gr_gelu_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
 /// dx = dy (Phi(x) + x phi(x)); overwritten, may be dy.
 typedef void gr_gelu_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor dx);
 
+/// y = x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the usual approximation of GELU, computed as
+/// x / (1 + exp(-2 u)), which is the same.   y overwritten, may be x.
+typedef void gr_gelu_tanh_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
+/// Its derivative times dy; dx overwritten, may be dy.
+typedef void gr_gelu_tanh_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor dx);
+
+/// y = x + s z, s one number a channel.   x, z, y [N, C]; s [C]; y overwritten, may be x or z.
+/// Source: Touvron et al. 2021 (LayerScale).
+typedef void gr_layer_scale_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor s, gr_tensor z,
+                                   gr_tensor y);
+/// dz = s dy, overwritten (the gradient of x is dy itself);  ds[c] += sum_n dy z.
+/// ds none: not computed, and z is not read.
+typedef void gr_layer_scale_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor s, gr_tensor z,
+                                   gr_tensor dz, gr_tensor ds);
+
 /// Rotary positions, half rotation, in place on x [T, H, D] (D even):
 /// a_j = position[t] theta^(-2j/D) in fp32, j < D/2;  x1' = x1 cos a - x2 sin a, x2' = x2 cos a + x1 sin a,
 /// with (x1, x2) = (x[j], x[j + D/2]).   positions [T] int32.

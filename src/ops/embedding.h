@@ -16,4 +16,17 @@ typedef void gr_positions_fwd_fn(gr_exec *ex, gr_tensor p, gr_tensor x);
 /// dp[n] += sum_b dx[b,n], in the order of b.
 typedef void gr_positions_bwd_fn(gr_exec *ex, gr_tensor dx, gr_tensor dp);
 
+/// Bicubic resize of a table of positions to another grid, as PyTorch does it with align_corners false
+/// and no antialiasing: source coordinate (d + 1/2) in/out - 1/2 in each axis, four taps with
+/// A = -3/4, indices clamped to the border.   p [g, h, C], y [G, H, C] overwritten.
+typedef void gr_resize_fwd_fn(gr_exec *ex, gr_tensor p, gr_tensor y);
+/// dp += the transposed map of dy.
+typedef void gr_resize_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor dp);
+
+/// Tokens in front of each image's: y[b,n] = prefix[n] for n < P, else x[b,n-P].
+/// x [B, N, C], prefix [P, C] or none (zeros), y [B, P + N, C] overwritten; P = 0 is a copy.
+typedef void gr_prepend_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor prefix, gr_tensor y);
+/// dx[b,n] = dy[b,P+n], overwritten;  dprefix[n] += sum_b dy[b,n] in the order of b, none: not computed.
+typedef void gr_prepend_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor dx, gr_tensor dprefix);
+
 #endif

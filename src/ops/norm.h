@@ -27,4 +27,14 @@ typedef void gr_layernorm_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tens
                                  gr_tensor m, gr_tensor r, gr_tensor dx, bool accumulate,
                                  gr_tensor dw, gr_tensor db);
 
+/// RMSNorm of each head by itself, one weight for all heads:
+/// r[t,h] = 1 / sqrt(mean_d x[t,h,d]^2 + eps);  y[t,h,d] = w[d] (x[t,h,d] r[t,h]).
+/// x and y [T, H, D], rows may be strided, y overwritten; w [D]; r [T, H] kept for backward.
+/// H = 1 norms the full width of all heads (InternViT), H heads each its own (Qwen3).
+typedef void gr_head_rmsnorm_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor w, double eps,
+                                    gr_tensor y, gr_tensor r);
+/// As rmsnorm_bwd over each head. dx overwritten, may be dy; dw none: not computed.
+typedef void gr_head_rmsnorm_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w,
+                                    gr_tensor r, gr_tensor dx, gr_tensor dw);
+
 #endif

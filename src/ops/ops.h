@@ -26,11 +26,17 @@
     X(rmsnorm_bwd)                                                                             \
     X(layernorm_fwd)                                                                           \
     X(layernorm_bwd)                                                                           \
+    X(head_rmsnorm_fwd)                                                                        \
+    X(head_rmsnorm_bwd)                                                                        \
     X(add)                                                                                     \
     X(swiglu_fwd)                                                                              \
     X(swiglu_bwd)                                                                              \
     X(gelu_fwd)                                                                                \
     X(gelu_bwd)                                                                                \
+    X(gelu_tanh_fwd)                                                                           \
+    X(gelu_tanh_bwd)                                                                           \
+    X(layer_scale_fwd)                                                                         \
+    X(layer_scale_bwd)                                                                         \
     X(rope_fwd)                                                                                \
     X(rope_bwd)                                                                                \
     X(attention_fwd)                                                                           \
@@ -39,6 +45,10 @@
     X(embedding_bwd)                                                                           \
     X(positions_fwd)                                                                           \
     X(positions_bwd)                                                                           \
+    X(resize_fwd)                                                                              \
+    X(resize_bwd)                                                                              \
+    X(prepend_fwd)                                                                             \
+    X(prepend_bwd)                                                                             \
     X(patchify)                                                                                \
     X(pixel_shuffle_fwd)                                                                       \
     X(pixel_shuffle_bwd)                                                                       \

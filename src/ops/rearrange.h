@@ -5,15 +5,17 @@
 
 #include "src/ops/exec.h"
 
-/// Images to patch rows: y[b * g * g + r * g + c] = the patch of row r, column c, its K = channels p p values in
-/// the order channel, row, column.   pixels [B, channels, S, S], g = floor(S / p); y [B g g, K].
+/// Images to patch rows: y[(b * g + r) * h + c] = the patch of row r, column c, its K = channels p p values in
+/// the order channel, row, column.   pixels [B, channels, S, W], g = floor(S / p), h = floor(W / p): pixels
+/// beyond the last whole patch are not used; y [B g h, K].
 typedef void gr_patchify_fn(gr_exec *ex, gr_tensor pixels, int64_t patch, gr_tensor y);
 
-/// Space to depth, ratio 1/2, order "v2": y[b][r, c][(2 dr + dc) C + k] = x[b][2r + dr, 2c + dc][k].
-/// x [B, g g, C], g even; y [B, g g / 4, 4 C].
-typedef void gr_pixel_shuffle_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
+/// Space to depth, ratio 1/2: y[b][r, c][(2 dr + dc) C + k] = x[b][2r + dr, 2c + dc][k].
+/// x [B, g, h, C], g and h even; y [B, g h / 4, 4 C]: out tokens row by row, or column by column when
+/// `by_column` (InternVL's "ps_version v1").
+typedef void gr_pixel_shuffle_fwd_fn(gr_exec *ex, gr_tensor x, bool by_column, gr_tensor y);
 /// The inverse copy: dx overwritten from dy.
-typedef void gr_pixel_shuffle_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor dx);
+typedef void gr_pixel_shuffle_bwd_fn(gr_exec *ex, gr_tensor dy, bool by_column, gr_tensor dx);
 
 /// y[rows[m]] = x[m].   x [M, C], rows [M] int32, each row at most once; other rows of y stay.
 typedef void gr_rows_scatter_fn(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y);

@@ -7,13 +7,14 @@ static void copy(float *to, const float *from, int64_t n)
     memcpy(to, from, (size_t)n * sizeof(float));
 }
 
-/// The patch at row r, column c of one image [channels, S, S].
-static void copy_patch(const float *image, int64_t channels, int64_t side, int64_t patch,
-                       int64_t r, int64_t c, float *out)
+/// The patch at row r, column c of one image [channels, height, width].
+static void copy_patch(const float *image, const int64_t *shape, int64_t patch, int64_t r,
+                       int64_t c, float *out)
 {
+    int64_t channels = shape[1], height = shape[2], width = shape[3];
     for (int64_t k = 0; k < channels; k++) {
         for (int64_t i = 0; i < patch; i++) {
-            copy(out, image + (k * side + r * patch + i) * side + c * patch, patch);
+            copy(out, image + (k * height + r * patch + i) * width + c * patch, patch);
             out += patch;
         }
     }
@@ -22,56 +23,53 @@ static void copy_patch(const float *image, int64_t channels, int64_t side, int64
 void gr_patchify_cpu(gr_exec *ex, gr_tensor pixels, int64_t patch, gr_tensor y)
 {
     GR_ASSERT(pixels.dtype == GR_DTYPE_F32 && pixels.ndim == 4 && patch > 0);
-    int64_t B = pixels.shape[0], channels = pixels.shape[1], S = pixels.shape[2], g = S / patch;
-    GR_ASSERT(pixels.shape[3] == S);
-    GR_ASSERT(gri_is_2d(y, B * g * g, channels * patch * patch));
+    int64_t B = pixels.shape[0], g = pixels.shape[2] / patch, h = pixels.shape[3] / patch;
+    GR_ASSERT(gri_is_2d(y, B * g * h, pixels.shape[1] * patch * patch));
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < B * g * g; i++) {
-        copy_patch(gr_tensor_f32(pixels, i / (g * g)), channels, S, patch, i / g % g, i % g,
+    for (int64_t i = 0; i < B * g * h; i++) {
+        copy_patch(gr_tensor_f32(pixels, i / (g * h)), pixels.shape, patch, i / h % g, i % h,
                    gr_tensor_f32(y, i));
     }
 }
 
-/// The side g of the grid behind x [B, g g, C], after checking that y is its shuffled shape.
-static int64_t shuffle_side(gr_tensor x, gr_tensor y)
-{
-    int64_t B = x.shape[0], C = x.shape[2], g = 0;
-    while (g * g < x.shape[1]) {
-        g += 2;
-    }
-    GR_ASSERT(gri_is_3d(x, B, g * g, C) && gri_is_3d(y, B, g * g / 4, 4 * C));
-    return g;
-}
-
 typedef enum shuffle_way { UNSHUFFLED_TO_SHUFFLED, SHUFFLED_TO_UNSHUFFLED } shuffle_way;
 
-static void shuffle(gr_exec *ex, gr_tensor x, gr_tensor y, shuffle_way way)
+/// Row r of the grid of image b: cells 2c and 2c + 1 lie side by side in x, and in the token of y.
+static void shuffle_row(gr_tensor x, bool by_column, gr_tensor y, shuffle_way way, int64_t b,
+                        int64_t r)
 {
-    int64_t C = x.shape[2], g = shuffle_side(x, y);
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < x.shape[0] * g; i++) {
-        // Row i % g of image i / g: cells 2c and 2c + 1 lie side by side in x and in y.
-        int64_t b = i / g, r = i % g;
-        float *wide = gr_tensor_f32(x, b) + r * g * C;
-        float *deep = gr_tensor_f32(y, b) + (r / 2) * (g / 2) * 4 * C + r % 2 * 2 * C;
-        for (int64_t c = 0; c < g / 2; c++) {
-            if (way == UNSHUFFLED_TO_SHUFFLED) {
-                copy(deep + c * 4 * C, wide + c * 2 * C, 2 * C);
-            } else {
-                copy(wide + c * 2 * C, deep + c * 4 * C, 2 * C);
-            }
+    int64_t rows = x.shape[1] / 2, columns = x.shape[2] / 2, C = x.shape[3];
+    float *wide = gr_tensor_f32(x, b) + r * x.shape[2] * C;
+    for (int64_t c = 0; c < columns; c++) {
+        int64_t token = by_column ? c * rows + r / 2 : r / 2 * columns + c;
+        float *deep = gr_tensor_f32(y, b) + token * 4 * C + r % 2 * 2 * C;
+        if (way == UNSHUFFLED_TO_SHUFFLED) {
+            copy(deep, wide + c * 2 * C, 2 * C);
+        } else {
+            copy(wide + c * 2 * C, deep, 2 * C);
         }
     }
 }
 
-void gr_pixel_shuffle_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor y)
+static void shuffle(gr_exec *ex, gr_tensor x, bool by_column, gr_tensor y, shuffle_way way)
 {
-    shuffle(ex, x, y, UNSHUFFLED_TO_SHUFFLED);
+    int64_t B = x.shape[0], g = x.shape[1], h = x.shape[2], C = x.shape[3];
+    GR_ASSERT(x.dtype == GR_DTYPE_F32 && x.ndim == 4 && g % 2 == 0 && h % 2 == 0);
+    GR_ASSERT(gri_is_3d(y, B, g * h / 4, 4 * C));
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < B * g; i++) {
+        shuffle_row(x, by_column, y, way, i / g, i % g);
+    }
 }
 
-void gr_pixel_shuffle_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor dx)
+void gr_pixel_shuffle_fwd_cpu(gr_exec *ex, gr_tensor x, bool by_column, gr_tensor y)
 {
-    shuffle(ex, dx, dy, SHUFFLED_TO_UNSHUFFLED);
+    shuffle(ex, x, by_column, y, UNSHUFFLED_TO_SHUFFLED);
+}
+
+void gr_pixel_shuffle_bwd_cpu(gr_exec *ex, gr_tensor dy, bool by_column, gr_tensor dx)
+{
+    shuffle(ex, dx, by_column, dy, SHUFFLED_TO_UNSHUFFLED);
 }
 
 void gr_rows_scatter_cpu(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y)

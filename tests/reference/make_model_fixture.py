@@ -1,5 +1,5 @@
 """Makes tests/fixtures/model_*/: tiny models with the loss, the logits and every gradient of one batch, computed in
-double precision by transformers' Qwen2ForCausalLM and Aimv2VisionModel, with our pixel shuffle and MLP between.
+double precision by transformers' classes, with our pixel shuffle and MLP between.
 
     python tests/reference/make_model_fixture.py tests/fixtures
 
@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from transformers import Aimv2VisionConfig, Aimv2VisionModel, Qwen2Config, Qwen2ForCausalLM
+
+import reference_model as reference
 
 VISION = dict(hidden_size=8, intermediate_size=12, num_hidden_layers=2, num_attention_heads=2,
               num_channels=3, image_size=8, patch_size=2, rms_norm_eps=1e-5)
@@ -80,9 +82,7 @@ def norms_in_double(module):
                 x.pow(2).mean(-1, keepdim=True) + m.variance_epsilon)
 
 
-def run(vision, connector, language, pixels):
-    features = vision(pixels).last_hidden_state
-    images = connector(shuffle(features))
+def run(features, images, language):
     used, loss, logits = 0, 0, []
     for ids, targets in zip(SEQUENCES, TARGETS):
         ids, targets = torch.tensor(ids), torch.tensor(targets)
@@ -111,10 +111,67 @@ def make(folder, tied, seed):
     fill(modules, seed)
     weights = canonical(*modules, lambda p: p)
     pixels = torch.randn((2, 3, 8, 8), generator=torch.Generator().manual_seed(seed + 1))
-    loss, features, images, logits = run(*modules, pixels.double())
+    features = vision(pixels.double()).last_hidden_state
+    images = connector(shuffle(features))
+    write(folder, weights, lambda: canonical(*modules, lambda p: p.grad), pixels, features, images, language,
+          {"select_layer": -1, "ps_version": "v2", "downsample_ratio": 0.5,
+           "vision_config": dict(VISION, model_type="aimv2"),
+           "llm_config": dict(language_settings, model_type="qwen2")})
+
+
+OTHERS = {  # folder: vision, what transformers calls it otherwise, connector, kind of language model, tied
+    "model_internvit_qwen3": (
+        dict(model_type="intern_vit_6b", hidden_size=8, intermediate_size=12, num_hidden_layers=2, num_attention_heads=2,
+             image_size=6, patch_size=2, norm_type="layer_norm", qkv_bias=True, qk_normalization=True),
+        {"qkv_bias": "attention_bias", "qk_normalization": "use_qk_norm"},
+        {"select_layer": -1, "ps_version": "v1"}, "qwen3", True),
+    "model_siglip_llama": (
+        dict(model_type="siglip_vision_model", hidden_size=8, intermediate_size=12, num_hidden_layers=2,
+             num_attention_heads=2, image_size=12, patch_size=2, hidden_act="gelu_pytorch_tanh"),
+        {}, {"select_layer": -2, "ps_version": "v2", "post_layernorm": True}, "llama", False),
+}
+
+
+def make_other(folder, seed, settings, renamed, connector, language_kind, tied):
+    """The other architectures, with stored positions for another grid than the pictures'."""
+    kind = settings["model_type"]
+    keys = {renamed.get(k, k): v for k, v in settings.items() if k != "model_type"}
+    if kind == "siglip_vision_model":
+        keys["vision_use_head"] = False
+    vision = reference.VISIONS[kind](reference.VISIONS[kind].config_class(**keys, attn_implementation="eager"))
+    language_settings = dict(LANGUAGE, tie_word_embeddings=tied)
+    config_class, language_class = reference.LANGUAGES[language_kind]
+    language = language_class(config_class(**language_settings, attn_implementation="eager"))
+    width = LANGUAGE["hidden_size"]
+    mlp = nn.Sequential(nn.LayerNorm(32), nn.Linear(32, width), nn.GELU(), nn.Linear(width, width))
+    modules = [m.double().eval() for m in (vision, mlp, language)]
+    for m in modules:
+        reference.norms_in_double(m)
+    fill(modules, seed)
+
+    def tensors(pick):
+        out = reference.vision_tensors(kind, {n: pick(p) for n, p in vision.named_parameters()})
+        out.update({"mlp1." + n: pick(p) for n, p in mlp.named_parameters()})
+        out.update({"language_model." + n: pick(p) for n, p in language.named_parameters()})
+        missing = {n: torch.zeros_like(weights[n]) for n, v in out.items() if v is None}  # above select_layer
+        return {n: v.detach().to(torch.float32).contiguous() for n, v in {**out, **missing}.items()}
+
+    weights = {}
+    weights = tensors(lambda p: p)
+    pixels = torch.randn((2, 3, 8, 8), generator=torch.Generator().manual_seed(seed + 1))
+    features, grid = reference.vision_features(kind, vision, pixels.double(), settings["patch_size"],
+                                               connector["select_layer"], connector.get("post_layernorm"))
+    images = mlp(reference.shuffle(features, grid, connector["ps_version"] == "v1"))
+    write(folder, weights, lambda: tensors(lambda p: p.grad), pixels, features, images, language,
+          {**connector, "downsample_ratio": 0.5, "force_image_size": 8, "vision_config": settings,
+           "llm_config": dict(language_settings, model_type=language_kind)})
+
+
+def write(folder, weights, gradients, pixels, features, images, language, config):
+    loss, features, images, logits = run(features, images, language)
     loss.backward()
     tensors = dict(weights)
-    tensors.update({"grad." + n: v for n, v in canonical(*modules, lambda p: p.grad).items()})
+    tensors.update({"grad." + n: v for n, v in gradients().items()})
     ids = [max(i, 0) for s in SEQUENCES for i in s]
     tensors.update({
         "loss": loss.detach().reshape(1), "logits": logits.detach().float(),
@@ -129,9 +186,7 @@ def make(folder, tied, seed):
     })
     folder.mkdir(parents=True, exist_ok=True)
     save_file({n: v.contiguous() for n, v in tensors.items()}, folder / "model.safetensors")
-    config = {"model_type": "sailvl", "select_layer": -1, "ps_version": "v2", "downsample_ratio": 0.5,
-              "vision_config": dict(VISION, model_type="aimv2"),
-              "llm_config": dict(language_settings, model_type="qwen2")}
+    config = {"model_type": "sailvl", **config}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
@@ -139,3 +194,5 @@ if __name__ == "__main__":
     out = pathlib.Path(sys.argv[1])
     make(out / "model_tied", True, 1)
     make(out / "model_untied", False, 2)
+    for number, (name, settings) in enumerate(OTHERS.items()):
+        make_other(out / name, 11 + number, *settings)

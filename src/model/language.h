@@ -1,15 +1,15 @@
-#ifndef SRC_MODEL_LANGUAGE_QWEN2_H
-#define SRC_MODEL_LANGUAGE_QWEN2_H
+#ifndef SRC_MODEL_LANGUAGE_H
+#define SRC_MODEL_LANGUAGE_H
 
-/// Private to the room: the Qwen2 decoder, from token rows to normed hidden rows. The output
-/// projection belongs to the loss (or to whoever wants logits): `head`.
-/// Source: Qwen2 technical report, arXiv 2407.10671.
+/// Private to the room: the decoder, from token rows to normed hidden rows. The output projection
+/// belongs to the loss (or to whoever wants logits): `head`.
 
 #include "src/model/layer.h"
 
 typedef struct gri_language {
     const gr_language_config *config; ///< borrowed
-    gri_weight embedding, norm, head; ///< head is the embedding when they are tied
+    gri_weight embedding, head;       ///< head is the embedding when they are tied
+    gri_norm norm;
     gri_stack stack;
 } gri_language;
 
@@ -23,12 +23,12 @@ typedef struct gri_language_input {
 /// What backward needs, in the arena.
 typedef struct gri_language_kept {
     gri_block_kept *blocks;
-    gr_tensor last, r; ///< [T, width] and [T]: before the final norm
+    gr_tensor last; ///< [T, width]: before the final norm
+    gri_norm_kept n;
 } gri_language_kept;
 
-GR_MUST_CHECK gr_err gri_language_bind(const gr_language_config *config,
-                                       const gr_params *params, float *weights,
-                                       gri_language *out);
+GR_MUST_CHECK gr_err gri_language_bind(const gr_model_config *config, const gr_params *params,
+                                       float *weights, gri_language *out);
 void gri_language_fini(gri_language *l);
 
 /// h [T, width]: hidden rows after the final norm. Without `kept` (NULL) nothing stays in the arena.
@@ -38,5 +38,8 @@ void gri_language_fwd(gr_exec *ex, const gri_language *l, const gri_language_inp
 /// weight gradients, the embedding's too, unless grads is NULL. Spoils `kept`.
 void gri_language_bwd(gr_exec *ex, const gri_language *l, const gri_language_input *in,
                       const gri_language_kept *kept, gr_tensor dh, float *grads, gr_tensor d);
+
+/// For the tables of architectures: a slot of gri_language.
+#define GRI_LANGUAGE(member) offsetof(gri_language, member)
 
 #endif

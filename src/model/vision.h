@@ -1,0 +1,50 @@
+#ifndef SRC_MODEL_VISION_H
+#define SRC_MODEL_VISION_H
+
+/// Private to the room: the vision encoder. patches -> linear (-> norm) (-> class token in front) ->
+/// + positions -> blocks (-> norm). Each image attends to itself. What stands in brackets is there when the
+/// architecture has its tensors.
+///
+/// Learned positions are stored for one grid; for another they are resized bicubically, and their
+/// gradient goes back through the same map. A class token has a position of its own, which is never resized,
+/// and is no feature: it is dropped at the end.
+
+#include "src/model/layer.h"
+
+typedef struct gri_vision {
+    const gr_vision_config *config; ///< borrowed
+    gri_linear patch;
+    gri_norm patch_norm, final_norm;
+    gri_weight class_token; ///< [1, D]
+    gri_weight positions;   ///< [(1 +) patches of the stored grid, D]
+    gri_stack stack;
+    bool unnormed; ///< leave out the final norm
+} gri_vision;
+
+/// What backward needs, in the arena; the pixels stay the caller's.
+typedef struct gri_vision_kept {
+    gr_tensor pixels;
+    gr_tensor embedded; ///< [images * patches, D]: before the patch norm
+    gri_norm_kept n0;
+    gri_sequences seq;
+    gri_block_kept *blocks;
+    gr_tensor last; ///< [images * (patches (+ 1)), D]: what the blocks give
+    gri_norm_kept n;
+} gri_vision_kept;
+
+GR_MUST_CHECK gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params,
+                                     float *weights, gri_vision *out);
+void gri_vision_fini(gri_vision *v);
+
+/// features [images * patches, D] from pixels [images, 3, height, width]. Without `kept` (NULL) images pass in
+/// small groups that use the same memory one after another.
+void gri_vision_fwd(gr_exec *ex, const gri_vision *v, gr_tensor pixels, gr_tensor features,
+                    gri_vision_kept *kept);
+/// Adds all weight gradients. Spoils `kept`.
+void gri_vision_bwd(gr_exec *ex, const gri_vision *v, const gri_vision_kept *kept,
+                    gr_tensor dfeatures, float *grads);
+
+/// For the tables of architectures: a slot of gri_vision.
+#define GRI_VISION(member) offsetof(gri_vision, member)
+
+#endif

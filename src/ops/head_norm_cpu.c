@@ -1,0 +1,80 @@
+#include "src/ops/math_inline.h"
+#include "src/ops/work.h"
+
+#include <math.h>
+#include <string.h>
+
+/// The weight's gradient is summed in double over blocks of this many rows, block sums in order.
+enum { BLOCK = 128 };
+
+void gr_head_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, gr_tensor y,
+                             gr_tensor r)
+{
+    int64_t T = x.shape[0], H = x.shape[1], D = x.shape[2];
+    GR_ASSERT(gri_is_3d(x, T, H, D) && gri_is_1d(w, D));
+    GR_ASSERT(gri_is_3d(y, T, H, D) && gri_is_2d(r, T, H));
+    const float *weight = w.data;
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < T * H; i++) {
+        const float *in = gr_tensor_f32(x, i / H) + i % H * D;
+        float *out = gr_tensor_f32(y, i / H) + i % H * D;
+        float scale = (float)(1 / sqrt(gri_dot(D, in, in) / (double)D + eps));
+        gr_tensor_f32(r, i / H)[i % H] = scale;
+#pragma omp simd
+        for (int64_t d = 0; d < D; d++) {
+            out[d] = weight[d] * (in[d] * scale);
+        }
+    }
+}
+
+/// One head of one row; dx may be dy, so the weight's gradient comes first.
+static void head_bwd(int64_t D, const float *dy, const float *x, const float *w, float r,
+                     float *dx, double *dw)
+{
+    float slope = (float)(gri_dot3(D, w, dy, x) / (double)D * (double)r);
+    for (int64_t d = 0; dw && d < D; d++) {
+        dw[d] += (double)(dy[d] * (x[d] * r));
+    }
+#pragma omp simd
+    for (int64_t d = 0; d < D; d++) {
+        dx[d] = r * (w[d] * dy[d] - x[d] * r * slope);
+    }
+}
+
+static void add_sums(const double *sums, int64_t blocks, gr_tensor dw)
+{
+    float *out = dw.data;
+    for (int64_t d = 0; d < dw.shape[0]; d++) {
+        double sum = 0;
+        for (int64_t i = 0; i < blocks; i++) {
+            sum += sums[i * dw.shape[0] + d];
+        }
+        out[d] += (float)sum;
+    }
+}
+
+void gr_head_rmsnorm_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w, gr_tensor r,
+                             gr_tensor dx, gr_tensor dw)
+{
+    int64_t T = x.shape[0], H = x.shape[1], D = x.shape[2], blocks = gri_tiles(T, BLOCK);
+    GR_ASSERT(gri_is_3d(dy, T, H, D) && gri_is_3d(x, T, H, D) && gri_is_3d(dx, T, H, D));
+    GR_ASSERT(gri_is_1d(w, D) && gri_is_2d(r, T, H));
+    GR_ASSERT(!gr_tensor_present(dw) || gri_is_1d(dw, D));
+    int64_t mark = gr_arena_mark(ex->scratch);
+    int64_t bytes = blocks * D * (int64_t)sizeof(double);
+    double *sums = gr_tensor_present(dw) ? gr_arena_take(ex->scratch, bytes) : NULL;
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < blocks; i++) {
+        double *sum = sums ? memset(sums + i * D, 0, (size_t)D * sizeof(double)) : NULL;
+        for (int64_t t = i * BLOCK; t < i * BLOCK + gri_tile_length(T, BLOCK, i); t++) {
+            for (int64_t h = 0; h < H; h++) {
+                head_bwd(D, gr_tensor_f32(dy, t) + h * D, gr_tensor_f32(x, t) + h * D, w.data,
+                         gr_tensor_f32(r, t)[h], gr_tensor_f32(dx, t) + h * D, sum);
+            }
+        }
+    }
+    if (sums) {
+        add_sums(sums, blocks, dw);
+    }
+    gr_arena_reset(ex->scratch, mark);
+}
