@@ -62,7 +62,4 @@ GR_MUST_CHECK gr_err gr_recipe_load(const char *path, const char *const *setting
                                     int64_t count, gr_recipe **out);
 void gr_recipe_destroy(gr_recipe **recipe);
 
-/// Reads one entry of `stages` (recipe_stage.c); `out` is zeroed. Shared inside this room.
-GR_MUST_CHECK gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out);
-
 #endif

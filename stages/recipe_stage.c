@@ -1,4 +1,4 @@
-#include "stages/recipe.h"
+#include "stages/recipe_private.h"
 
 #include "src/base/mem.h"
 

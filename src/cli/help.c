@@ -1,14 +1,20 @@
 #include "src/cli/help.h"
 
-#include "src/base/str.h"
-
 #include <stdio.h>
 #include <string.h>
 
 enum { COLUMN = 26, WIDTH = 96 };
 
-// How an argument is written: "DIR", "--json", "--seed S", "--data DIR...".
-static gr_err add_form(gr_str *s, const gri_arg *arg)
+static gri_help_writer *redirected;
+static void *redirect_context;
+
+void gri_help_redirect(gri_help_writer *writer, void *context)
+{
+    redirected = writer;
+    redirect_context = context;
+}
+
+gr_err gri_help_form(gr_str *s, const gri_arg *arg)
 {
     switch (arg->kind) {
     case GRI_ARG_WORD:
@@ -26,18 +32,25 @@ static gr_err add_form(gr_str *s, const gri_arg *arg)
     return gr_str_addf(s, "--%s %s", arg->name, arg->value);
 }
 
+gr_err gri_help_usage(gr_str *s, const gri_arg *arg)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_str_add(s, arg->required ? "" : "["));
+    GR_TRY(gri_help_form(s, arg));
+    GR_TRY(gr_str_add(s, arg->required ? "" : "]"));
+    GR_TRY(gr_str_add(s, arg->kind == GRI_ARG_LIST ? "..." : ""));
+done:
+    return err;
+}
+
 static gr_err print_usage(const char *command, const gri_arg *args, int64_t count)
 {
     gr_err err = GR_OK;
     gr_str form = {0};
     int column = printf("Usage: gradus %s", command);
     for (int64_t i = 0; i < count; i++) {
-        const gri_arg *arg = &args[i];
         gr_str_clear(&form);
-        GR_TRY(gr_str_add(&form, arg->required ? "" : "["));
-        GR_TRY(add_form(&form, arg));
-        GR_TRY(gr_str_add(&form, arg->required ? "" : "]"));
-        GR_TRY(gr_str_add(&form, arg->kind == GRI_ARG_LIST ? "..." : ""));
+        GR_TRY(gri_help_usage(&form, &args[i]));
         if (column + 1 + (int)form.size > WIDTH) {
             column = printf("\n             ") - 1;
         }
@@ -80,8 +93,8 @@ static void print_entry(const char *form, const char *text)
     print_wrapped(text, column, COLUMN);
 }
 
-gr_err gri_help_command(const char *command, const char *about, const gri_arg *args,
-                        int64_t count)
+static gr_err print_page(const char *command, const char *about, const gri_arg *args,
+                         int64_t count)
 {
     gr_err err = GR_OK;
     gr_str form = {0};
@@ -91,13 +104,20 @@ gr_err gri_help_command(const char *command, const char *about, const gri_arg *a
     printf("\n");
     for (int64_t i = 0; i < count; i++) {
         gr_str_clear(&form);
-        GR_TRY(add_form(&form, &args[i]));
+        GR_TRY(gri_help_form(&form, &args[i]));
         print_entry(form.data, args[i].help);
     }
     print_entry("--help", "this page");
 done:
     gr_str_fini(&form);
     return err;
+}
+
+gr_err gri_help_command(const char *command, const char *about, const gri_arg *args,
+                        int64_t count)
+{
+    return redirected ? redirected(redirect_context, command, about, args, count)
+                      : print_page(command, about, args, count);
 }
 
 void gri_help_commands(const char *family, const gri_command *commands, int64_t count)

@@ -2,6 +2,7 @@
 #include "src/base/nearest.h"
 #include "src/cli/command.h"
 #include "src/cli/help.h"
+#include "src/cli/pages.h"
 #include "src/cli/start.h"
 
 #include <errno.h>
@@ -110,6 +111,9 @@ static gr_err help(int argc, char **argv)
 {
     int words = 0;
     const gri_command *command = find_command(argc, argv, &words);
+    if (argc == 2 && strcmp(argv[0], "--write-pages") == 0) { // for the build
+        return gri_pages_write(commands, COMMANDS, argv[1]);
+    }
     if (argc == 0 || is_help(argv[0])) {
         print_overview();
         return GR_OK;

@@ -1,0 +1,16 @@
+# Copies the public headers of `folders` from `source` to `out`/gradus, with include lines that work outside the tree:
+# "src/base/err.h" becomes "gradus/base/err.h". A header that declares a gri_ name is private to its room.
+file(REMOVE_RECURSE ${out})
+foreach(folder ${folders})
+  string(REGEX REPLACE "^src/" "" room ${folder})
+  file(GLOB headers ${source}/${folder}/*.h)
+  foreach(header ${headers})
+    file(READ ${header} text)
+    get_filename_component(name ${header} NAME)
+    if(text MATCHES "gri_" OR name MATCHES "internal|private")
+      continue()
+    endif()
+    string(REGEX REPLACE "(#include \")(src/)?" "\\1gradus/" text "${text}")
+    file(WRITE ${out}/gradus/${room}/${name} "${text}")
+  endforeach()
+endforeach()
