@@ -60,11 +60,13 @@ static void test_linear(void)
         {.d = {5, 7, 3}, .skip = 4},
         {.d = {5, 7, 3}, .skip = 6},
         {.d = {5, 7, 3}, .skip = 1},
-        {.d = {127, 5, 129}, .pad = 2},
-        {.d = {128, 4, 128}},
-        {.d = {129, 3, 127}, .accumulate = true},
-        {.d = {385, 65, 33}},
-        {.d = {33, 65, 385}, .pad = 5},
+        // tiles: full, one less, one more, several, in each of the three results
+        {.d = {511, 5, 513}, .pad = 2},
+        {.d = {512, 4, 512}},
+        {.d = {513, 3, 511}, .accumulate = true},
+        {.d = {1025, 7, 33}},
+        {.d = {33, 9, 1025}, .pad = 5},
+        {.d = {5, 1025, 7}, .accumulate = true},
     };
     OP_CHECK(&c, sizes);
 }

@@ -69,7 +69,7 @@ enum { N = 1003 };
 
 /// All of the header on n numbers.
 typedef struct results {
-    float exponential[N], scaled[N], max;
+    float exponential[N], error[N], sine[N], cosine[N], max;
     double sum, dot, dot3, spread;
 } results;
 
@@ -77,9 +77,12 @@ GRI_INLINE void all(int64_t n, const float *x, const float *y, results *r)
 {
     memset(r, 0, sizeof *r);
     memcpy(r->exponential, x, sizeof r->exponential);
-    memcpy(r->scaled, x, sizeof r->scaled);
-    gri_exp_row(n, r->exponential, 0.3F);
-    gri_scale_row(n, r->scaled, 1.7F);
+    memcpy(r->error, x, sizeof r->error);
+    for (int64_t i = 0; i < n; i++) {
+        r->exponential[i] = gri_expf(r->exponential[i]);
+        r->error[i] = gri_erff(r->error[i]);
+        gri_sincosf(x[i], &r->sine[i], &r->cosine[i]);
+    }
     r->max = gri_max(n, x);
     r->sum = gri_sum(n, x);
     r->dot = gri_dot(n, x, y);

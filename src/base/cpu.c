@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,4 +67,48 @@ const gr_cpu *gr_cpu_get(void)
 {
     pthread_once(&once, read_all);
     return &cpu;
+}
+
+const char *gr_vectors_name(gr_vectors vectors)
+{
+    static const char *const names[] = {
+#define GR_VECTORS_TEXT(name, text) text,
+        GR_VECTORS_LIST(GR_VECTORS_TEXT)
+#undef GR_VECTORS_TEXT
+    };
+    return names[vectors];
+}
+
+bool gr_cpu_has_vectors(gr_vectors vectors)
+{
+    return vectors == GR_VECTORS_PLAIN ||
+           (vectors == GR_VECTORS_AVX2 ? gr_cpu_get()->avx2 : gr_cpu_get()->avx512);
+}
+
+gr_err gr_cpu_vectors(gr_vectors *out)
+{
+    gr_err err = GR_OK;
+    const char *text = getenv("GRADUS_VECTORS");
+    int found = GR_VECTORS_COUNT - 1;
+    if (!text) {
+        while (!gr_cpu_has_vectors((gr_vectors)found)) {
+            found--;
+        }
+        *out = (gr_vectors)found;
+        return GR_OK;
+    }
+    while (found >= 0 && strcmp(text, gr_vectors_name((gr_vectors)found)) != 0) {
+        found--;
+    }
+    if (found < 0) {
+        GR_FAIL(GR_ERR_USAGE, "GRADUS_VECTORS: expected plain, avx2 or avx512, got \"%s\"",
+                text);
+    }
+    if (!gr_cpu_has_vectors((gr_vectors)found)) {
+        GR_FAIL(GR_ERR_UNAVAILABLE, "GRADUS_VECTORS is %s, but this processor (%s) has none",
+                text, gr_cpu_get()->name);
+    }
+    *out = (gr_vectors)found;
+done:
+    return err;
 }

@@ -23,11 +23,21 @@ static struct {
     double last;
 } progress;
 
-double gr_clock(void)
+static double seconds_of(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double gr_clock(void)
+{
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+double gr_clock_cpu(void)
+{
+    return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void gr_log_set_rank(int rank, int world_size)

@@ -20,5 +20,7 @@ void gr_progress_end(void);
 
 /// Seconds of a clock that never goes back; only differences mean something.
 double gr_clock(void);
+/// Seconds of processor time that this process was given so far, all its threads together.
+double gr_clock_cpu(void);
 
 #endif

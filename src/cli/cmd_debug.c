@@ -10,33 +10,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-// "vision,connector" to a set; each part must be in the model.
-static gr_err parse_parts(const char *text, gr_part_set have, gr_part_set *out)
-{
-    gr_err err = GR_OK;
-    gr_part_set parts = 0;
-    while (*text) {
-        char name[16] = "";
-        gr_part part = 0;
-        size_t n = strcspn(text, ",");
-        memcpy(name, text, n < sizeof name ? n : sizeof name - 1);
-        if (!gr_part_parse(name, &part)) {
-            GR_FAIL(GR_ERR_USAGE,
-                    "debug step: --train: expected vision, connector and language between "
-                    "commas, got \"%.*s\"",
-                    (int)n, text);
-        }
-        if (!(have & 1u << part)) {
-            GR_FAIL(GR_ERR_USAGE, "debug step: --train: the model has no %s part", name);
-        }
-        parts |= 1u << part;
-        text += n + (text[n] == ',');
-    }
-    *out = parts;
-done:
-    return err;
-}
-
 static gr_err image_token_of(const char *dir, int64_t *out)
 {
     gr_err err = GR_OK;
@@ -209,7 +182,7 @@ static gr_err step(const char *dir, const char *batch, const char *out, const ch
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
     o->train = s.config.parts;
     if (train) {
-        GR_TRY(parse_parts(train, s.config.parts, &o->train));
+        GR_TRY(gri_parts_parse("debug step", train, s.config.parts, &o->train));
     }
     if (image_token < 0) {
         GR_TRY(image_token_of(dir, &image_token));

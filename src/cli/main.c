@@ -25,6 +25,8 @@ static const gri_command commands[] = {
     {"debug step", "loss, logits and gradients of one batch, to check the mathematics",
      gri_debug_step},
     {"generate", "answer a prompt about a picture", gri_generate},
+    {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul},
+    {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step},
     {"train", "run a recipe of stages on all ranks", gri_train},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -62,6 +62,33 @@ void gri_session_close(gri_session *session)
     gr_exec_destroy(&session->exec);
 }
 
+gr_err gri_parts_parse(const char *command, const char *text, gr_part_set have,
+                       gr_part_set *out)
+{
+    gr_err err = GR_OK;
+    gr_part_set parts = 0;
+    while (*text) {
+        char name[16] = "";
+        gr_part part = 0;
+        size_t n = strcspn(text, ",");
+        memcpy(name, text, n < sizeof name ? n : sizeof name - 1);
+        if (!gr_part_parse(name, &part)) {
+            GR_FAIL(GR_ERR_USAGE,
+                    "%s: --train: expected vision, connector and language between commas, got "
+                    "\"%.*s\"",
+                    command, (int)n, text);
+        }
+        if (!(have & 1u << part)) {
+            GR_FAIL(GR_ERR_USAGE, "%s: --train: the model has no %s part", command, name);
+        }
+        parts |= 1u << part;
+        text += n + (text[n] == ',');
+    }
+    *out = parts;
+done:
+    return err;
+}
+
 void gri_world_leave(gr_world **world, gr_err err)
 {
     bool broken = err != GR_OK && (err == GR_ERR_UNAVAILABLE || !gr_world_knows_error(*world));

@@ -34,6 +34,10 @@ int gri_threads(int64_t asked, int node_ranks);
             "threads (default: OMP_NUM_THREADS, or the cores of this process); changes the "   \
             "speed, never a result")
 
+/// "vision,connector" of --train to a set; each part must be one that the model has.
+GR_MUST_CHECK gr_err gri_parts_parse(const char *command, const char *text, gr_part_set have,
+                                     gr_part_set *out);
+
 /// Ends MPI. An error that all ranks agreed on is printed by rank 0, and here, before any rank leaves:
 /// a launcher kills the others as soon as one has left with an error. After GR_ERR_UNAVAILABLE (a broken
 /// transport) and errors that the others do not know of, ranks may stand in different places: each prints its own and an

@@ -1,5 +1,4 @@
 #include "src/ops/attention_inside.h"
-#include "src/ops/math_inline.h"
 
 #include <omp.h>
 #include <string.h>
@@ -11,16 +10,6 @@ typedef struct attention_bwd {
     gr_tensor dq;
     gr_tensor dk, dv; ///< [T, H, D]: the caller's own (H = G), or one part per query head
 } attention_bwd;
-
-/// p = exp(scores - lse), ds = p (dp - delta); cleared where row i sees no key. `ds` holds dp.
-static void score_gradient_row(int64_t keys, float *p, float *ds, float lse, float delta)
-{
-    gri_exp_row(keys, p, lse);
-#pragma omp simd
-    for (int64_t u = 0; u < keys; u++) {
-        ds[u] = p[u] * (ds[u] - delta);
-    }
-}
 
 static void clear_row(float *row, int64_t from, int64_t to)
 {
@@ -48,9 +37,10 @@ static void backward_tile(const gri_attention *a, const attention_bwd *b, gri_qu
     for (int64_t i = 0; i < tile.rows; i++) {
         int64_t keys = gri_attention_visible(a, tile, i);
         float *p_row = gr_tensor_f32(p, i), *ds_row = gr_tensor_f32(ds, i);
-        double delta = gri_dot(a->head_size, gr_tensor_f32(dout, i), gr_tensor_f32(out, i));
-        score_gradient_row(keys, p_row, ds_row, gr_tensor_f32(b->lse, tile.row + i)[head],
-                           (float)delta);
+        double delta =
+            a->rows->dot(a->head_size, gr_tensor_f32(dout, i), gr_tensor_f32(out, i));
+        a->rows->score_gradient(keys, p_row, ds_row, gr_tensor_f32(b->lse, tile.row + i)[head],
+                                (float)delta);
         clear_row(p_row, keys, tile.keys);
         clear_row(ds_row, keys, tile.keys);
     }
@@ -96,9 +86,7 @@ static void sum_groups(gr_exec *ex, gr_tensor parts, gr_tensor to)
         for (int64_t h = 0; h < H; h++) {
             const float *part = gr_tensor_f32(parts, t) + h * D;
             float *sum = row + h / (H / G) * D;
-            for (int64_t d = 0; d < D; d++) {
-                sum[d] += part[d];
-            }
+            ex->rows->add(D, part, sum);
         }
     }
 }

@@ -1,20 +1,19 @@
 #include "src/ops/attention_inside.h"
-#include "src/ops/math_inline.h"
 
 #include <math.h>
 #include <omp.h>
 
 /// Softmax of row i of the scores, not yet divided by its sum; what a key after the row's own
 /// token got is cleared. Returns 1 / sum and the log-sum-exp.
-static float softmax_row(gr_tensor scores, int64_t i, int64_t keys, float *lse)
+static float softmax_row(const gri_rows *rows, gr_tensor scores, int64_t i, int64_t keys,
+                         float *lse)
 {
     float *row = gr_tensor_f32(scores, i);
-    float max = gri_max(keys, row);
-    gri_exp_row(keys, row, max);
+    double sum = 0;
+    float max = rows->softmax(keys, row, &sum);
     for (int64_t u = keys; u < scores.shape[1]; u++) {
         row[u] = 0;
     }
-    double sum = gri_sum(keys, row);
     *lse = (float)((double)max + log(sum));
     return (float)(1 / sum);
 }
@@ -32,12 +31,12 @@ static void forward_tile(const gri_attention *a, gri_query_tile tile, int64_t he
 
     gri_gemm((float)a->scale, q, GRI_PLAIN, k, GRI_TRANSPOSED, 0, scores);
     for (int64_t i = 0; i < tile.rows; i++) {
-        inverse[i] = softmax_row(scores, i, gri_attention_visible(a, tile, i),
+        inverse[i] = softmax_row(a->rows, scores, i, gri_attention_visible(a, tile, i),
                                  gr_tensor_f32(lse, tile.row + i) + head);
     }
     gri_gemm(1, scores, GRI_PLAIN, v, GRI_PLAIN, 0, result);
     for (int64_t i = 0; i < tile.rows; i++) {
-        gri_scale_row(a->head_size, gr_tensor_f32(result, i), inverse[i]);
+        a->rows->scale(a->head_size, gr_tensor_f32(result, i), inverse[i]);
     }
 }
 

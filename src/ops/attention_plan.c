@@ -36,7 +36,8 @@ static void list_tiles(gr_exec *ex, const int32_t *cu, gri_attention *a)
 gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
                                  gr_tensor cu_seqlens, bool causal, double scale)
 {
-    gri_attention a = {.q = q,
+    gri_attention a = {.rows = ex->rows,
+                       .q = q,
                        .k = k,
                        .v = v,
                        .causal = causal,

@@ -5,13 +5,6 @@
 /// Columns that one thread adds at a time in embedding_bwd.
 enum { COLUMNS = 128 };
 
-static void add_row(int64_t n, const float *from, float *to)
-{
-    for (int64_t i = 0; i < n; i++) {
-        to[i] += from[i];
-    }
-}
-
 void gr_embedding_fwd_cpu(gr_exec *ex, gr_tensor table, gr_tensor ids, gr_tensor y)
 {
     int64_t T = y.shape[0], V = table.shape[0], C = table.shape[1];
@@ -39,8 +32,9 @@ void gr_embedding_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor ids, gr_tensor dt
         for (int64_t t = 0; t < T; t++) {
             GR_ASSERT(id[t] >= -1 && id[t] < V);
             if (id[t] >= 0) {
-                add_row(gri_tile_length(C, COLUMNS, i), gr_tensor_f32(dy, t) + i * COLUMNS,
-                        gr_tensor_f32(dtable, id[t]) + i * COLUMNS);
+                ex->rows->add(gri_tile_length(C, COLUMNS, i),
+                              gr_tensor_f32(dy, t) + i * COLUMNS,
+                              gr_tensor_f32(dtable, id[t]) + i * COLUMNS);
             }
         }
     }
@@ -53,7 +47,7 @@ void gr_positions_fwd_cpu(gr_exec *ex, gr_tensor p, gr_tensor x)
 #pragma omp parallel for collapse(2) num_threads(ex->threads) schedule(static)
     for (int64_t b = 0; b < B; b++) {
         for (int64_t n = 0; n < N; n++) {
-            add_row(C, gr_tensor_f32(p, n), gr_tensor_f32(x, b) + n * C);
+            ex->rows->add(C, gr_tensor_f32(p, n), gr_tensor_f32(x, b) + n * C);
         }
     }
 }
@@ -65,7 +59,7 @@ void gr_positions_bwd_cpu(gr_exec *ex, gr_tensor dx, gr_tensor dp)
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t n = 0; n < N; n++) {
         for (int64_t b = 0; b < B; b++) {
-            add_row(C, gr_tensor_f32(dx, b) + n * C, gr_tensor_f32(dp, n));
+            ex->rows->add(C, gr_tensor_f32(dx, b) + n * C, gr_tensor_f32(dp, n));
         }
     }
 }

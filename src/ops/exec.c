@@ -1,6 +1,7 @@
 #include "src/ops/exec.h"
 
 #include "src/base/mem.h"
+#include "src/ops/rows.h"
 #include "src/ops/work.h"
 
 #include <cblas.h>
@@ -11,6 +12,8 @@ gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out)
 {
     gr_err err = GR_OK;
     gr_exec *ex = NULL;
+    gr_vectors vectors = GR_VECTORS_PLAIN;
+    GR_TRY(gr_cpu_vectors(&vectors));
     if (threads < 1) {
         GR_FAIL(GR_ERR_USAGE, "expected at least 1 thread, got %d", threads);
     }
@@ -18,6 +21,7 @@ gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out)
     GR_TRY(gr_arena_create(arena_bytes, &ex->scratch));
     ex->ops = gr_ops_cpu();
     ex->threads = threads;
+    ex->rows = gri_rows_of(vectors);
     openblas_set_num_threads(1);
     *out = ex;
     ex = NULL;

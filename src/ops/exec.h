@@ -3,18 +3,21 @@
 
 /// Where and how an operation runs: the device's table, its threads and its scratch memory.
 
+#include "src/base/cpu.h"
 #include "src/tensor/arena.h"
 
 typedef struct gr_ops gr_ops;
+struct gri_rows;
 
 typedef struct gr_exec {
-    const gr_ops *ops; ///< the device's operations (ops.h)
-    int threads;       ///< OpenMP threads; changes the speed, never the bits
+    const gr_ops *ops;           ///< the device's operations (ops.h)
+    int threads;                 ///< OpenMP threads; changes the speed, never the bits
+    const struct gri_rows *rows; ///< vectors of this processor (rows.h); never change the bits
     gr_arena *scratch; ///< activations and work space; operations give back what they take
 } gr_exec;
 
 /// A CPU context with its own arena of `arena_bytes` (0: as much as the machine has). Makes the BLAS
-/// single-threaded: threads of ours call it, each on its own tile.
+/// single-threaded: threads of ours call it, each on its own tile. Vectors: gr_cpu_vectors.
 GR_MUST_CHECK gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out);
 void gr_exec_destroy(gr_exec **ex);
 

@@ -1,17 +1,29 @@
-#include "src/ops/math_inline.h"
 #include "src/ops/work.h"
 
-enum { TILE = GR_LINEAR_TILE_ROWS };
+enum { TILE = GR_LINEAR_TILE };
 
-static void add_bias(gr_tensor y, gr_tensor b)
+/// One tile of a matrix [rows, columns]: its place and its size.
+typedef struct tile {
+    int64_t row, rows, column, columns;
+} tile;
+
+static int64_t tile_count(int64_t rows, int64_t columns)
 {
-    const float *bias = b.data;
-    for (int64_t n = 0; n < y.shape[0]; n++) {
-        float *row = gr_tensor_f32(y, n);
-        for (int64_t o = 0; o < y.shape[1]; o++) {
-            row[o] += bias[o];
-        }
-    }
+    return gri_tiles(rows, TILE) * gri_tiles(columns, TILE);
+}
+
+static tile tile_at(int64_t rows, int64_t columns, int64_t i)
+{
+    int64_t across = gri_tiles(columns, TILE);
+    return (tile){.row = i / across * TILE,
+                  .rows = gri_tile_length(rows, TILE, i / across),
+                  .column = i % across * TILE,
+                  .columns = gri_tile_length(columns, TILE, i % across)};
+}
+
+static gr_tensor part(gr_tensor t, tile at)
+{
+    return gr_tensor_columns(gr_tensor_rows(t, at.row, at.rows), at.column, at.columns);
 }
 
 void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_tensor y)
@@ -19,13 +31,14 @@ void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_te
     int64_t N = x.shape[0], I = x.shape[1], O = w.shape[0];
     GR_ASSERT(gri_is_2d(x, N, I) && gri_is_2d(w, O, I) && gri_is_2d(y, N, O));
     GR_ASSERT(!gr_tensor_present(b) || gri_is_1d(b, O));
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < gri_tiles(N, TILE); i++) {
-        int64_t rows = gri_tile_length(N, TILE, i);
-        gr_tensor tile = gr_tensor_rows(y, i * TILE, rows);
-        gri_gemm(1, gr_tensor_rows(x, i * TILE, rows), GRI_PLAIN, w, GRI_TRANSPOSED, 0, tile);
-        if (gr_tensor_present(b)) {
-            add_bias(tile, b);
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+    for (int64_t i = 0; i < tile_count(N, O); i++) {
+        tile at = tile_at(N, O, i);
+        gri_gemm(1, gr_tensor_rows(x, at.row, at.rows), GRI_PLAIN,
+                 gr_tensor_rows(w, at.column, at.columns), GRI_TRANSPOSED, 0, part(y, at));
+        for (int64_t n = at.row; gr_tensor_present(b) && n < at.row + at.rows; n++) {
+            ex->rows->add(at.columns, (const float *)b.data + at.column,
+                          gr_tensor_f32(y, n) + at.column);
         }
     }
 }
@@ -35,23 +48,21 @@ void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor d
 {
     int64_t N = dy.shape[0], I = w.shape[1], O = w.shape[0];
     GR_ASSERT(gri_is_2d(dy, N, O) && gri_is_2d(w, O, I) && gri_is_2d(dx, N, I));
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < gri_tiles(N, TILE); i++) {
-        int64_t rows = gri_tile_length(N, TILE, i);
-        gri_gemm(1, gr_tensor_rows(dy, i * TILE, rows), GRI_PLAIN, w, GRI_PLAIN,
-                 accumulate ? 1 : 0, gr_tensor_rows(dx, i * TILE, rows));
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+    for (int64_t i = 0; i < tile_count(N, I); i++) {
+        tile at = tile_at(N, I, i);
+        gri_gemm(1, gr_tensor_rows(dy, at.row, at.rows), GRI_PLAIN,
+                 gr_tensor_columns(w, at.column, at.columns), GRI_PLAIN, accumulate ? 1 : 0,
+                 part(dx, at));
     }
 }
 
 /// db[o] += sum of column o, at most TILE columns.
-static void add_column_sums(gr_tensor dy, float *db)
+static void add_column_sums(const gri_rows *rows, gr_tensor dy, float *db)
 {
     double sum[TILE] = {0};
     for (int64_t n = 0; n < dy.shape[0]; n++) {
-        const float *row = gr_tensor_f32(dy, n);
-        for (int64_t o = 0; o < dy.shape[1]; o++) {
-            sum[o] += (double)row[o];
-        }
+        rows->add_to_sums(dy.shape[1], gr_tensor_f32(dy, n), sum);
     }
     for (int64_t o = 0; o < dy.shape[1]; o++) {
         db[o] += (float)sum[o];
@@ -64,14 +75,14 @@ void gr_linear_bwd_weight_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor 
     int64_t N = dy.shape[0], I = x.shape[1], O = dy.shape[1];
     GR_ASSERT(gri_is_2d(dy, N, O) && gri_is_2d(x, N, I) && gri_is_2d(dw, O, I));
     GR_ASSERT(!gr_tensor_present(db) || gri_is_1d(db, O));
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < gri_tiles(O, TILE); i++) {
-        int64_t columns = gri_tile_length(O, TILE, i);
-        gr_tensor tile = gr_tensor_columns(dy, i * TILE, columns);
-        gri_gemm(1, tile, GRI_TRANSPOSED, x, GRI_PLAIN, 1,
-                 gr_tensor_rows(dw, i * TILE, columns));
-        if (gr_tensor_present(db)) {
-            add_column_sums(tile, (float *)db.data + i * TILE);
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+    for (int64_t i = 0; i < tile_count(O, I); i++) {
+        tile at = tile_at(O, I, i);
+        gr_tensor dy_part = gr_tensor_columns(dy, at.row, at.rows);
+        gri_gemm(1, dy_part, GRI_TRANSPOSED, gr_tensor_columns(x, at.column, at.columns),
+                 GRI_PLAIN, 1, part(dw, at));
+        if (gr_tensor_present(db) && at.column == 0) {
+            add_column_sums(ex->rows, dy_part, (float *)db.data + at.row);
         }
     }
 }

@@ -15,6 +15,6 @@
 typedef void gr_cross_entropy_fn(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targets,
                                  gr_tensor dh, gr_tensor dw, double *loss);
 
-enum { GR_LOSS_CHUNK_ROWS = 128 };
+enum { GR_LOSS_CHUNK_ROWS = 256 };
 
 #endif

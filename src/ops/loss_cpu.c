@@ -1,4 +1,3 @@
-#include "src/ops/math_inline.h"
 #include "src/ops/work.h"
 
 #include <math.h>
@@ -41,13 +40,11 @@ static void logits(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor z)
 }
 
 /// Loss of one row; z becomes its gradient, softmax(z) - onehot(target).
-static double loss_row(int64_t n, float *z, int32_t target)
+static double loss_row(const gri_rows *rows, int64_t n, float *z, int32_t target)
 {
-    float max = gri_max(n, z);
-    double hit = (double)z[target];
-    gri_exp_row(n, z, max);
-    double sum = gri_sum(n, z);
-    gri_scale_row(n, z, (float)(1 / sum));
+    double hit = (double)z[target], sum = 0;
+    float max = rows->softmax(n, z, &sum);
+    rows->scale(n, z, (float)(1 / sum));
     z[target] -= 1;
     return (double)max + log(sum) - hit;
 }
@@ -57,7 +54,7 @@ static double loss_chunk(gr_exec *ex, gr_tensor z, const int32_t *target, const 
     double loss[CHUNK], sum = 0;
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < z.shape[0]; i++) {
-        loss[i] = loss_row(z.shape[1], gr_tensor_f32(z, i), target[row[i]]);
+        loss[i] = loss_row(ex->rows, z.shape[1], gr_tensor_f32(z, i), target[row[i]]);
     }
     for (int64_t i = 0; i < z.shape[0]; i++) {
         sum += loss[i];

@@ -60,6 +60,74 @@ GRI_INLINE float gri_expf(float x)
     return gri_from_bits((gri_to_bits(e) & ~zero & ~infinite) | (infinite & 0x7F800000U));
 }
 
+/// erf within 2 ulp. Below 1: x + x p(x^2); from 1 on: 1 - e^q(|x|), q a polynomial for log erfc (both of
+/// least largest error at Chebyshev points); 1 from 4 on, where nothing else fits a float.
+GRI_INLINE float gri_erff(float x)
+{
+    uint32_t sign = gri_to_bits(x) & 0x80000000U;
+    float a = gri_from_bits(gri_to_bits(x) & 0x7FFFFFFFU);
+    float u = x * x;
+    float p = -0x1.449782p-17F;
+    p = p * u + 0x1.d89ff4p-14F;
+    p = p * u - 0x1.bcd3a4p-11F;
+    p = p * u + 0x1.562abep-8F;
+    p = p * u - 0x1.b829d0p-6F;
+    p = p * u + 0x1.ce2f0ap-4F;
+    p = p * u - 0x1.812746p-2F;
+    p = p * u + 0x1.06eba8p-3F;
+    float small = x + x * p;
+    // A NaN passes the test below and comes out of `small`.
+    uint32_t far = 0U - (uint32_t)(a > 4.0F);
+    float t = gri_from_bits((gri_to_bits(a) & ~far) | (0x40800000U & far));
+    float q = -0x1.1abb48p-24F;
+    q = q * t + 0x1.9f6e6ap-19F;
+    q = q * t - 0x1.f7e4c0p-15F;
+    q = q * t + 0x1.6105d6p-11F;
+    q = q * t - 0x1.490f26p-8F;
+    q = q * t + 0x1.ba5c1ap-6F;
+    q = q * t - 0x1.c646dcp-4F;
+    q = q * t - 0x1.431e14p-1F;
+    q = q * t - 0x1.216f4cp+0F;
+    q = q * t + 0x1.a3f488p-12F;
+    uint32_t large = gri_to_bits(1.0F - gri_expf(q)) | sign;
+    uint32_t big = 0U - (uint32_t)(a >= 1.0F);
+    return gri_from_bits((gri_to_bits(small) & ~big) | (large & big));
+}
+
+/// Sine and cosine within 1 ulp for |x| < 2^20, computed in double: x = k pi/2 + r, Taylor series of r.
+GRI_INLINE void gri_sincosf(float x, float *sine, float *cosine)
+{
+    const double shift = 0x1.8p52;
+    double shifted = (double)x * 0x1.45f306dc9c883p-1 + shift;
+    double k = shifted - shift;
+    // pi/2 in two parts: the first has 32 bits, so k times it is exact.
+    double r = ((double)x - k * 0x1.921fb544p0) - k * 0x1.0b4611a62633p-34;
+    double u = r * r;
+    double s = -1.0 / 39916800;
+    s = s * u + 1.0 / 362880;
+    s = s * u - 1.0 / 5040;
+    s = s * u + 1.0 / 120;
+    s = s * u - 1.0 / 6;
+    s = r + r * (s * u);
+    double c = 1.0 / 479001600;
+    c = c * u - 1.0 / 3628800;
+    c = c * u + 1.0 / 40320;
+    c = c * u - 1.0 / 720;
+    c = c * u + 1.0 / 24;
+    c = c * u - 0.5;
+    c = 1 + c * u;
+    union {
+        double d;
+        uint64_t u;
+    } word = {.d = shifted};
+    uint32_t quarter = (uint32_t)word.u; // k, in its lowest bits
+    uint32_t swap = 0U - (quarter & 1U);
+    uint32_t a = gri_to_bits((float)s), b = gri_to_bits((float)c);
+    uint32_t sine_bits = (a & ~swap) | (b & swap), cosine_bits = (b & ~swap) | (a & swap);
+    *sine = gri_from_bits(sine_bits ^ (quarter & 2U) << 30);
+    *cosine = gri_from_bits(cosine_bits ^ ((quarter + 1U) & 2U) << 30);
+}
+
 enum { GRI_LANES = 16 };
 
 /// Sum of the lanes, always in this order.
@@ -162,23 +230,6 @@ GRI_INLINE float gri_max(int64_t n, const float *x)
         max = lane[j] > max ? lane[j] : max;
     }
     return max;
-}
-
-/// x[i] = exp(x[i] - shift), in place.
-GRI_INLINE void gri_exp_row(int64_t n, float *x, float shift)
-{
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        x[i] = gri_expf(x[i] - shift);
-    }
-}
-
-GRI_INLINE void gri_scale_row(int64_t n, float *x, float factor)
-{
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        x[i] *= factor;
-    }
 }
 
 #endif

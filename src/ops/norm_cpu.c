@@ -1,4 +1,3 @@
-#include "src/ops/math_inline.h"
 #include "src/ops/work.h"
 
 #include <math.h>
@@ -52,46 +51,8 @@ void gr_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, gr_te
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t n = 0; n < N; n++) {
         const float *in = gr_tensor_f32(x, n);
-        float *out = gr_tensor_f32(y, n);
-        float scale = (float)(1 / sqrt(gri_dot(C, in, in) / (double)C + eps));
-        rstd[n] = scale;
-#pragma omp simd
-        for (int64_t c = 0; c < C; c++) {
-            out[c] = weight[c] * (in[c] * scale);
-        }
-    }
-}
-
-/// One row of either norm's backward; m is 0 for RMSNorm. `dw` and `db` are running sums or NULL.
-typedef struct norm_row {
-    int64_t channels;
-    const float *dy, *x, *w;
-    float m, r;
-    bool center; ///< subtract mean(w dy) too
-} norm_row;
-
-static void add_row_sums(const norm_row *row, double *dw, double *db)
-{
-    for (int64_t c = 0; dw && c < row->channels; c++) {
-        dw[c] += (double)(row->dy[c] * ((row->x[c] - row->m) * row->r));
-    }
-    for (int64_t c = 0; db && c < row->channels; c++) {
-        db[c] += (double)row->dy[c];
-    }
-}
-
-static void row_input_gradient(const norm_row *row, bool accumulate, float *dx)
-{
-    double C = (double)row->channels;
-    double mean = row->center ? gri_dot(row->channels, row->w, row->dy) / C : 0;
-    double along = gri_dot3(row->channels, row->w, row->dy, row->x) / C - mean * (double)row->m;
-    float slope = (float)(along * (double)row->r);
-    float shift = (float)mean;
-#pragma omp simd
-    for (int64_t c = 0; c < row->channels; c++) {
-        float xhat = (row->x[c] - row->m) * row->r;
-        float g = row->r * ((row->w[c] * row->dy[c] - shift) - xhat * slope);
-        dx[c] = accumulate ? dx[c] + g : g;
+        rstd[n] = (float)(1 / sqrt(ex->rows->dot(C, in, in) / (double)C + eps));
+        ex->rows->norm(C, in, weight, NULL, 0, rstd[n], gr_tensor_f32(y, n));
     }
 }
 
@@ -101,16 +62,16 @@ typedef struct norm_bwd {
     bool accumulate;
 } norm_bwd;
 
-static norm_row row_of(const norm_bwd *a, int64_t n)
+static gri_norm_row row_of(const norm_bwd *a, int64_t n)
 {
     bool center = gr_tensor_present(a->m);
-    return (norm_row){.channels = a->x.shape[1],
-                      .dy = gr_tensor_f32(a->dy, n),
-                      .x = gr_tensor_f32(a->x, n),
-                      .w = a->w.data,
-                      .m = center ? *gr_tensor_f32(a->m, n) : 0,
-                      .r = *gr_tensor_f32(a->r, n),
-                      .center = center};
+    return (gri_norm_row){.channels = a->x.shape[1],
+                          .dy = gr_tensor_f32(a->dy, n),
+                          .x = gr_tensor_f32(a->x, n),
+                          .w = a->w.data,
+                          .m = center ? *gr_tensor_f32(a->m, n) : 0,
+                          .r = *gr_tensor_f32(a->r, n),
+                          .center = center};
 }
 
 static void backward(gr_exec *ex, const norm_bwd *a)
@@ -124,10 +85,10 @@ static void backward(gr_exec *ex, const norm_bwd *a)
         double *dw = block_sums(dw_sums, i, C);
         double *db = block_sums(db_sums, i, C);
         for (int64_t n = i * BLOCK; n < i * BLOCK + gri_tile_length(N, BLOCK, i); n++) {
-            norm_row row = row_of(a, n);
-            add_row_sums(&row, dw, db);
+            gri_norm_row row = row_of(a, n);
+            ex->rows->norm_sums(&row, dw, db);
             if (gr_tensor_present(a->dx)) {
-                row_input_gradient(&row, a->accumulate, gr_tensor_f32(a->dx, n));
+                ex->rows->norm_gradient(&row, a->accumulate, gr_tensor_f32(a->dx, n));
             }
         }
     }
@@ -170,14 +131,10 @@ void gr_layernorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, do
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t n = 0; n < N; n++) {
         const float *in = gr_tensor_f32(x, n);
-        float *out = gr_tensor_f32(y, n);
-        double mean = gri_sum(C, in) / (double)C;
-        float shift = means[n] = (float)mean;
-        float scale = rstd[n] = (float)(1 / sqrt(gri_spread(C, in, mean) / (double)C + eps));
-#pragma omp simd
-        for (int64_t c = 0; c < C; c++) {
-            out[c] = weight[c] * ((in[c] - shift) * scale) + bias[c];
-        }
+        double mean = ex->rows->sum(C, in) / (double)C;
+        means[n] = (float)mean;
+        rstd[n] = (float)(1 / sqrt(ex->rows->spread(C, in, mean) / (double)C + eps));
+        ex->rows->norm(C, in, weight, bias, means[n], rstd[n], gr_tensor_f32(y, n));
     }
 }
 

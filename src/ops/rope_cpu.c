@@ -12,27 +12,15 @@ static void fill_frequencies(int64_t half, double theta, float *out)
     }
 }
 
-static void rotate_head(int64_t half, const float *cosine, const float *sine, float *x)
-{
-    for (int64_t j = 0; j < half; j++) {
-        float x1 = x[j], x2 = x[j + half];
-        x[j] = x1 * cosine[j] - x2 * sine[j];
-        x[j + half] = x2 * cosine[j] + x1 * sine[j];
-    }
-}
-
 /// Rotates all heads of one token by direction (1 or -1) times its angles; `table` is for D floats.
-static void rotate_token(gr_tensor x, int64_t t, float position, float direction,
-                         const float *frequency, float *table)
+static void rotate_token(const gri_rows *rows, gr_tensor x, int64_t t, float position,
+                         float direction, const float *frequency, float *table)
 {
     int64_t half = x.shape[2] / 2;
-    for (int64_t j = 0; j < half; j++) {
-        float angle = position * frequency[j];
-        table[j] = cosf(angle);
-        table[j + half] = direction * sinf(angle);
-    }
+    rows->angles(half, position, frequency, table, table + half);
+    rows->scale(half, table + half, direction);
     for (int64_t h = 0; h < x.shape[1]; h++) {
-        rotate_head(half, table, table + half, gr_tensor_f32(x, t) + h * x.shape[2]);
+        rows->rotate(half, table, table + half, gr_tensor_f32(x, t) + h * x.shape[2]);
     }
 }
 
@@ -47,7 +35,7 @@ static void rotate(gr_exec *ex, gr_tensor x, gr_tensor positions, double theta, 
     fill_frequencies(D / 2, theta, frequency);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t t = 0; t < T; t++) {
-        rotate_token(x, t, (float)position[t], direction, frequency,
+        rotate_token(ex->rows, x, t, (float)position[t], direction, frequency,
                      tables + omp_get_thread_num() * D);
     }
     gr_arena_reset(ex->scratch, mark);

@@ -5,6 +5,7 @@
 
 #include "src/base/cpu.h"
 #include "src/ops/ops.h"
+#include "src/ops/rows.h"
 
 /// fp32 of exactly this shape.
 bool gri_is_1d(gr_tensor t, int64_t n0);

@@ -1,42 +1,36 @@
-#include "src/optim/adamw.h"
+#include "src/optim/adamw_rows.h"
+
+#include "src/base/cpu.h"
 
 #include <math.h>
 
-enum { UPDATE_BLOCK = 16384, LANES = 8, SUMS = 64 };
+enum { UPDATE_BLOCK = 16384, SUMS = 64 };
 
-/// The numbers of one update, rounded to the precision of the state once for all elements.
-typedef struct factors {
-    float grad, keep;   ///< grad_scale; 1 - lr wd
-    float b1, one_b1;   ///< beta1, 1 - beta1
-    float b2, one_b2;   ///< beta2, 1 - beta2
-    float step, root_2; ///< lr / (1 - b1^step); sqrt(1 - b2^step)
-    float eps;
-} factors;
-
-static factors factors_of(const gr_adamw *opt)
+static gri_adamw_factors factors_of(const gr_adamw *opt)
 {
     double correction1 = 1 - pow(opt->beta1, (double)opt->step);
     double correction2 = 1 - pow(opt->beta2, (double)opt->step);
-    return (factors){.grad = (float)opt->grad_scale,
-                     .keep = (float)(1 - opt->learning_rate * opt->weight_decay),
-                     .b1 = (float)opt->beta1,
-                     .one_b1 = (float)(1 - opt->beta1),
-                     .b2 = (float)opt->beta2,
-                     .one_b2 = (float)(1 - opt->beta2),
-                     .step = (float)(opt->learning_rate / correction1),
-                     .root_2 = (float)sqrt(correction2),
-                     .eps = (float)opt->eps};
+    return (gri_adamw_factors){.grad = (float)opt->grad_scale,
+                               .keep = (float)(1 - opt->learning_rate * opt->weight_decay),
+                               .b1 = (float)opt->beta1,
+                               .one_b1 = (float)(1 - opt->beta1),
+                               .b2 = (float)opt->beta2,
+                               .one_b2 = (float)(1 - opt->beta2),
+                               .step = (float)(opt->learning_rate / correction1),
+                               .root_2 = (float)sqrt(correction2),
+                               .eps = (float)opt->eps};
 }
 
-static void update_block(factors f, int64_t n, float *p, const float *grad, float *m, float *v)
+/// An unusable GRADUS_VECTORS was refused when the exec was made; here it means plain.
+static const gri_adamw_rows *rows_now(void)
 {
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        float g = f.grad * grad[i];
-        m[i] = f.b1 * m[i] + f.one_b1 * g;
-        v[i] = f.b2 * v[i] + f.one_b2 * (g * g);
-        p[i] = p[i] * f.keep - f.step * (m[i] / (sqrtf(v[i]) / f.root_2 + f.eps));
+    gr_vectors vectors = GR_VECTORS_PLAIN;
+    if (gr_cpu_vectors(&vectors) != GR_OK) {
+        gr_err_clear();
     }
+    return vectors == GR_VECTORS_AVX512 ? &gri_adamw_avx512
+           : vectors == GR_VECTORS_AVX2 ? &gri_adamw_avx2
+                                        : &gri_adamw_plain;
 }
 
 static int64_t at_most(int64_t n, int64_t limit)
@@ -47,36 +41,18 @@ static int64_t at_most(int64_t n, int64_t limit)
 void gr_adamw_update(const gr_adamw *opt, int64_t n, float *param, const float *grad, float *m,
                      float *v, int threads)
 {
-    factors f = factors_of(opt);
+    gri_adamw_factors f = factors_of(opt);
+    const gri_adamw_rows *rows = rows_now();
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < n; i += UPDATE_BLOCK) {
-        update_block(f, at_most(n - i, UPDATE_BLOCK), param + i, grad + i, m + i, v + i);
+        rows->update(f, at_most(n - i, UPDATE_BLOCK), param + i, grad + i, m + i, v + i);
     }
-}
-
-/// Over a fixed number of lanes, which are added in order.
-static double block_squares(int64_t n, const float *x)
-{
-    double lane[LANES] = {0}, sum = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-#pragma omp simd
-        for (int j = 0; j < LANES; j++) {
-            lane[j] += (double)x[i + j] * (double)x[i + j];
-        }
-    }
-    for (int j = 0; i + j < n; j++) {
-        lane[j] += (double)x[i + j] * (double)x[i + j];
-    }
-    for (int j = 0; j < LANES; j++) {
-        sum += lane[j];
-    }
-    return sum;
 }
 
 double gr_sum_squares(int64_t n, const float *x, int threads)
 {
     double total = 0;
+    const gri_adamw_rows *rows = rows_now();
     // SUMS blocks at a time, so that their sums need no memory but the stack.
     for (int64_t from = 0; from < n; from += (int64_t)SUMS * GR_NORM_BLOCK) {
         double sum[SUMS] = {0};
@@ -85,7 +61,7 @@ double gr_sum_squares(int64_t n, const float *x, int threads)
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < blocks; i++) {
             int64_t at = i * GR_NORM_BLOCK;
-            sum[i] = block_squares(at_most(length - at, GR_NORM_BLOCK), x + from + at);
+            sum[i] = rows->squares(at_most(length - at, GR_NORM_BLOCK), x + from + at);
         }
         for (int64_t i = 0; i < blocks; i++) {
             total += sum[i];

@@ -1,0 +1,244 @@
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/cli/args.h"
+#include "src/cli/command.h"
+#include "src/cli/session.h"
+#include "src/eval/bench.h"
+#include "src/formats/hf.h"
+#include "src/ops/ops.h"
+
+#include <stdio.h>
+
+// --clock wall|cpu
+static gr_clock_fn *clock_of(int choice)
+{
+    return choice == 1 ? gr_clock_cpu : gr_clock;
+}
+
+#define CLOCK_ARG(out_)                                                                        \
+    GRI_CHOICE("clock", "wall|cpu", (out_),                                                    \
+               "time that passes, or processor time of all threads: on a machine that others " \
+               "use, cpu with --threads 1 (default: wall)")
+
+static void describe_run(gr_json *j, const gr_exec *ex, int clock)
+{
+    gr_json_string(j, "clock", clock == 1 ? "cpu" : "wall");
+    gr_json_int(j, "threads", ex->threads);
+    gr_json_string(j, "blas_kernel", gr_blas_kernel());
+}
+
+static gr_err print_matmul(const gr_bench_matmul *all, int64_t threads, int clock)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < all->count; i++) {
+        const gr_bench_product *p = &all->products[i];
+        if (i == 0) {
+            printf("%-10s %7s %7s %7s %9s %9s %9s\n", "part", "rows", "in", "out", "forward",
+                   "input", "weight");
+        }
+        printf("%-10s %7lld %7lld %7lld %9.1f %9.1f %9.1f\n", p->part, (long long)p->rows,
+               (long long)p->inputs, (long long)p->outputs, p->forward / 1e9, p->input / 1e9,
+               p->weight / 1e9);
+    }
+    printf("plain product of 1024 x 1024 matrices: %.1f GFLOP/s in %lld thread%s (%s)\n\n",
+           all->blas / 1e9, (long long)threads, threads == 1 ? "" : "s",
+           clock == 1 ? "a second is one of processor time" : "wall clock");
+    return err;
+}
+
+static void matmul_json(gr_json *j, const gr_bench_matmul *all, const gr_exec *ex, int clock)
+{
+    gr_json_map_begin(j, NULL);
+    describe_run(j, ex, clock);
+    gr_json_real(j, "product_flops_per_second", all->blas);
+    gr_json_list_begin(j, "products");
+    for (int64_t i = 0; i < all->count; i++) {
+        const gr_bench_product *p = &all->products[i];
+        gr_json_map_begin(j, NULL);
+        gr_json_string(j, "part", p->part);
+        gr_json_int(j, "rows", p->rows);
+        gr_json_int(j, "inputs", p->inputs);
+        gr_json_int(j, "outputs", p->outputs);
+        gr_json_real(j, "forward_flops_per_second", p->forward);
+        gr_json_real(j, "input_gradient_flops_per_second", p->input);
+        gr_json_real(j, "weight_gradient_flops_per_second", p->weight);
+        gr_json_map_end(j);
+    }
+    gr_json_list_end(j);
+    gr_json_map_end(j);
+}
+
+// Once with these threads.
+static gr_err matmul(const gr_model_config *config, int threads, int64_t images, int64_t tokens,
+                     int clock, gr_json *j)
+{
+    gr_err err = GR_OK;
+    gr_exec *ex = NULL;
+    gr_bench_matmul all = {0};
+    GR_TRY(gr_exec_create_cpu(threads, 0, &ex));
+    GR_TRY(gr_bench_matmul_run(config, ex, images, tokens, clock_of(clock), &all));
+    if (j) {
+        matmul_json(j, &all, ex, clock);
+    } else {
+        GR_TRY(print_matmul(&all, threads, clock));
+    }
+done:
+    gr_bench_matmul_fini(&all);
+    gr_exec_destroy(&ex);
+    return err;
+}
+
+gr_err gri_bench_matmul(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    const char *path = NULL;
+    int64_t images = 1, tokens = 512, threads = 0;
+    int clock = 0;
+    bool json = false, help = false;
+    gr_json j = {.indent = 2};
+    gr_model_config config;
+    const gri_arg args[] = {
+        GRI_TEXT("model", "PATH", &path, "model directory or model file (YAML)",
+                 .required = true),
+        GRI_INT("images", "N", &images, 0, 1024, "pictures in the batch (default: 1)"),
+        GRI_INT("tokens", "N", &tokens, 0, 1 << 20,
+                "text tokens beside the pictures' (default: 512)"),
+        CLOCK_ARG(&clock),
+        GRI_THREADS(&threads),
+        GRI_FLAG("json", &json, "as JSON"),
+    };
+    GR_TRY(GRI_ARGS_PARSE(
+        "bench matmul",
+        "Rates in GFLOP/s of the matrix products of a model's layers, forward and for the "
+        "gradients of input and weight, with one thread and with all: fp32, one call of the "
+        "BLAS for each tile. No weights are needed.",
+        args, argc, argv, &help));
+    if (help) {
+        goto done;
+    }
+    int most = gri_threads(threads, 1);
+    GR_TRY(gr_hf_load_config(path, &config));
+    gr_json_list_begin(&j, NULL);
+    GR_TRY(matmul(&config, 1, images, tokens, clock, json ? &j : NULL));
+    if (most > 1) {
+        GR_TRY(matmul(&config, most, images, tokens, clock, json ? &j : NULL));
+    }
+    gr_json_list_end(&j);
+    if (json) {
+        GR_TRY(gri_print_json(&j));
+    }
+done:
+    gr_json_fini(&j);
+    return err;
+}
+
+static void print_step(const gr_bench_step *s, const gr_exec *ex, int clock)
+{
+    const double T = 1e12, G = 1e9;
+    printf("batch     %lld images, %lld tokens in %lld sequences, %lld targets\n",
+           (long long)s->load.images, (long long)s->load.tokens, (long long)s->load.sequences,
+           (long long)s->load.targets);
+    printf("needs     %.4f TFLOP forward, %.4f backward\n", s->flops.forward / T,
+           s->flops.backward / T);
+    printf("product   %.1f GFLOP/s alone, %s kernels, %d thread%s, %s\n", s->product / G,
+           gr_blas_kernel(), ex->threads, ex->threads == 1 ? "" : "s",
+           clock == 1 ? "processor time" : "wall clock");
+    printf("forward   %8.3f s  %6.1f GFLOP/s  %5.1f %% of the product\n", s->forward,
+           s->flops.forward / s->forward / G, 100 * s->forward_share);
+    printf("backward  %8.3f s  %6.1f GFLOP/s  %5.1f %%\n", s->backward,
+           s->flops.backward / s->backward / G, 100 * s->backward_share);
+    printf("update    %8.3f s\n", s->update);
+    printf("step      %8.3f s  %6.1f GFLOP/s  %5.1f %%   %.1f tokens/s\n", s->seconds,
+           (s->flops.forward + s->flops.backward) / s->seconds / G, 100 * s->share,
+           (double)s->load.tokens / s->seconds);
+    printf("memory    %.2f GiB\n", (double)s->memory / (double)(1 << 30));
+}
+
+static gr_err step_json(const gr_bench_step *s, const gr_exec *ex, int clock)
+{
+    gr_err err = GR_OK;
+    gr_json j = {.indent = 2};
+    gr_json_map_begin(&j, NULL);
+    describe_run(&j, ex, clock);
+    gr_json_int(&j, "images", s->load.images);
+    gr_json_int(&j, "tokens", s->load.tokens);
+    gr_json_int(&j, "sequences", s->load.sequences);
+    gr_json_int(&j, "targets", s->load.targets);
+    gr_json_real(&j, "forward_flops", s->flops.forward);
+    gr_json_real(&j, "backward_flops", s->flops.backward);
+    gr_json_real(&j, "product_flops_per_second", s->product);
+    gr_json_real(&j, "forward_seconds", s->forward);
+    gr_json_real(&j, "backward_seconds", s->backward);
+    gr_json_real(&j, "update_seconds", s->update);
+    gr_json_real(&j, "step_seconds", s->seconds);
+    gr_json_real(&j, "forward_share", s->forward_share);
+    gr_json_real(&j, "backward_share", s->backward_share);
+    gr_json_real(&j, "share", s->share);
+    gr_json_int(&j, "memory_bytes", s->memory);
+    gr_json_map_end(&j);
+    GR_TRY(gri_print_json(&j));
+done:
+    gr_json_fini(&j);
+    return err;
+}
+
+static gr_err step(const char *path, const char *train, int64_t threads, int clock, bool json,
+                   gr_bench_step_options *options)
+{
+    gr_err err = GR_OK;
+    gri_session s = {0};
+    gr_bench_step result = {0};
+    GR_TRY(gri_session_create(path, GR_PARTS_ALL, threads, &s));
+    options->train = s.config.parts;
+    options->now = clock_of(clock);
+    if (train) {
+        GR_TRY(gri_parts_parse("bench step", train, s.config.parts, &options->train));
+    }
+    gr_model_init(s.model, s.config.parts, 1);
+    GR_TRY(gr_bench_step_run(s.model, s.exec, options, &result));
+    if (json) {
+        GR_TRY(step_json(&result, s.exec, clock));
+    } else {
+        print_step(&result, s.exec, clock);
+    }
+done:
+    gri_session_close(&s);
+    return err;
+}
+
+gr_err gri_bench_step(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    const char *path = NULL, *train = NULL;
+    gr_bench_step_options options = {.images = 1, .tokens = 256, .rounds = 5};
+    int64_t threads = 0;
+    int clock = 0;
+    bool json = false, help = false;
+    const gri_arg args[] = {
+        GRI_TEXT("model", "PATH", &path,
+                 "model directory or model file (YAML); fresh weights are used",
+                 .required = true),
+        GRI_INT("images", "N", &options.images, 0, 1024,
+                "pictures, each with a sequence of its own (default: 1)"),
+        GRI_INT("tokens", "N", &options.tokens, 0, 1 << 20,
+                "text tokens beside the pictures' (default: 256)"),
+        GRI_TEXT("train", "PARTS", &train,
+                 "which of vision,connector,language train (default: all)"),
+        GRI_INT("rounds", "N", &options.rounds, 1, 1000, "rounds after the first (default: 5)"),
+        CLOCK_ARG(&clock),
+        GRI_THREADS(&threads),
+        GRI_FLAG("json", &json, "as JSON"),
+    };
+    GR_TRY(GRI_ARGS_PARSE(
+        "bench step",
+        "Times one training step (forward, backward, AdamW) in turns with a plain matrix "
+        "product of 1024 x 1024 matrices, and prints medians: the share is the step's "
+        "operations per second over the product's. Operations are those of the model's matrix "
+        "products; the formula stands in src/eval/flops.h.",
+        args, argc, argv, &help));
+    if (!help) {
+        GR_TRY(step(path, train, threads, clock, json, &options));
+    }
+done:
+    return err;
+}

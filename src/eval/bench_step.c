@@ -1,0 +1,260 @@
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/eval/bench.h"
+#include "src/optim/adamw.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const double product_seconds = 0.15;
+
+/// What one round measured.
+typedef struct round {
+    double product, forward, both, update;
+} round;
+
+typedef struct bench {
+    gr_model *model;
+    const gr_bench_step_options *options;
+    int threads;
+    gr_batch batch;
+    gr_load load;
+    int32_t *ids, *targets, *positions, *cu, *image_rows;
+    float *pixels;
+    float *grads[GR_PART_COUNT], *m[GR_PART_COUNT], *v[GR_PART_COUNT];
+    round *rounds;
+} bench;
+
+static void bench_fini(bench *b)
+{
+    GR_FREE(b->ids);
+    GR_FREE(b->targets);
+    GR_FREE(b->positions);
+    GR_FREE(b->cu);
+    GR_FREE(b->image_rows);
+    GR_FREE(b->pixels);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_FREE(b->grads[p]);
+        GR_FREE(b->m[p]);
+        GR_FREE(b->v[p]);
+    }
+    GR_FREE(b->rounds);
+}
+
+/// Image rows first, then text, in each sequence; the last sequence takes what is left over.
+static void fill_sequence(bench *b, int64_t s, int64_t image_tokens, int32_t vocabulary)
+{
+    int64_t text = b->options->tokens / b->load.sequences;
+    int64_t first = b->cu[s];
+    if (s == b->load.sequences - 1) {
+        text += b->options->tokens % b->load.sequences;
+    }
+    int64_t images = s < b->load.images ? image_tokens : 0;
+    for (int64_t i = 0; i < images + text; i++) {
+        int64_t t = first + i;
+        uint64_t at = (uint64_t)t;
+        b->positions[t] = (int32_t)i;
+        b->ids[t] = (int32_t)((double)vocabulary * gr_rng_uniform(1, 1, at));
+        b->targets[t] = -100;
+        if (i < images) {
+            b->image_rows[s * image_tokens + i] = (int32_t)t;
+        } else if (i < images + text - 1) {
+            b->targets[t] = (int32_t)((double)vocabulary * gr_rng_uniform(1, 2, at));
+            b->load.targets++;
+        }
+    }
+    b->cu[s + 1] = (int32_t)(first + images + text);
+}
+
+static gr_err make_batch(bench *b)
+{
+    gr_err err = GR_OK;
+    const gr_model_config *c = gr_model_get_config(b->model);
+    const gr_bench_step_options *o = b->options;
+    int64_t image_tokens = o->images > 0 ? gr_image_tokens(&c->vision) : 0;
+    int64_t values =
+        o->images * c->vision.channels * c->vision.image_size * c->vision.image_size;
+    b->load = (gr_load){.images = o->images,
+                        .tokens = o->images * image_tokens + o->tokens,
+                        .sequences = o->images > 0 ? o->images : 1};
+    GR_ALLOC(b->ids, b->load.tokens);
+    GR_ALLOC(b->targets, b->load.tokens);
+    GR_ALLOC(b->positions, b->load.tokens);
+    GR_ALLOC(b->cu, b->load.sequences + 1);
+    GR_ALLOC(b->image_rows, o->images * image_tokens);
+    GR_ALLOC(b->pixels, values);
+    for (int64_t s = 0; s < b->load.sequences; s++) {
+        fill_sequence(b, s, image_tokens, (int32_t)c->language.vocabulary);
+    }
+    for (int64_t i = 0; i < values; i++) {
+        b->pixels[i] = (float)(2 * gr_rng_uniform(1, 3, (uint64_t)i) - 1);
+    }
+    b->batch = (gr_batch){.tokens = b->load.tokens,
+                          .ids = b->ids,
+                          .targets = b->targets,
+                          .positions = b->positions,
+                          .sequences = b->load.sequences,
+                          .cu_seqlens = b->cu,
+                          .images = o->images,
+                          .pixels = b->pixels,
+                          .image_rows = b->image_rows};
+done:
+    return err;
+}
+
+static gr_err take_state(bench *b)
+{
+    gr_err err = GR_OK;
+    const gr_params *params = gr_model_get_params(b->model);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (b->options->train >> p & 1) {
+            GR_ALLOC(b->grads[p], params->size[p]);
+            GR_ALLOC(b->m[p], params->size[p]);
+            GR_ALLOC(b->v[p], params->size[p]);
+        }
+    }
+done:
+    return err;
+}
+
+static void update(bench *b, int64_t step)
+{
+    const gr_params *params = gr_model_get_params(b->model);
+    gr_adamw opt = {.learning_rate = 1e-6,
+                    .beta1 = 0.9,
+                    .beta2 = 0.999,
+                    .eps = 1e-8,
+                    .weight_decay = 0.01,
+                    .step = step,
+                    .grad_scale = 1 / (double)b->load.targets};
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (b->grads[p]) {
+            gr_adamw_update(&opt, params->size[p], gr_model_weights(b->model, (gr_part)p),
+                            b->grads[p], b->m[p], b->v[p], b->threads);
+        }
+    }
+}
+
+static gr_err measure(bench *b, int64_t step, round *r)
+{
+    gr_err err = GR_OK;
+    gr_clock_fn *now = b->options->now;
+    double loss = 0, before = 0;
+    GR_TRY(gr_blas_measure(b->threads, product_seconds, now, &before));
+    double t0 = now();
+    GR_TRY(gr_model_loss(b->model, &b->batch, &loss));
+    double t1 = now();
+    GR_TRY(gr_model_loss_grad(b->model, &b->batch, b->options->train, b->grads, &loss));
+    double t2 = now();
+    update(b, step);
+    double t3 = now();
+    GR_TRY(gr_blas_measure(b->threads, product_seconds, now, &r->product));
+    r->product = (r->product + before) / 2;
+    r->forward = t1 - t0;
+    r->both = t2 - t1;
+    r->update = t3 - t2;
+done:
+    return err;
+}
+
+typedef enum figure {
+    PRODUCT,
+    FORWARD,
+    BACKWARD,
+    UPDATE,
+    SECONDS,
+    FORWARD_SHARE,
+    BACKWARD_SHARE,
+    SHARE
+} figure;
+
+static double figure_of(const round *r, gr_step_flops f, figure which)
+{
+    double backward = r->both - r->forward, seconds = r->both + r->update;
+    switch (which) {
+    case PRODUCT:
+        return r->product;
+    case FORWARD:
+        return r->forward;
+    case BACKWARD:
+        return backward;
+    case UPDATE:
+        return r->update;
+    case SECONDS:
+        return seconds;
+    case FORWARD_SHARE:
+        return f.forward / r->forward / r->product;
+    case BACKWARD_SHARE:
+        return f.backward / backward / r->product;
+    case SHARE:
+        return (f.forward + f.backward) / seconds / r->product;
+    }
+    return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/// Median of a figure over the rounds; `room` is for as many numbers.
+static double median(const bench *b, gr_step_flops f, figure which, double *room)
+{
+    int64_t n = b->options->rounds;
+    for (int64_t i = 0; i < n; i++) {
+        room[i] = figure_of(&b->rounds[i], f, which);
+    }
+    qsort(room, (size_t)n, sizeof *room, by_size);
+    return (room[(n - 1) / 2] + room[n / 2]) / 2;
+}
+
+static gr_err summarise(const bench *b, gr_step_flops f, gr_bench_step *out)
+{
+    gr_err err = GR_OK;
+    double *room = NULL;
+    GR_ALLOC(room, b->options->rounds);
+    *out = (gr_bench_step){.load = b->load,
+                           .flops = f,
+                           .product = median(b, f, PRODUCT, room),
+                           .forward = median(b, f, FORWARD, room),
+                           .backward = median(b, f, BACKWARD, room),
+                           .update = median(b, f, UPDATE, room),
+                           .seconds = median(b, f, SECONDS, room),
+                           .forward_share = median(b, f, FORWARD_SHARE, room),
+                           .backward_share = median(b, f, BACKWARD_SHARE, room),
+                           .share = median(b, f, SHARE, room)};
+done:
+    GR_FREE(room);
+    return err;
+}
+
+gr_err gr_bench_step_run(gr_model *model, gr_exec *ex, const gr_bench_step_options *options,
+                         gr_bench_step *out)
+{
+    gr_err err = GR_OK;
+    bench b = {.model = model, .options = options, .threads = ex->threads};
+    round warm = {0};
+    gr_bench_step result = {0};
+    GR_TRY(make_batch(&b));
+    if (b.load.targets == 0) {
+        GR_FAIL(GR_ERR_USAGE,
+                "%lld text tokens for %lld sequences leave no target: expected at least 2 each",
+                (long long)options->tokens, (long long)b.load.sequences);
+    }
+    GR_TRY(take_state(&b));
+    GR_ALLOC(b.rounds, options->rounds);
+    GR_TRY(measure(&b, 1, &warm));
+    for (int64_t i = 0; i < options->rounds; i++) {
+        GR_TRY(measure(&b, i + 2, &b.rounds[i]));
+    }
+    gr_step_flops f = gr_model_flops(gr_model_get_config(model), gr_model_get_params(model),
+                                     &b.load, options->train);
+    GR_TRY(summarise(&b, f, &result));
+    result.memory = gr_mem_peak() + gr_arena_peak(ex->scratch);
+    *out = result;
+done:
+    bench_fini(&b);
+    return err;
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# bench: that it measures and prints; never how fast.
+. "$(dirname "$0")/lib.sh"
+
+expect_code 0 "% of the product" "$GRADUS" bench step --model "$here/tiny.yaml" --images 1 --tokens 8 --rounds 2 --threads 2
+grep -Eq "^batch +1 images, 12 tokens in 1 sequences, 7 targets$" stdout || fail "the batch is another"
+expect_code 0 '"share": 0\.[0-9]' "$GRADUS" bench step --model "$here/tiny.yaml" --images 2 --tokens 9 --rounds 1 \
+    --threads 1 --clock cpu --train connector --json
+expect_json stdout
+grep -q '"clock": "cpu"' stdout || fail "no clock"
+expect_code 0 '"share"' "$GRADUS" bench step --model "$here/tiny.yaml" --images 0 --tokens 8 --rounds 1 --json
+
+expect_code 0 "^language +12 +24 +16 " "$GRADUS" bench matmul --model "$here/tiny.yaml" --images 1 --tokens 8 --threads 2
+expect_code 0 '"threads": 2' "$GRADUS" bench matmul --model "$here/tiny.yaml" --images 0 --tokens 8 --threads 2 --json
+expect_json stdout
+
+expect_usage "no target" "$GRADUS" bench step --model "$here/tiny.yaml" --images 2 --tokens 1
+expect_usage "bench step: --train: expected vision" "$GRADUS" bench step --model "$here/tiny.yaml" --train eyes
+expect_usage "clock" "$GRADUS" bench step --model "$here/tiny.yaml" --clock sun
+expect_code 66 "" "$GRADUS" bench matmul --model nowhere.yaml
+expect_usage "second word" "$GRADUS" bench
