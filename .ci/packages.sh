@@ -25,6 +25,8 @@ all   | library libpcre2-8    | tokenizer patterns                | libpcre2-dev
 all   | library libutf8proc   | Unicode                           | libutf8proc-dev
 all   | library libxxhash     | digests                           | libxxhash-dev
 tests | library cunit         | test framework                    | libcunit1-dev
+fuzz  | command clang         | fuzz targets                      | clang
+fuzz  | openmp  clang         | its OpenMP                        | libomp-dev
 demo  | command python3       | fetches the demonstration data    | python3
 '
 
@@ -37,6 +39,7 @@ gr_packages_have() {
             command) command -v "$name" >/dev/null && return 0 ;;
             library) pkg-config --exists "$name" 2>/dev/null && return 0 ;;
             header) echo "#include <$name>" | cc -E - >/dev/null 2>&1 && return 0 ;;
+            openmp) echo "int main(void) {}" | "$name" -fopenmp -x c - -o /dev/null 2>/dev/null && return 0 ;;
         esac
     done
     return 1

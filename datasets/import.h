@@ -3,7 +3,8 @@
 
 /// Import of LLaVA JSON or JSONL: a list of {"id", "image": "a.png" | ["a.png", ...], "conversations": [...]}.
 /// The stored conversation has all keys of the record but "image" and "id", in their order; the id (or "#INDEX",
-/// "#LINE" without one) is kept as the sample's source. Alpha is blended over white.
+/// "#LINE" without one) is kept as the sample's source. Alpha is blended over white and EXIF orientation applied, unless
+/// the options say otherwise: a shard holds pixels as they are to be seen, its readers apply no EXIF.
 
 #include "src/base/err.h"
 
@@ -16,7 +17,10 @@ typedef struct gr_import_options {
     const char *out; ///< folder of the data set
     int64_t shard_bytes; ///< 0: 1 GiB
     bool
-        keep; ///< WebP files stay as they are, byte for byte and of any size; others are encoded with `quality`
+        keep; ///< WebP files stay as they are, byte for byte and of any size, unless they must be turned or lose their alpha;
+              ///< others are encoded with `quality`
+    bool drop_alpha;     ///< as Pillow's convert("RGB") does, instead of blending it over white
+    bool ignore_exif;    ///< orientation is not applied, as in the models' own preprocessing
     double quality;      ///< WebP quality 0..100; negative: lossless
     int64_t max_side;    ///< larger pictures are scaled down to this longest side; 0: never
     int64_t max_rejects; ///< more bad records than this fail the import

@@ -1,7 +1,7 @@
 #include "datasets/pack.h"
 
+#include "datasets/shard_format.h"
 #include "src/base/mem.h"
-#include "src/formats/image.h"
 
 #include <string.h>
 
@@ -187,8 +187,8 @@ static gr_err add_image(gri_pack *pack, const gr_vision_config *vision, const vo
         GR_RESIZE(pack->pixels, pack->pixel_capacity, capacity);
         pack->pixel_capacity = capacity;
     }
-    GR_TRY(gr_image_decode("image", bytes, size, true, &image));
-    GR_TRY(gr_image_resize(&image, side, side, &square));
+    GR_TRY(gr_image_decode("image", bytes, size, GRI_SHARD_DECODE, &image));
+    GR_TRY(gr_image_resize(&image, GR_IMAGE_BICUBIC, side, side, &square));
     gr_image_normalize(&square, vision->image_mean, vision->image_std,
                        pack->pixels + pack->view.images * floats);
     pack->view.images++;

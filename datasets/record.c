@@ -1,8 +1,8 @@
 #include "datasets/record.h"
 
+#include "datasets/shard_format.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
-#include "src/formats/image.h"
 
 #include <math.h>
 #include <string.h>
@@ -89,11 +89,30 @@ static gr_err shrink(gr_image *image, int64_t max_side)
         double scale = (double)max_side / (double)side;
         int64_t width = llround((double)image->width * scale);
         int64_t height = llround((double)image->height * scale);
-        GR_TRY(gr_image_resize(image, width > 0 ? width : 1, height > 0 ? height : 1, &small));
+        GR_TRY(gr_image_resize(image, GR_IMAGE_BICUBIC, width > 0 ? width : 1,
+                               height > 0 ? height : 1, &small));
         gr_image_fini(image);
         *image = small;
     }
 done:
+    return err;
+}
+
+/// Whether the loader, which knows nothing of the import's options, will see `image` in the file as it is.
+static gr_err shows(const gr_import_options *options, const char *path, const char *data,
+                    size_t size, const gr_image *image, bool *out)
+{
+    gr_err err = GR_OK;
+    gr_image seen = {0};
+    const char *kind = gr_image_kind(data, size);
+    *out = kind && strcmp(kind, "webp") == 0;
+    if (*out && (options->drop_alpha || gr_image_orientation(data, size) != 1)) {
+        GR_TRY(gr_image_decode(path, data, size, GRI_SHARD_DECODE, &seen));
+        *out = seen.width == image->width &&
+               memcmp(seen.rgb, image->rgb, (size_t)(seen.width * seen.height * 3)) == 0;
+    }
+done:
+    gr_image_fini(&seen);
     return err;
 }
 
@@ -105,13 +124,18 @@ static gr_err read_image(const char *folder, const gr_node *node,
     char *path = NULL, *real = NULL, *data = NULL;
     size_t size = 0;
     gr_image image = {0};
+    bool stays = false;
+    const unsigned how = (options->drop_alpha ? 0 : GR_IMAGE_OVER_WHITE) |
+                         (options->ignore_exif ? 0 : GR_IMAGE_UPRIGHT);
     GR_TRY(check_name(node));
     GR_TRY(gr_path_join(folder, node->u.string.data, &path));
     GR_TRY(find_image(folder, node, path, &real));
     GR_TRY(gr_file_read(real, MAX_FILE, &data, &size));
-    GR_TRY(gr_image_decode(path, data, size, true, &image));
-    const char *kind = gr_image_kind(data, size);
-    if (options->keep && kind && strcmp(kind, "webp") == 0) {
+    GR_TRY(gr_image_decode(path, data, size, how, &image));
+    if (options->keep) {
+        GR_TRY(shows(options, path, data, size, &image, &stays));
+    }
+    if (stays) {
         out->image[i] = (unsigned char *)data;
         out->image_size[i] = size;
         data = NULL;

@@ -5,9 +5,12 @@
 
 #include "datasets/h5.h"
 #include "src/base/digest.h"
+#include "src/formats/image.h"
 
 #define GRI_SHARD_SCHEMA "gradus-shard"
 enum { GRI_SHARD_VERSION = 1 };
+/// How a stored picture is decoded: pixels lie as they are to be seen, alpha (in WebP files that came so) over white.
+enum { GRI_SHARD_DECODE = GR_IMAGE_OVER_WHITE };
 
 /// Index tables, small enough to be held in memory for one shard: X(name, dataset, element type, columns (0: one-dimensional), rows for
 /// N samples and I images; -1: given by source_offsets).

@@ -33,6 +33,19 @@ static const char *const fixtures[] = {
     "lossy.webp",
     "lossless.webp",
     "lossless_alpha.webp",
+    "ycck.jpg",
+    "adobe_rgb.jpg",
+    "lossy_alpha.webp",
+    "exif1.jpg",
+    "exif2.jpg",
+    "exif3.jpg",
+    "exif4.jpg",
+    "exif5.jpg",
+    "exif6.jpg",
+    "exif7.jpg",
+    "exif8.jpg",
+    "exif6.png",
+    "exif8.webp",
 };
 enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], WIDTH = 11, HEIGHT = 7 };
 
@@ -49,17 +62,18 @@ static unsigned char *read_fixture(const char *name, const char *suffix, size_t 
     return (unsigned char *)data;
 }
 
-static void check_pixels(const char *name, bool over_white, const char *suffix)
+static void check_pixels(const char *name, unsigned how, const char *suffix)
 {
+    bool turned = strcmp(suffix, ".upright.rgb") == 0 && name[4] >= '5';
     size_t size = 0, wanted = 0;
     gr_image image = {0};
     unsigned char *data = read_fixture(name, "", &size);
     unsigned char *want = read_fixture(name, suffix, &wanted);
     GR_CHECK(data != NULL);
     GR_CHECK_INT((int64_t)wanted, WIDTH * HEIGHT * 3);
-    if (GR_CHECK_OK(gr_image_decode(name, data, size, over_white, &image))) {
-        GR_CHECK_INT(image.width, WIDTH);
-        GR_CHECK_INT(image.height, HEIGHT);
+    if (GR_CHECK_OK(gr_image_decode(name, data, size, how, &image))) {
+        GR_CHECK_INT(image.width, turned ? HEIGHT : WIDTH);
+        GR_CHECK_INT(image.height, turned ? WIDTH : HEIGHT);
         if (!GR_CHECK_BYTES(image.rgb, want, wanted)) {
             printf("    in %s%s\n", name, suffix);
         }
@@ -71,17 +85,22 @@ static void check_pixels(const char *name, bool over_white, const char *suffix)
 
 static void test_pixels(void)
 {
-    int with_alpha = 0;
+    int with_alpha = 0, with_exif = 0;
     for (int i = 0; i < FIXTURES; i++) {
-        check_pixels(fixtures[i], false, ".rgb");
+        check_pixels(fixtures[i], 0, ".rgb");
         size_t size = 0;
         unsigned char *white = read_fixture(fixtures[i], ".white.rgb", &size);
+        unsigned char *upright = read_fixture(fixtures[i], ".upright.rgb", &size);
         // Where there is no alpha, over_white changes nothing.
-        check_pixels(fixtures[i], true, white ? ".white.rgb" : ".rgb");
+        check_pixels(fixtures[i], GR_IMAGE_OVER_WHITE, white ? ".white.rgb" : ".rgb");
+        check_pixels(fixtures[i], GR_IMAGE_UPRIGHT, upright ? ".upright.rgb" : ".rgb");
         with_alpha += white != NULL;
+        with_exif += upright != NULL;
+        GR_FREE(upright);
         GR_FREE(white);
     }
-    GR_CHECK_INT(with_alpha, 7);
+    GR_CHECK_INT(with_alpha, 8);
+    GR_CHECK_INT(with_exif, 10);
 }
 
 static void test_kind(void)
@@ -102,12 +121,12 @@ static void test_kind(void)
 static void test_refused(void)
 {
     gr_image image = {0};
-    GR_CHECK_ERR(gr_image_decode("a.gif", "GIF89a", 6, false, &image), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_image_decode("a.gif", "GIF89a", 6, 0, &image), GR_ERR_DATA,
                  "a.gif: neither PNG");
-    GR_CHECK_ERR(gr_image_decode("b", "", 0, false, &image), GR_ERR_DATA, "b: empty");
+    GR_CHECK_ERR(gr_image_decode("b", "", 0, 0, &image), GR_ERR_DATA, "b: empty");
     size_t size = 0;
     unsigned char *data = read_fixture("animated.webp", "", &size);
-    GR_CHECK_ERR(gr_image_decode("c", data, size, false, &image), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_image_decode("c", data, size, 0, &image), GR_ERR_DATA,
                  "c: an animated WebP");
     GR_FREE(data);
     GR_CHECK(image.rgb == NULL);
@@ -127,7 +146,7 @@ static void test_truncated(void)
             memcpy(cut, data, n);
             unsigned char *exact = realloc(cut, n ? n : 1);
             gr_image image = {0};
-            gr_err err = gr_image_decode("cut", exact, n, n % 2 == 0, &image);
+            gr_err err = gr_image_decode("cut", exact, n, (unsigned)n % 4, &image);
             GR_CHECK(err == GR_OK || err == GR_ERR_DATA);
             GR_CHECK((err == GR_OK) == (image.rgb != NULL));
             decoded += err == GR_OK;
@@ -152,7 +171,8 @@ static void test_damaged(void)
             unsigned char old = data[at];
             data[at] = (unsigned char)(old ^ (1U << at % 8));
             gr_image image = {0};
-            gr_err err = gr_image_decode("damaged", data, size, true, &image);
+            gr_err err = gr_image_decode("damaged", data, size,
+                                         GR_IMAGE_OVER_WHITE | GR_IMAGE_UPRIGHT, &image);
             GR_CHECK(err == GR_OK || err == GR_ERR_DATA);
             gr_image_fini(&image);
             data[at] = old;
@@ -191,7 +211,7 @@ static void check_png_size(uint32_t width, uint32_t height, const char *part)
     put_u32(data + 20, height);
     put_u32(data + 29, crc_of(data + 12, 17));
     int64_t requests = gr_mem_requests();
-    GR_CHECK_ERR(gr_image_decode("huge", data, size, false, &image), GR_ERR_DATA, part);
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, 0, &image), GR_ERR_DATA, part);
     GR_CHECK_INT(gr_mem_requests(), requests);
     GR_FREE(data);
 }
@@ -199,9 +219,13 @@ static void check_png_size(uint32_t width, uint32_t height, const char *part)
 static void test_absurd_size(void)
 {
     check_png_size(2000000000, 2000000000, "huge: ");
-    check_png_size(1 << 15, 1 << 14, "1 to 268435456 pixels");
+    check_png_size(1 << 16, 1 << 15,
+                   "65536 x 32768 pixels; expected 1 to 268435456 pixels"); // 2^31
+    check_png_size(2000000, 1, "2000000 x 1 pixels");
+    check_png_size(2000000, 1, "at most 1048576 a side");
     check_png_size(1 << 14, 1 << 14, "16384 x 16384 pixels cannot be in 306 bytes");
     check_png_size(0, 7, "huge: bad PNG");
+    check_png_size(11, 0, "huge: bad PNG");
     size_t size = 0;
     gr_image image = {0};
     unsigned char *data = read_fixture("rgb420.jpg", "", &size);
@@ -210,18 +234,89 @@ static void test_absurd_size(void)
     GR_CHECK(frame != NULL);
     memset(frame + 5, 0xFF, 4);
     int64_t used = gr_mem_peak();
-    GR_CHECK_ERR(gr_image_decode("huge", data, size, false, &image), GR_ERR_DATA, "65500");
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, 0, &image), GR_ERR_DATA, "65500");
     frame[5] = frame[7] = 0x3F;
-    GR_CHECK_ERR(gr_image_decode("huge", data, size, false, &image), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, 0, &image), GR_ERR_DATA,
                  "16383 x 16383 pixels cannot be in 679 bytes");
+    memset(frame + 5, 0, 2);
+    GR_CHECK_ERR(gr_image_decode("empty", data, size, 0, &image), GR_ERR_DATA,
+                 "empty: bad JPEG");
     GR_CHECK(gr_mem_peak() - used < 1 << 20);
     GR_FREE(data);
 }
 
+/// WebP stores its sides less 1 in 14 bits (lossless) or has 24 bits of canvas: 0 pixels cannot be said, and more than
+/// 16383 a side only in a header that the picture behind it contradicts.
+static void test_absurd_webp(void)
+{
+    size_t size = 0;
+    gr_image image = {0};
+    unsigned char *data = read_fixture("lossy.webp", "", &size);
+    // "VP8 ", size, 3 bytes of frame tag, 9D 01 2A, width, height.
+    unsigned char *frame = memmem(data, size, "\x9d\x01\x2a", 3);
+    GR_CHECK(frame != NULL);
+    frame[3] = 0;
+    GR_CHECK_ERR(gr_image_decode("empty", data, size, 0, &image), GR_ERR_DATA,
+                 "empty: bad WebP");
+    frame[3] = 0xFF;
+    frame[4] = 0x3F;
+    frame[5] = 0xFF;
+    frame[6] = 0x3F;
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, 0, &image), GR_ERR_DATA, "huge: bad WebP");
+    GR_FREE(data);
+    data = read_fixture("lossy_alpha.webp", "", &size);
+    unsigned char *canvas = memmem(data, size, "VP8X", 4);
+    GR_CHECK(canvas != NULL);
+    memset(canvas + 12, 0xFF, 6); // 2^24 x 2^24
+    GR_CHECK_ERR(gr_image_decode("huge", data, size, 0, &image), GR_ERR_DATA, "huge: bad WebP");
+    GR_CHECK(image.rgb == NULL);
+    GR_FREE(data);
+}
+
+/// A JPEG file's beginning that carries these bytes as its EXIF block.
+static int orientation_of(const void *exif, size_t size)
+{
+    unsigned char file[256] = {0xFF, 0xD8, 0xFF, 0xFF, 0xE1, 0}; // with a fill byte
+    file[6] = (unsigned char)(size + 8);
+    memcpy(file + 7, "Exif\0\0", 6);
+    memcpy(file + 13, exif, size);
+    return gr_image_orientation(file, 13 + size);
+}
+
+/// What is broken or lies counts as upright.
+static void test_orientation(void)
+{
+    static const unsigned char good[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1,
+                                           3,   0,   1,  0, 0, 0, 6, 0, 0, 0, 0,    0};
+    static const struct {
+        int at;
+        unsigned char value;
+        int want;
+    } changes[] = {{18, 8, 8},  {18, 1, 1},  {18, 0, 1},    {18, 9, 1},
+                   {19, 1, 1},  {12, 4, 1},  {14, 2, 1},    {0, 'M', 1},
+                   {2, 43, 1},  {4, 200, 1}, {7, 255, 1},   {8, 0, 1},
+                   {8, 255, 6}, {9, 255, 6}, {10, 0x13, 1}, {20, 77, 6}};
+    GR_CHECK_INT(orientation_of(good, 26), 6);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        unsigned char bytes[26];
+        memcpy(bytes, good, 26);
+        bytes[changes[i].at] = changes[i].value;
+        if (!GR_CHECK_INT(orientation_of(bytes, 26), changes[i].want)) {
+            printf("    change %zu\n", i);
+        }
+    }
+    for (size_t n = 0; n < 26; n++) {
+        GR_CHECK_INT(orientation_of(good, n), n < 22 ? 1 : 6);
+    }
+    GR_CHECK_INT(gr_image_orientation("GIF89a", 6), 1);
+    GR_CHECK_INT(gr_image_orientation("", 0), 1);
+}
+
 static void test_allocation_failures(void)
 {
-    static const char *const names[] = {"rgba16.png", "cmyk.jpg", "lossless_alpha.webp"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"rgba16.png", "cmyk.jpg", "lossless_alpha.webp",
+                                        "exif6.jpg"};
+    for (int i = 0; i < 4; i++) {
         size_t size = 0;
         unsigned char *data = read_fixture(names[i], "", &size);
         int64_t used = gr_mem_used();
@@ -230,7 +325,8 @@ static void test_allocation_failures(void)
         for (int n = 1; err == GR_ERR_MEMORY && n < 20; n++) {
             gr_image image = {0};
             gr_mem_fail_at(n);
-            err = gr_image_decode(names[i], data, size, true, &image);
+            err = gr_image_decode(names[i], data, size, GR_IMAGE_OVER_WHITE | GR_IMAGE_UPRIGHT,
+                                  &image);
             gr_mem_fail_at(0);
             failures += err == GR_ERR_MEMORY;
             gr_image_fini(&image);
@@ -249,6 +345,8 @@ static const gr_test tests[] = {
     {"truncated", test_truncated},
     {"damaged", test_damaged},
     {"absurd_size", test_absurd_size},
+    {"absurd_webp", test_absurd_webp},
+    {"orientation", test_orientation},
     {"allocation_failures", test_allocation_failures},
 };
 GR_TEST_MAIN("image", tests)

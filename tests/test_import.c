@@ -8,6 +8,7 @@
 #include "tests/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -105,7 +106,7 @@ static void check_pixel(const gr_sample *sample, int64_t i, int64_t at, int r, i
 {
     gr_image image = {0};
     if (GR_CHECK_OK(
-            gr_image_decode("image", sample->image[i], sample->image_size[i], false, &image))) {
+            gr_image_decode("image", sample->image[i], sample->image_size[i], 0, &image))) {
         GR_CHECK_INT(image.width, sample->pixels[i][0]);
         GR_CHECK_INT(image.height, sample->pixels[i][1]);
         const unsigned char want[3] = {(unsigned char)r, (unsigned char)g, (unsigned char)b};
@@ -245,7 +246,8 @@ static void test_keep(void)
     gr_image image = {0};
     unsigned char *webp = NULL;
     size_t size = 0;
-    GR_CHECK_OK(gr_image_decode("b.jpg", jpeg_16x8, sizeof jpeg_16x8, true, &image));
+    GR_CHECK_OK(
+        gr_image_decode("b.jpg", jpeg_16x8, sizeof jpeg_16x8, GR_IMAGE_OVER_WHITE, &image));
     GR_CHECK_OK(gr_image_encode_webp(&image, 50, &webp, &size));
     put_file("pictures/c.webp", webp, size);
     const char *text = "{\"image\": [\"c.webp\", \"a.png\"], " ONLY_TEXT "}";
@@ -268,6 +270,48 @@ static void test_keep(void)
     }
     gr_image_fini(&image);
     GR_FREE(webp);
+}
+
+/// A WebP whose pixels the loader would see otherwise than the options say does not stay as it is.
+static void test_exif_and_alpha(void)
+{
+    static const char *const names[] = {"exif8.webp", "lossless_alpha.webp"};
+    gr_import_result r = {0};
+    for (int i = 0; i < 4; i++) {
+        size_t size = 0;
+        char *webp = NULL;
+        gr_image seen = {0}, wanted = {0};
+        gr_import_options options = defaults;
+        options.keep = true;
+        options.ignore_exif = options.drop_alpha = i % 2;
+        char *from =
+            gr_str_format("%s/tests/fixtures/images/%s", getenv("GR_SOURCE_DIR"), names[i / 2]);
+        GR_CHECK_OK(gr_file_read(from, 0, &webp, &size));
+        put_file("pictures/d.webp", webp, size);
+        char *name = gr_str_format("turn%d.jsonl", i);
+        GR_CHECK_OK(import_text(name, "{\"image\": \"d.webp\", " ONLY_TEXT "}", options, &r));
+        gr_dataset *d = open_result(name);
+        gr_sample *sample = read_sample(d, 0);
+        GR_CHECK_OK(gr_image_decode(
+            "wanted", webp, size, i % 2 ? 0 : GR_IMAGE_OVER_WHITE | GR_IMAGE_UPRIGHT, &wanted));
+        if (sample &&
+            GR_CHECK_OK(gr_image_decode("seen", sample->image[0], sample->image_size[0],
+                                        GR_IMAGE_OVER_WHITE, &seen))) {
+            bool same =
+                sample->image_size[0] == size && memcmp(sample->image[0], webp, size) == 0;
+            GR_CHECK_INT(same, i == 1 || i == 2); // lying as it is, or with its alpha
+            GR_CHECK_INT(seen.width, i == 0 ? 7 : 11);
+            GR_CHECK_INT(sample->pixels[0][0], seen.width);
+            GR_CHECK_BYTES(seen.rgb, wanted.rgb, 11 * 7 * 3);
+        }
+        gr_image_fini(&seen);
+        gr_image_fini(&wanted);
+        gr_sample_destroy(&sample);
+        gr_dataset_close(&d);
+        GR_FREE(webp);
+        GR_FREE(from);
+        GR_FREE(name);
+    }
 }
 
 /// One bad record fails the import when none is allowed, and leaves the list but no data set.
@@ -503,6 +547,7 @@ static const gr_test tests[] = {
     {"no_records", test_no_records},
     {"max_side", test_max_side},
     {"keep", test_keep},
+    {"exif_and_alpha", test_exif_and_alpha},
     {"bad_records", test_bad_records},
     {"bad_images", test_bad_images},
     {"unreadable_images", test_unreadable_images},

@@ -157,16 +157,21 @@ static const struct {
     {"", 0, "header must begin with '{'"},
     {" {}", 0, "header must begin with '{'"},
     {"[]", 0, "header must begin with '{'"},
-    {"{", 0, ""},
-    {"{} {}", 0, ""},
-    {"{\"\xff\":1}", 0, ""},
+    {"{", 0, "expected near end of file"},
+    {"{} {}", 0, "end of file expected near"},
+    {"{\"\xff\":1}", 0, ":1:2: unable to decode byte 0xff"},
+    {"{\"\\ud800\":1}", 0, "invalid Unicode"},
+    {"{\"a\\u0000b\":" F32("[1]", "[0,4]") "}", 4, "NUL byte in object key"},
     {"{}", 1, "bytes that belong to no tensor"},
     {"{\"a\":1}", 0, "tensor a: expected an object"},
     {"{\"a\":{}}", 0, "tensor a: dtype: expected string, got nothing"},
     {"{\"a\":{\"dtype\":3,\"shape\":[],\"data_offsets\":[0,4]}}", 4, "tensor a: dtype"},
     {"{\"a\":{\"dtype\":\"F31\",\"shape\":[],\"data_offsets\":[0,4]}}", 4,
      "tensor a: unknown dtype \"F31\""},
-    {"{\"a\":{\"dtype\":\"F32\\u0000\",\"shape\":[],\"data_offsets\":[0,4]}}", 4, ""},
+    {"{\"a\":{\"dtype\":\"F32\\u0000\",\"shape\":[],\"data_offsets\":[0,4]}}", 4,
+     "tensor a: unknown dtype"},
+    {"{\"a\":{\"dtype\":\"f32\",\"shape\":[],\"data_offsets\":[0,4]}}", 4,
+     "tensor a: unknown dtype \"f32\""},
     {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "tensor a: shape: expected list"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "tensor a: data_offsets: expected list"},
     {"{\"a\":" F32("[-1]", "[0,4]") "}", 4, "tensor a: shape[0]: expected at least 0, got -1"},
@@ -176,7 +181,11 @@ static const struct {
     {"{\"a\":" F32("[4294967296,4294967296]", "[0,0]") "}", 0,
      "product of its sizes overflows"},
     {"{\"a\":" F32("[4611686018427387904]", "[0,0]") "}", 0, "tensor a: 0 bytes of data"},
-    {"{\"a\":" F32("[99999999999999999999]", "[0,4]") "}", 4, ""},
+    {"{\"a\":" F32("[99999999999999999999]", "[0,4]") "}", 4, "too big integer"},
+    {"{\"a\":" F32("[9223372036854775808]", "[0,4]") "}", 4,
+     "too big integer near '9223372036854775808'"},
+    {"{\"a\":" F32("[1]", "[0,18446744073709551620]") "}", 4, "too big integer"},
+    {"{\"a\":" F32("[1]", "[0,4e0]") "}", 4, "data_offsets[1]: expected an integer, got real"},
     {"{\"a\":" F32("[1]", "[0]") "}", 4,
      "tensor a: data_offsets: expected [begin, end], got 1"},
     {"{\"a\":" F32("[1]", "[0,4,4]") "}", 4, "data_offsets: expected [begin, end], got 3"},
@@ -191,7 +200,10 @@ static const struct {
      "tensor b begins at byte 8 of the data, expected 4: tensors must lie end to end, without holes"},
     {"{\"b\":" F32("[2]", "[4,12]") ",\"a\":" F32("[2]", "[0,8]") "}", 12, "without overlap"},
     {"{\"a\":" F32("[1]", "[0,4]") "}", 5, "end at byte 4 of the data, expected its end at 5"},
-    {"{\"a\":" F32("[1]", "[0,4]") ",\"a\":" F32("[1]", "[4,8]") "}", 8, "a"},
+    {"{\"a\":" F32("[1]", "[0,4]") ",\"a\":" F32("[1]", "[4,8]") "}", 8,
+     "duplicate object key near '\"a\"'"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
+     "duplicate object key near '\"shape\"'"},
     {"{\"__metadata__\":3}", 0, "__metadata__: expected an object of strings"},
     {"{\"__metadata__\":{\"k\":3}}", 0, "__metadata__: k: expected a string"},
 };
@@ -208,6 +220,23 @@ static void test_malformed(void)
         GR_CHECK(strstr(gr_err_message(), "bytes.safetensors") != NULL);
         GR_CHECK(file == NULL);
     }
+    gr_str_fini(&s);
+}
+
+/// Nesting is bounded, so that a header cannot exhaust the stack.
+static void test_deep(void)
+{
+    enum { DEPTH = 100000 };
+    gr_str s = {0}, header = {0};
+    gr_safetensors *file = NULL;
+    GR_CHECK_OK(gr_str_add(&header, "{\"a\":"));
+    for (int i = 0; i < DEPTH; i++) {
+        GR_CHECK_OK(gr_str_add(&header, "["));
+    }
+    build(&s, header.data, 0);
+    GR_CHECK_ERR(open_bytes(s.data, s.size, &file), GR_ERR_DATA, "maximum parsing depth");
+    GR_CHECK(file == NULL);
+    gr_str_fini(&header);
     gr_str_fini(&s);
 }
 
@@ -407,6 +436,7 @@ static const gr_test tests[] = {
     {"written_bytes", test_written_bytes},
     {"round_trip", test_round_trip},
     {"malformed", test_malformed},
+    {"deep", test_deep},
     {"bad_length", test_bad_length},
     {"accepted", test_accepted},
     {"truncated", test_truncated},

@@ -40,7 +40,7 @@ gr_err gri_data_import(int argc, char **argv)
     gr_import_options o = {0};
     gr_import_result r = {0};
     const char *encode = "keep";
-    int from = 0;
+    int from = 0, alpha = 0, exif = 0;
     bool help = false;
     const gri_arg args[] = {
         GRI_WORD("SOURCE", &o.source, "JSON or JSONL file of records", .required = true),
@@ -53,6 +53,12 @@ gr_err gri_data_import(int argc, char **argv)
         GRI_TEXT("encode", "keep|lossless|QUALITY", &encode,
                  "keep (default): WebP files stay as they are, others become lossless WebP; "
                  "lossless or 0..100: all pictures are encoded so"),
+        GRI_CHOICE("alpha", "white|drop", &alpha,
+                   "transparent pictures are blended over white (default), or lose their alpha "
+                   "as with Pillow's convert(\"RGB\")"),
+        GRI_CHOICE("exif", "apply|ignore", &exif,
+                   "pictures are turned as their EXIF orientation says (default), or stored as "
+                   "they lie"),
         GRI_INT("max-side", "N", &o.max_side, 1, 1 << 20,
                 "larger pictures are scaled down to this longest side (default: never)"),
         GRI_INT("max-rejects", "N", &o.max_rejects, 0, INT64_MAX,
@@ -67,6 +73,8 @@ gr_err gri_data_import(int argc, char **argv)
         goto done;
     }
     GR_TRY(parse_encode(encode, &o));
+    o.drop_alpha = alpha == 1;
+    o.ignore_exif = exif == 1;
     GR_TRY(gr_import_llava(&o, &r));
     printf("samples %lld\nimages %lld\nbytes %lld\nrejects %lld\nduplicates %lld\n",
            (long long)r.samples, (long long)r.images, (long long)r.bytes, (long long)r.rejects,

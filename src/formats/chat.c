@@ -14,6 +14,7 @@ typedef struct builder {
     const gr_tokenizer *tokenizer;
     const gr_chat_options *options;
     int32_t im_start, im_end, img, img_end, context, endoftext;
+    int64_t images; ///< placed so far
     gr_str pending; ///< text since the last special token, not yet encoded
     gr_chat_sample sample;
 } builder;
@@ -83,9 +84,12 @@ done:
 static gr_err add_image(builder *b, bool loss)
 {
     gr_err err = GR_OK;
+    const int64_t *tiles = b->options->tiles;
+    int64_t tokens = b->options->image_tokens * (tiles ? tiles[b->images] : 1);
+    b->images++;
     GR_TRY(flush(b, loss));
     GR_TRY(add_id(b, b->img, false));
-    for (int64_t i = 0; i < b->options->image_tokens; i++) {
+    for (int64_t i = 0; i < tokens; i++) {
         GR_TRY(gr_ids_add(&b->sample.image_rows, (int32_t)b->sample.ids.count));
         GR_TRY(add_id(b, b->context, false));
     }

@@ -3,7 +3,7 @@
 
 /// Conversations to token ids and targets, in the ChatML form of Qwen2.5:
 ///   <|im_start|>system\nSYS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n
-/// Each `<image>` in a user's text becomes <img>, <IMG_CONTEXT> times its tokens, </img>; without any, images
+/// Each `<image>` in a user's text becomes <img>, <IMG_CONTEXT> times the tokens of all its tiles, </img>; without any, images
 /// are put in front of the first user message, each with a newline. Text is tokenised in pieces and never
 /// re-tokenised. Targets are shifted: targets[t] is the id that position t must predict, or -100. The answer and
 /// its closing <|im_end|> carry loss; everything else carries none. Image tokens never do. What looks like a special token
@@ -28,6 +28,7 @@ typedef struct gr_chat_options {
     /// added; images without placeholders go in front of the first turn.
     bool plain;
     int64_t image_tokens; ///< context tokens of one tile
+    const int64_t *tiles; ///< [images] tiles of each image in order, borrowed; NULL: one each
 } gr_chat_options;
 
 typedef struct gr_chat_sample {
@@ -36,7 +37,7 @@ typedef struct gr_chat_sample {
 } gr_chat_sample;
 void gr_chat_sample_fini(gr_chat_sample *sample);
 
-/// Encodes one conversation with `images` images of one tile each. Bad conversations (no turn, no target,
+/// Encodes one conversation with `images` images. Bad conversations (no turn, no target,
 /// placeholders that do not match the images) are GR_ERR_DATA. Appends to nothing: `out` must be zeroed.
 GR_MUST_CHECK gr_err gr_chat_encode(const gr_tokenizer *tokenizer,
                                     const gr_chat_options *options, const gr_chat_turn *turns,

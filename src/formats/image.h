@@ -2,7 +2,7 @@
 #define SRC_FORMATS_IMAGE_H
 
 /// Pictures: decode PNG, JPEG and WebP by their content (not their name) to 8-bit RGB, resample as
-/// Pillow does, normalise, encode WebP.
+/// Pillow does, bring to a model's size, normalise, encode WebP. Tiles are in image_tiles.h.
 
 #include "src/base/err.h"
 
@@ -16,16 +16,46 @@ void gr_image_fini(gr_image *image);
 
 /// What a file's first bytes say it is, "png", "jpeg", "webp" or NULL.
 const char *gr_image_kind(const void *data, size_t size);
-/// Decodes; grey is replicated, palettes looked up, 16 bit reduced to 8 (high byte); with `over_white` alpha is
-/// blended over white, else dropped. `name` is for messages. Broken, truncated, empty or
-/// larger than GR_IMAGE_MAX_PIXELS: GR_ERR_DATA; so are animations. EXIF orientation is not applied.
-enum { GR_IMAGE_MAX_PIXELS = 1 << 28 };
+
+/// How a decoder treats what RGB has no place for: a set of these. 0 is Pillow's convert("RGB"), which the models'
+/// own preprocessing uses: alpha is dropped, whatever colour it hid comes out, and EXIF is ignored.
+enum {
+    /// Alpha is blended over white, rounded to nearest: what a page would show.
+    GR_IMAGE_OVER_WHITE = 1 << 0,
+    /// EXIF orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows.
+    GR_IMAGE_UPRIGHT = 1 << 1,
+};
+
+/// Larger pictures are refused before anything of their size is allocated (a decoded picture takes 3 bytes a pixel,
+/// another 4 while alpha is blended). Fuzzers get a smaller limit, so that they do not spend their time on large ones.
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+enum { GR_IMAGE_MAX_PIXELS = 1 << 18, GR_IMAGE_MAX_SIDE = 1 << 12 };
+#else
+enum { GR_IMAGE_MAX_PIXELS = 1 << 28, GR_IMAGE_MAX_SIDE = 1 << 20 };
+#endif
+
+/// Decodes; grey is replicated, palettes looked up, 16 bit reduced to 8 (the high byte), CMYK and YCCK converted as
+/// Pillow does. `name` is for messages, `how` a set of GR_IMAGE_*. Broken, truncated, empty or larger than the limits:
+/// GR_ERR_DATA; so are animations.
 GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t size,
-                                     bool over_white, gr_image *out);
-/// Bicubic as Pillow's Image.resize, bit for bit: the width first, then the height (Pillow 13 may take them the other
-/// way round; no published preprocessing was made with it).
-GR_MUST_CHECK gr_err gr_image_resize(const gr_image *in, int64_t width, int64_t height,
-                                     gr_image *out);
+                                     unsigned how, gr_image *out);
+/// The EXIF orientation that a PNG, JPEG or WebP file carries, 1 (upright) to 8; 1 when it has none or a broken one.
+int gr_image_orientation(const void *data, size_t size);
+
+typedef enum gr_image_filter { GR_IMAGE_BICUBIC, GR_IMAGE_BILINEAR } gr_image_filter;
+/// As Pillow's Image.resize, bit for bit: the width first, then the height (Pillow 13 may take them the other
+/// way round; no published preprocessing was made with it). Both filters antialias when shrinking.
+GR_MUST_CHECK gr_err gr_image_resize(const gr_image *in, gr_image_filter filter, int64_t width,
+                                     int64_t height, gr_image *out);
+/// The crop x crop pixels in the middle after the shorter side was brought to `edge`, as transformers' CLIPImageProcessor
+/// does: the longer side becomes trunc(edge * long / short), the crop begins at floor((size - crop) / 2).
+/// A crop larger than the edge is GR_ERR_USAGE.
+GR_MUST_CHECK gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter filter,
+                                          int64_t edge, int64_t crop, gr_image *out);
+/// The picture in the middle of a square of one colour, as InternVL's expand2square (its `pad2square`, whose colour is
+/// trunc(255 * mean)).
+GR_MUST_CHECK gr_err gr_image_pad_square(const gr_image *in, const unsigned char colour[3],
+                                         gr_image *out);
 /// out[c][y][x] = (rgb / 255 - mean[c]) / std[c], fp32 [3, height, width].
 void gr_image_normalize(const gr_image *in, const double mean[3], const double std[3],
                         float *out);

@@ -6,10 +6,12 @@
 
 #include "src/formats/image.h"
 
-/// Fails unless both sides are at least 1 and the area is at most GR_IMAGE_MAX_PIXELS.
+/// Fails unless both sides are at least 1 and at most GR_IMAGE_MAX_SIDE, the area at most GR_IMAGE_MAX_PIXELS.
 GR_MUST_CHECK gr_err gri_image_check_size(const char *name, int64_t width, int64_t height);
 /// Turns `rgba` [pixels, 4] into `rgb` [pixels, 3], blended over white, rounded to nearest.
 void gri_image_blend_white(const unsigned char *rgba, int64_t pixels, unsigned char *rgb);
+/// Brings a picture that was stored with this EXIF orientation (1 to 8) upright.
+GR_MUST_CHECK gr_err gri_image_turn(int orientation, gr_image *image);
 
 GR_MUST_CHECK gr_err gri_png_decode(const char *name, const void *data, size_t size,
                                     bool over_white, gr_image *out);

@@ -12,9 +12,12 @@ void gr_image_fini(gr_image *image)
 gr_err gri_image_check_size(const char *name, int64_t width, int64_t height)
 {
     gr_err err = GR_OK;
-    if (width < 1 || height < 1 || width > GR_IMAGE_MAX_PIXELS / height) {
-        GR_FAIL(GR_ERR_DATA, "%s: image of %lld x %lld pixels; expected 1 to %d pixels", name,
-                (long long)width, (long long)height, (int)GR_IMAGE_MAX_PIXELS);
+    if (width < 1 || height < 1 || width > GR_IMAGE_MAX_SIDE || height > GR_IMAGE_MAX_SIDE ||
+        width > GR_IMAGE_MAX_PIXELS / height) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: image of %lld x %lld pixels; expected 1 to %d pixels, at most %d a side",
+                name, (long long)width, (long long)height, (int)GR_IMAGE_MAX_PIXELS,
+                (int)GR_IMAGE_MAX_SIDE);
     }
 done:
     return err;
@@ -50,11 +53,13 @@ const char *gr_image_kind(const void *data, size_t size)
     return NULL;
 }
 
-gr_err gr_image_decode(const char *name, const void *data, size_t size, bool over_white,
+gr_err gr_image_decode(const char *name, const void *data, size_t size, unsigned how,
                        gr_image *out)
 {
     gr_err err = GR_OK;
+    gr_image image = {0};
     const char *kind = gr_image_kind(data, size);
+    bool over_white = (how & GR_IMAGE_OVER_WHITE) != 0;
     if (size == 0) {
         GR_FAIL(GR_ERR_DATA, "%s: empty; expected a PNG, JPEG or WebP image", name);
     }
@@ -62,12 +67,18 @@ gr_err gr_image_decode(const char *name, const void *data, size_t size, bool ove
         GR_FAIL(GR_ERR_DATA, "%s: neither PNG, JPEG nor WebP by its first bytes", name);
     }
     if (strcmp(kind, "png") == 0) {
-        GR_TRY(gri_png_decode(name, data, size, over_white, out));
+        GR_TRY(gri_png_decode(name, data, size, over_white, &image));
     } else if (strcmp(kind, "jpeg") == 0) {
-        GR_TRY(gri_jpeg_decode(name, data, size, out));
+        GR_TRY(gri_jpeg_decode(name, data, size, &image));
     } else {
-        GR_TRY(gri_webp_decode(name, data, size, over_white, out));
+        GR_TRY(gri_webp_decode(name, data, size, over_white, &image));
     }
+    if (how & GR_IMAGE_UPRIGHT) {
+        GR_TRY(gri_image_turn(gr_image_orientation(data, size), &image));
+    }
+    *out = image;
+    image = (gr_image){0};
 done:
+    gr_image_fini(&image);
     return err;
 }

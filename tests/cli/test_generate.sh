@@ -16,6 +16,13 @@ expect_code 0 "" ask model
 expect_code 0 "" ask model --image src/a.png --image src/b.png --system "Be brief."
 expect_code 0 "" "$GRADUS" generate model --image src/a.png --prompt "Before <image> after" --max-new 3
 
+# Tiles are further pictures: the answer changes, and a tiny picture's grid follows its aspect.
+expect_code 0 "" ask model --image src/a.png --tiles 6
+! cmp -s stdout first || fail "six tiles gave the answer of one"
+expect_code 0 "" ask model --image src/a.png --image src/b.png --tiles 3 --alpha drop --exif ignore
+expect_usage "tiles" ask model --image src/a.png --tiles 0
+expect_usage "alpha" ask model --image src/a.png --alpha black
+
 expect_code 66 "nowhere" ask nowhere
 expect_code 66 "nowhere.png" ask model --image nowhere.png
 head -c 60 src/a.png >torn.png

@@ -1,14 +1,16 @@
 """Makes tests/fixtures/images: small pictures and, beside each, the pixels they must decode to (NAME.rgb, and
-NAME.white.rgb over white where there is alpha). Needs numpy and Pillow. PNG files are written here by hand,
+NAME.white.rgb over white where there is alpha, NAME.upright.rgb with EXIF orientation applied). Needs numpy and Pillow.
+Usage: make_image_fixtures.py [png] [codecs] [more] [exif]; default: all. PNG files are written here by hand,
 because Pillow writes neither interlaced files nor 16 bits per colour."""
 
 import io
 import os
 import struct
+import sys
 import zlib
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageOps
 
 OUT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "images")
 W, H = 11, 7
@@ -140,6 +142,51 @@ def jpegs_and_webps():
     open(os.path.join(OUT, "animated.webp"), "wb").write(saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))
 
 
+def more_jpegs():
+    """What libjpeg leaves to the Adobe marker: its last byte says whether four components are CMYK or YCCK (Pillow writes
+    CMYK only, so the byte is changed), three YCbCr or RGB."""
+    cmyk = bytearray(saved(Image.fromarray(smooth(4)).convert("CMYK"), "JPEG", quality=85))
+    at = cmyk.index(b"Adobe") + 11
+    assert cmyk[at] == 0
+    cmyk[at] = 2
+    decoded = Image.open(io.BytesIO(cmyk))
+    put("ycck.jpg", bytes(cmyk), numpy.asarray(decoded.convert("RGB")))
+    codec("adobe_rgb.jpg", Image.fromarray(smooth(5)), "JPEG", quality=85, keep_rgb=True)
+    alpha = noise(1, 8, 31).astype(numpy.uint8)
+    rgba = Image.fromarray(numpy.concatenate([smooth(6), alpha], 2))
+    data = saved(rgba, "WEBP", quality=80)
+    read = numpy.asarray(Image.open(io.BytesIO(data)))
+    put("lossy_alpha.webp", data, read[:, :, :3], read[:, :, 3])
+
+
+def with_exif(name, kind, orientation, byte_order, **options):
+    """The EXIF block is written by hand in both byte orders, with another entry in front."""
+    endian = "<" if byte_order == b"II" else ">"
+    exif = byte_order + struct.pack(endian + "HIH", 42, 8, 2)
+    exif += struct.pack(endian + "HHIHH", 0x0103, 3, 1, 6, 0) + struct.pack(endian + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif += struct.pack(endian + "I", 0)
+    data = saved(Image.fromarray(smooth(7)), kind, exif=b"Exif\0\0" + exif, **options)
+    image = Image.open(io.BytesIO(data))
+    assert image.getexif()[0x0112] == orientation
+    put(name, data, numpy.asarray(image.convert("RGB")))
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    open(os.path.join(OUT, name + ".upright.rgb"), "wb").write(numpy.asarray(upright).tobytes())
+
+
+def exifs():
+    for orientation in range(1, 9):
+        with_exif(f"exif{orientation}.jpg", "JPEG", orientation, b"II" if orientation % 2 else b"MM", quality=60)
+    with_exif("exif6.png", "PNG", 6, b"MM")
+    with_exif("exif8.webp", "WEBP", 8, b"II", lossless=True)
+
+
 os.makedirs(OUT, exist_ok=True)
-pngs()
-jpegs_and_webps()
+wanted = sys.argv[1:] or ["png", "codecs", "more", "exif"]
+if "png" in wanted:
+    pngs()
+if "codecs" in wanted:
+    jpegs_and_webps()
+if "more" in wanted:
+    more_jpegs()
+if "exif" in wanted:
+    exifs()
