@@ -85,7 +85,7 @@ done:
     return err;
 }
 
-static gr_err generate(const char *dir, const gri_list *images, const char *system,
+static gr_err generate(const char *dir, const gri_list *images, gr_chat_options options,
                        const char *prompt, int64_t max_new, int64_t threads)
 {
     gr_err err = GR_OK;
@@ -95,12 +95,11 @@ static gr_err generate(const char *dir, const gri_list *images, const char *syst
     float *pixels = NULL;
     char *text = NULL;
     const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
-    gr_chat_options options = {.system = system};
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
     GR_TRY(load_images(images, &s.config, &pixels));
     options.image_tokens = images->count > 0 ? gr_image_tokens(&s.config.vision) : 0;
-    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, images->count, &sample));
+    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, images->count, NULL, &sample));
     GR_TRY(answer(&s, tokenizer, &sample, pixels, images->count, max_new, &text));
     printf("%s\n", text);
 done:
@@ -112,11 +111,24 @@ done:
     return err;
 }
 
+static gr_err find_template(const char *name, const gr_chat_template **out)
+{
+    gr_err err = GR_OK;
+    *out = gr_chat_template_find(name);
+    if (!*out) {
+        GR_FAIL(GR_ERR_USAGE, "--template: expected one of %s; got \"%s\"",
+                gr_chat_template_names, name);
+    }
+done:
+    return err;
+}
+
 gr_err gri_generate(int argc, char **argv)
 {
     gr_err err = GR_OK;
     gri_list images = {0};
-    const char *dir = NULL, *prompt = NULL, *system = NULL;
+    const char *dir = NULL, *prompt = NULL, *template = "chat";
+    gr_chat_options options = {0};
     int64_t max_new = 128, threads = 0;
     bool help = false;
     const gri_arg args[] = {
@@ -125,7 +137,10 @@ gr_err gri_generate(int argc, char **argv)
                  "PNG, JPEG or WebP; <image> in the prompt says where it stands (default: in "
                  "front)"),
         GRI_TEXT("prompt", "TEXT", &prompt, "the question", .required = true),
-        GRI_TEXT("system", "TEXT", &system, "system message (default: none)"),
+        GRI_TEXT("template", "NAME", &template,
+                 "how the conversation is written, as in a recipe (default: chat)"),
+        GRI_TEXT("system", "TEXT", &options.system,
+                 "system message (default: the template's; chat has none)"),
         GRI_INT("max-new", "N", &max_new, 1, 1 << 20, "most tokens to write (default: 128)"),
         GRI_THREADS(&threads),
     };
@@ -135,7 +150,8 @@ gr_err gri_generate(int argc, char **argv)
                        "token each time).",
                        args, argc, argv, &help));
     if (!help) {
-        GR_TRY(generate(dir, &images, system, prompt, max_new, threads));
+        GR_TRY(find_template(template, &options.template));
+        GR_TRY(generate(dir, &images, options, prompt, max_new, threads));
     }
 done:
     gri_list_fini(&images);
