@@ -112,7 +112,8 @@ static gr_err encode(const gri_pack_rules *rules, const gr_sample *sample, gr_ch
     GR_TRY(
         gr_doc_parse_json("conversation", sample->text, sample->text_size, GR_ERR_DATA, &doc));
     GR_TRY(read_turns(gr_doc_root(doc), &turns, &count));
-    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images, out));
+    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images, NULL,
+                          out));
     GR_ASSERT(out->targets.count == out->ids.count);
     GR_ASSERT(out->image_rows.count == sample->images * rules->image_tokens);
 done:

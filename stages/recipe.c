@@ -98,7 +98,6 @@ static gr_err parse_recipe(gr_recipe *out)
     int64_t seed = 0;
     const gr_node *root = gr_doc_root(out->doc);
     out->lanes = 1;
-    out->system = "";
     GR_TRY(gr_node_expect(root, GR_DOC_MAP));
     GR_TRY(gr_node_check_keys(root, keys));
     GR_TRY(gr_node_opt_int(root, "seed", 0, INT64_MAX, &seed));

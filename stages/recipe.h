@@ -6,6 +6,7 @@
 /// each key. Paths are relative to the current folder.
 
 #include "src/base/doc.h"
+#include "src/formats/chat.h"
 #include "src/model/config.h"
 #include "src/optim/schedule.h"
 
@@ -39,7 +40,7 @@ typedef struct gr_recipe_stage {
     double beta1, beta2, eps, weight_decay;
     double clip;   ///< most norm of the mean gradient; 0: no clipping
     bool all_text; ///< loss on all ordinary text, not on answers only
-    bool plain;    ///< texts without chat markers
+    const gr_chat_template *template;
 } gr_recipe_stage;
 
 typedef struct gr_recipe {
@@ -50,7 +51,7 @@ typedef struct gr_recipe {
         *part[GR_PART_COUNT]; ///< directory with weights, YAML with sizes (fresh weights), or
                               ///< NULL: the model has no such part
     const char *tokenizer;    ///< directory
-    const char *system;       ///< system message of conversations without one; "": none
+    const char *system;       ///< of conversations without one; NULL: the template's; "": none
     int64_t checkpoint_every; ///< steps; 0: at the ends of stages only
     int64_t checkpoint_keep;  ///< newest ones kept
     gr_recipe_stage *stages;  ///< owned

@@ -179,6 +179,20 @@ done:
     return err;
 }
 
+static gr_err parse_template(const gr_node *node, const gr_chat_template **out)
+{
+    gr_err err = GR_OK;
+    const char *name = "chat";
+    GR_TRY(gr_node_opt_string(node, "template", &name));
+    *out = gr_chat_template_find(name);
+    if (!*out) {
+        GR_TRY(gr_node_error(gr_node_find(node, "template"), "expected one of %s; got \"%s\"",
+                             gr_chat_template_names, name));
+    }
+done:
+    return err;
+}
+
 gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
 {
     static const char *const keys[] = {"name",
@@ -203,10 +217,8 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
                                        "template",
                                        NULL};
     static const char *const losses[2] = {"answers", "all"};
-    static const char *const templates[2] = {"chat", "plain"};
     gr_err err = GR_OK;
     int loss = 0;
-    int template = 0;
     GR_TRY(gr_node_expect(node, GR_DOC_MAP));
     GR_TRY(gr_node_check_keys(node, keys));
     GR_TRY(gr_node_get_string(node, "name", &out->name));
@@ -214,9 +226,8 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
     GR_TRY(parse_data(node, out));
     GR_TRY(parse_optimizer(node, out));
     GR_TRY(opt_choice(node, "loss", losses, &loss));
-    GR_TRY(opt_choice(node, "template", templates, &template));
+    GR_TRY(parse_template(node, &out->template));
     out->all_text = loss == 1;
-    out->plain = template == 1;
 done:
     return err;
 }

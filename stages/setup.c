@@ -191,7 +191,7 @@ gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool
         .tokenizer = setup->tokenizer,
         .chat = {.system = setup->recipe->system,
                  .all_text = stage->all_text,
-                 .plain = stage->plain,
+                 .template = stage->template,
                  .image_tokens = sees ? gr_image_tokens(&config->vision) : 0},
         .vision = sees ? &config->vision : NULL,
         .global_batch = stage->global_batch,

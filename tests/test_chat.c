@@ -1,5 +1,7 @@
 #include "src/base/mem.h"
+#include "src/base/str.h"
 #include "src/formats/chat.h"
+#include "src/formats/tokenizer_parts.h"
 #include "tests/check.h"
 
 #include <string.h>
@@ -63,6 +65,16 @@ static void check_sample(const gr_tokenizer *t, const gr_chat_sample *got, const
     gr_ids_fini(&own);
 }
 
+static const gr_chat_template plain_template = {.system = "", .after_end = "", .plain = true};
+
+static gr_tokenizer *thinking_tokenizer(void)
+{
+    gr_tokenizer *t = bytes_tokenizer();
+    GR_CHECK_OK(gri_tokenizer_set(t, 268, (gri_token){.text = "<think>", .added = true}));
+    GR_CHECK_OK(gri_tokenizer_set(t, 269, (gri_token){.text = "</think>", .added = true}));
+    return t;
+}
+
 static gr_chat_turn user(const char *text)
 {
     return (gr_chat_turn){.text = text, .size = strlen(text)};
@@ -107,8 +119,26 @@ static gr_chat_turn system_turn(const char *text)
         gr_chat_sample sample_ = {0};                                                          \
         gr_tokenizer *t_ = bytes_tokenizer();                                                  \
         if (GR_CHECK_OK(gr_chat_encode(t_, (options), (turns),                                 \
-                                       sizeof(turns) / sizeof *(turns), (images),              \
+                                       sizeof(turns) / sizeof *(turns), (images), NULL,        \
                                        &sample_))) {                                           \
+            check_sample(t_, &sample_, parts_, sizeof parts_ / sizeof *parts_, true);          \
+        }                                                                                      \
+        gr_chat_sample_fini(&sample_);                                                         \
+        gr_tokenizer_destroy(&t_);                                                             \
+    } while (0)
+
+/// The same for a template, with "<think>" and "</think>" in the tokenizer and tiles.
+#define CHECK_TEMPLATE(name, turns, tiles, ...)                                                \
+    do {                                                                                       \
+        const part parts_[] = {__VA_ARGS__};                                                   \
+        const gr_chat_options options_ = {.template = gr_chat_template_find(name),             \
+                                          .image_tokens = 2};                                  \
+        gr_chat_sample sample_ = {0};                                                          \
+        gr_tokenizer *t_ = thinking_tokenizer();                                               \
+        GR_CHECK(options_.template != NULL);                                                   \
+        if (GR_CHECK_OK(gr_chat_encode(t_, &options_, (turns),                                 \
+                                       sizeof(turns) / sizeof *(turns),                        \
+                                       sizeof(tiles) / sizeof *(tiles), (tiles), &sample_))) { \
             check_sample(t_, &sample_, parts_, sizeof parts_ / sizeof *parts_, true);          \
         }                                                                                      \
         gr_chat_sample_fini(&sample_);                                                         \
@@ -125,7 +155,7 @@ static void test_numbers(void)
                                   198, 78, 74, 258, 198}; // assistant
     gr_chat_sample sample = {0};
     gr_tokenizer *t = bytes_tokenizer();
-    GR_CHECK_OK(gr_chat_encode(t, &options, turns, 2, 0, &sample));
+    GR_CHECK_OK(gr_chat_encode(t, &options, turns, 2, 0, NULL, &sample));
     GR_CHECK_INT(sample.ids.count, 25);
     GR_CHECK_BYTES(sample.ids.data, ids, sizeof ids);
     for (int i = 0; i < 25; i++) {
@@ -212,7 +242,8 @@ static void test_all_text(void)
 static void test_plain(void)
 {
     const gr_chat_turn turns[] = {user("See"), assistant("a cat <image>")};
-    const gr_chat_options options = {.plain = true, .image_tokens = 2, .system = "unused"};
+    const gr_chat_options options = {
+        .template = &plain_template, .image_tokens = 2, .system = "unused"};
     CHECK_CHAT(&options, turns, 1, IMAGE(2), LOUD("\nSee\na cat <image>"),
                LEARNED("<|endoftext|>"));
     const gr_chat_turn inside[] = {user("See <image>"), assistant("a cat")};
@@ -220,6 +251,94 @@ static void test_plain(void)
                LEARNED("<|endoftext|>"));
     const gr_chat_turn caption[] = {assistant("a cat")};
     CHECK_CHAT(&options, caption, 0, LOUD("a cat"), LEARNED("<|endoftext|>"));
+}
+
+/// SAIL-VL: no newline after <|im_end|>; an image of two tiles and one of one.
+static void test_sailvl(void)
+{
+    const gr_chat_turn turns[] = {user("<image><image>?"), assistant("A"), user("Q"),
+                                  assistant("B")};
+    const int64_t tiles[] = {2, 1};
+    CHECK_TEMPLATE("sailvl", turns, tiles, SPECIAL("<|im_start|>"),
+                   SILENT("system\n你是由抖音内容理解组开发的多模态大模型，英文名叫UniVL, "
+                          "是一个有用无害的人工智能助手。"),
+                   SPECIAL("<|im_end|>"), SPECIAL("<|im_start|>"), SILENT("user\n"), IMAGE(4),
+                   IMAGE(2), SILENT("?"), SPECIAL("<|im_end|>"), SPECIAL("<|im_start|>"),
+                   SILENT("assistant\n"), LOUD("A"), LEARNED("<|im_end|>"),
+                   SPECIAL("<|im_start|>"), SILENT("user\nQ"), SPECIAL("<|im_end|>"),
+                   SPECIAL("<|im_start|>"), SILENT("assistant\n"), LOUD("B"),
+                   LEARNED("<|im_end|>"));
+}
+
+/// Thinking off: each answer begins with an empty thought, which carries no loss.
+static void test_qwen3(void)
+{
+    const gr_chat_turn turns[] = {user("Q"), assistant("A")};
+    const int64_t tiles[] = {3};
+    CHECK_TEMPLATE("qwen3", turns, tiles, SPECIAL("<|im_start|>"), SILENT("user\n"), IMAGE(6),
+                   SILENT("\nQ"), SPECIAL("<|im_end|>"), SILENT("\n"), SPECIAL("<|im_start|>"),
+                   SILENT("assistant\n"), SPECIAL("<think>"), SILENT("\n\n"),
+                   SPECIAL("</think>"), SILENT("\n\n"), LOUD("A"), LEARNED("<|im_end|>"),
+                   SILENT("\n"));
+    const part prompt[] = {
+        SPECIAL("<|im_start|>"), SILENT("user\nQ"),     SPECIAL("<|im_end|>"), SILENT("\n"),
+        SPECIAL("<|im_start|>"), SILENT("assistant\n"), SPECIAL("<think>"),    SILENT("\n\n"),
+        SPECIAL("</think>"),     SILENT("\n\n")};
+    const gr_chat_options options = {.template = gr_chat_template_find("qwen3")};
+    gr_chat_sample sample = {0};
+    gr_tokenizer *t = thinking_tokenizer(), *without = bytes_tokenizer();
+    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 0, NULL, &sample));
+    check_sample(t, &sample, prompt, sizeof prompt / sizeof *prompt, false);
+    gr_chat_sample_fini(&sample);
+    GR_CHECK_ERR(gr_chat_prompt(without, &options, turns, 1, 0, NULL, &sample), GR_ERR_DATA,
+                 "the tokenizer has no token <think>");
+    gr_tokenizer_destroy(&t);
+    gr_tokenizer_destroy(&without);
+}
+
+/// Default system messages, and "" for none.
+static void test_templates(void)
+{
+    static const struct {
+        const char *name, *system;
+    } cases[] = {
+        {"qwen2.5", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
+        {"internvl2.5",
+         "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作"
+         "单位联合开发的多模态大语言模型。"},
+        {"smollm2", "You are a helpful AI assistant named SmolLM, trained by Hugging Face"},
+        {"chat", NULL},
+        {"plain", NULL},
+        {"qwen2.5", NULL},
+    };
+    const gr_chat_turn turns[] = {user("Q"), assistant("A")};
+    gr_tokenizer *t = bytes_tokenizer();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const gr_chat_options options = {.template = gr_chat_template_find(cases[i].name),
+                                         .system = i == 5 ? "" : NULL};
+        char *want =
+            cases[i].system
+                ? gr_str_format("<|im_start|>system\n%s<|im_end|>\n<|im_start|>user\nQ",
+                                cases[i].system)
+                : gr_str_format(i == 4 ? "Q\nA<|endoftext|>" : "<|im_start|>user\nQ");
+        gr_chat_sample sample = {0};
+        char *text = NULL;
+        GR_CHECK_OK(gr_chat_encode(t, &options, turns, 2, 0, NULL, &sample));
+        GR_CHECK_OK(gr_tokenizer_decode(t, sample.ids.data, sample.ids.count, false, &text));
+        GR_CHECK(strncmp(text, want, strlen(want)) == 0);
+        GR_FREE(text);
+        GR_FREE(want);
+        gr_chat_sample_fini(&sample);
+    }
+    GR_CHECK(gr_chat_template_find("qwen") == NULL);
+    gr_str names = {0};
+    for (const gr_chat_template *row = gr_chat_templates; row->name; row++) {
+        GR_CHECK(gr_chat_template_find(row->name) == row);
+        GR_CHECK_OK(gr_str_addf(&names, "%s%s", names.size ? ", " : "", row->name));
+    }
+    GR_CHECK_STR(gr_chat_template_names, names.data);
+    gr_str_fini(&names);
+    gr_tokenizer_destroy(&t);
 }
 
 static void test_prompt(void)
@@ -232,11 +351,11 @@ static void test_prompt(void)
     gr_chat_options options = {.image_tokens = 2};
     gr_chat_sample sample = {0};
     gr_tokenizer *t = bytes_tokenizer();
-    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 1, &sample));
+    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 1, NULL, &sample));
     check_sample(t, &sample, chat, sizeof chat / sizeof *chat, false);
     gr_chat_sample_fini(&sample);
-    options.plain = true;
-    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 1, &sample));
+    options.template = &plain_template;
+    GR_CHECK_OK(gr_chat_prompt(t, &options, turns, 1, 1, NULL, &sample));
     check_sample(t, &sample, plain, sizeof plain / sizeof *plain, false);
     gr_chat_sample_fini(&sample);
     gr_tokenizer_destroy(&t);
@@ -245,7 +364,7 @@ static void test_prompt(void)
 static void test_refused(void)
 {
     const gr_chat_options options = {.image_tokens = 2},
-                          plain = {.plain = true, .image_tokens = 2};
+                          plain = {.template = &plain_template, .image_tokens = 2};
     const gr_chat_turn silent[] = {user("Hello?")};
     const gr_chat_turn two[] = {user("<image><image>"), assistant("x")};
     const gr_chat_turn alone[] = {assistant("x")};
@@ -253,19 +372,21 @@ static void test_refused(void)
     const gr_chat_turn empty[] = {assistant("")};
     gr_chat_sample s = {0};
     gr_tokenizer *t = bytes_tokenizer();
-    GR_CHECK_ERR(gr_chat_encode(t, &options, NULL, 0, 0, &s), GR_ERR_DATA, "without turns");
-    GR_CHECK_ERR(gr_chat_encode(t, &options, silent, 1, 0, &s), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_chat_encode(t, &options, NULL, 0, 0, NULL, &s), GR_ERR_DATA,
+                 "without turns");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, silent, 1, 0, NULL, &s), GR_ERR_DATA,
                  "without a target");
-    GR_CHECK_ERR(gr_chat_encode(t, &plain, empty, 1, 0, &s), GR_ERR_DATA, "without a target");
-    GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 3, &s), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_chat_encode(t, &plain, empty, 1, 0, NULL, &s), GR_ERR_DATA,
+                 "without a target");
+    GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 3, NULL, &s), GR_ERR_DATA,
                  "2 <image> placeholders and 3 images");
-    GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 0, &s), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 0, NULL, &s), GR_ERR_DATA,
                  "2 <image> placeholders and 0 images");
-    GR_CHECK_ERR(gr_chat_encode(t, &plain, two, 2, 1, &s), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_chat_encode(t, &plain, two, 2, 1, NULL, &s), GR_ERR_DATA,
                  "2 <image> placeholders and 1 images");
-    GR_CHECK_ERR(gr_chat_encode(t, &options, alone, 1, 1, &s), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_chat_encode(t, &options, alone, 1, 1, NULL, &s), GR_ERR_DATA,
                  "0 <image> placeholders and 1 images");
-    GR_CHECK_ERR(gr_chat_encode(t, &options, broken, 2, 0, &s), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_chat_encode(t, &options, broken, 2, 0, NULL, &s), GR_ERR_DATA,
                  "turn 1: text is not UTF-8: byte 0xff at position 1");
     GR_CHECK(s.ids.data == NULL && s.targets.data == NULL && s.image_rows.data == NULL);
     gr_tokenizer_destroy(&t);
@@ -282,7 +403,7 @@ static void test_allocation_failures(void)
     for (int n = 1; err == GR_ERR_MEMORY && n < 200; n++) {
         gr_chat_sample sample = {0};
         gr_mem_fail_at(n);
-        err = gr_chat_encode(t, &options, turns, 2, 2, &sample);
+        err = gr_chat_encode(t, &options, turns, 2, 2, NULL, &sample);
         gr_mem_fail_at(0);
         failures += err == GR_ERR_MEMORY;
         gr_chat_sample_fini(&sample);
@@ -302,6 +423,9 @@ static const gr_test tests[] = {
     {"literal_specials", test_literal_specials},
     {"all_text", test_all_text},
     {"plain", test_plain},
+    {"sailvl", test_sailvl},
+    {"qwen3", test_qwen3},
+    {"templates", test_templates},
     {"prompt", test_prompt},
     {"refused", test_refused},
     {"allocation_failures", test_allocation_failures},

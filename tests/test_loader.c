@@ -134,7 +134,7 @@ static void encode_alone(int64_t n, gr_chat_sample *out)
     const gr_chat_turn turns[2] = {{.text = "what?", .size = 5},
                                    {.assistant = true, .text = value, .size = strlen(value)}};
     gr_chat_options chat = {.image_tokens = IMAGE_TOKENS};
-    GR_CHECK_OK(gr_chat_encode(tokenizer, &chat, turns, 2, image_count(n), out));
+    GR_CHECK_OK(gr_chat_encode(tokenizer, &chat, turns, 2, image_count(n), NULL, out));
 }
 
 /// Which sample this sequence is (its ids are unlike all others'), -1 if none.

@@ -64,7 +64,7 @@ static void test_good(void)
     GR_CHECK_INT(s->schedule, GR_SCHEDULE_COSINE);
     GR_CHECK(s->learning_rate[GR_PART_CONNECTOR] == 1e-3);
     GR_CHECK(s->beta2 == 0.999);
-    GR_CHECK(!s->all_text && !s->plain);
+    GR_CHECK(!s->all_text && s->template == gr_chat_template_find("chat"));
     gr_recipe_destroy(&r);
 }
 
@@ -123,6 +123,7 @@ static const bad_case bad_cases[] = {
     {"steps: 5", "steps: 5\n    schedule: linear", "constant or cosine"},
     {"steps: 5", "steps: 5\n    betas: [0.9, 1.5]", "betas"},
     {"steps: 5", "steps: 5\n    loss: some", "answers or all"},
+    {"steps: 5", "steps: 5\n    template: qwen", "one of chat, plain, qwen2.5"},
     {"steps: 5", "steps: 5\n    steps: 6", "steps"},
     {"name: warm-up", "nam: warm-up", "name"},
 };

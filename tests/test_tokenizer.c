@@ -18,62 +18,6 @@ static gr_tokenizer *load_fixture(void)
     return t;
 }
 
-/// The pieces of a text, joined by '|'.
-static void check_pieces(gri_splitter *splitter, const char *text, const char *want)
-{
-    gri_pieces pieces = {0};
-    gr_str got = {0};
-    const char *piece = NULL;
-    size_t n = 0;
-    GR_CHECK_OK(gri_pieces_begin(&pieces, splitter, text, strlen(text)));
-    while (GR_CHECK_OK(gri_pieces_next(&pieces, &piece, &n)) && n > 0) {
-        GR_CHECK_OK(gr_str_add(&got, got.size ? "|" : ""));
-        GR_CHECK_OK(gr_str_add_bytes(&got, piece, n));
-    }
-    GR_CHECK_STR(got.data ? got.data : "", want);
-    gri_pieces_fini(&pieces);
-    gr_str_fini(&got);
-}
-
-/// Appendix B.4 of the specification.
-static void test_pieces(void)
-{
-    static const char *const cases[][2] = {
-        {"Hello world", "Hello| world"},
-        {"I'm  fine,\n\n  ok 123!", "I|'m| | fine|,\n\n| | ok| |1|2|3|!"},
-        {"DON'T you'll", "DON|'T| you|'ll"},
-        {"你好，世界 2024年", "你好|，世界| |2|0|2|4|年"},
-        {"a\t b   c  ", "a|\t| b|  | c|  "},
-        {"x=1;\n\ty", "x|=|1|;\n|\ty"},
-        {"foo_bar(baz)...\r\n\r\nend", "foo|_bar|(baz|)...\r\n\r\n|end"},
-        {"  \n lead", "  \n| lead"},
-        {"Ⅷ½ ٣", "Ⅷ|½| |٣"},
-        {"e\u0301té", "été"},
-        {"", ""},
-        // U+0085 is white space; U+180E is not, though PCRE2's own \s takes it.
-        {"a\xc2\x85.\u180e.", "a|\xc2\x85|.\u180e."},
-    };
-    gri_splitter *splitter = NULL;
-    GR_CHECK_OK(gri_splitter_create(gri_qwen2_pattern, &splitter));
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        check_pieces(splitter, cases[i][0], cases[i][1]);
-    }
-    gri_splitter_destroy(&splitter);
-}
-
-/// An expression that leaves gaps: they are pieces too.
-static void test_gaps(void)
-{
-    gri_splitter *splitter = NULL;
-    GR_CHECK_OK(gri_splitter_create("[0-9]+", &splitter));
-    check_pieces(splitter, "ab12c3", "ab|12|c|3");
-    check_pieces(splitter, "12ab", "12|ab");
-    check_pieces(splitter, "none", "none");
-    gri_splitter_destroy(&splitter);
-    GR_CHECK_ERR(gri_splitter_create("a(b", &splitter), GR_ERR_DATA,
-                 "expression: missing closing parenthesis");
-}
-
 static void test_byte_symbols(void)
 {
     static const struct {
@@ -212,8 +156,11 @@ static void test_longest_added(void)
     gr_ids ids = {0};
     GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir()));
     GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &more));
-    GR_FREE(more->added);
-    more->added_count = 0;
+    GR_FREE(more->literal.ids);
+    GR_FREE(more->normalized.ids);
+    GR_FREE(more->piece_bytes);
+    gri_text_table_fini(&more->pieces);
+    more->literal.count = 0;
     GR_CHECK_OK(gri_tokenizer_set(more, 912, (gri_token){.text = "<img>!", .added = true}));
     GR_CHECK_OK(gri_tokenizer_set(more, 913, (gri_token){.text = "g>!!", .added = true}));
     GR_CHECK_OK(gri_tokenizer_seal(more));
@@ -224,6 +171,40 @@ static void test_longest_added(void)
     gr_ids_fini(&ids);
     gr_tokenizer_destroy(&t);
     gr_tokenizer_destroy(&more);
+}
+
+/// Every token that the table of whole pieces has is what the merges alone make of its bytes, and every other one is not.
+static void test_whole_pieces(void)
+{
+    gr_tokenizer *t = load_fixture();
+    gri_text_table pieces = t->pieces, none = {0};
+    int64_t whole = 0;
+    for (int32_t id = 0; id < t->count; id++) {
+        char bytes[256];
+        size_t n = 0;
+        gr_ids ids = {0};
+        if (!t->tokens[id].vocabulary ||
+            !GR_CHECK(gri_symbols_to_bytes(t->tokens[id].text, bytes, &n))) {
+            continue;
+        }
+        bool valid = gri_utf8_check(bytes, n) == GR_OK;
+        bool found = gri_text_table_find(&pieces, bytes, n) == id;
+        whole += found;
+        if (valid) {
+            t->pieces = none;
+            gri_splitter *splitter = t->splitter, *plain = NULL;
+            GR_CHECK_OK(gri_splitter_create(false, &plain));
+            t->splitter = plain;
+            GR_CHECK_OK(gr_tokenizer_encode(t, bytes, n, false, &ids));
+            GR_CHECK_INT(ids.count == 1 && ids.data[0] == id, found);
+            t->splitter = splitter;
+            gri_splitter_destroy(&plain);
+            t->pieces = pieces;
+        }
+        gr_ids_fini(&ids);
+    }
+    GR_CHECK(whole > 800);
+    gr_tokenizer_destroy(&t);
 }
 
 /// A run of a million letters is one piece; a merge loop that rescans it would take hours.
@@ -311,13 +292,12 @@ static void test_encode_allocation_failures(void)
 }
 
 static const gr_test tests[] = {
-    {"pieces", test_pieces},
-    {"gaps", test_gaps},
     {"byte_symbols", test_byte_symbols},
     {"round_trip", test_round_trip},
     {"invalid_text", test_invalid_text},
     {"decode", test_decode},
     {"longest_added", test_longest_added},
+    {"whole_pieces", test_whole_pieces},
     {"long_piece", test_long_piece},
     {"threads", test_threads},
     {"encode_allocation_failures", test_encode_allocation_failures},

@@ -140,26 +140,43 @@ static void test_refused(void)
          "type is \"WordPiece\"; only \"BPE\" is supported"},
         {"\"type\":\"NFC\"", "\"type\":\"NFKC\"",
          "type is \"NFKC\"; only \"NFC\" is supported"},
-        {"\"normalizer\":{\"type\":\"NFC\"}", "\"normalizer\":null", "no normalizer"},
         {"\"type\":\"Sequence\"", "\"type\":\"Whitespace\"",
          "type is \"Whitespace\"; only \"Sequence\""},
-        {"\"type\":\"Split\"", "\"type\":\"Digits\"", "type is \"Digits\"; only \"Split\""},
+        {"\"type\":\"Split\"", "\"type\":\"Metaspace\"",
+         "type is \"Metaspace\"; only \"Split\" and \"Digits\""},
+        {"\"Regex\":", "\"String\":", "missing"},
+        {"\"truncation\":null", "\"truncation\":{\"max_length\":8}", "truncation"},
+        {"\"padding\":null", "\"padding\":{}", "padding"},
+        {"\"version\":", "\"vision\":", "vision"},
+        {"\"fuse_unk\":", "\"fuse\":", "fuse"},
+        {"\"pretokenizers\":[", "\"pretokenizers\":[{\"type\":\"ByteLevel\"},",
+         "type is \"ByteLevel\"; only \"Split\" and \"Digits\" are supported here"},
         {"\"behavior\":\"Isolated\"", "\"behavior\":\"Removed\"", "behavior is \"Removed\""},
         {"\"invert\":false", "\"invert\":true", "invert is true"},
         {"\"add_prefix_space\":false", "\"add_prefix_space\":true", "add_prefix_space is true"},
-        {"\"use_regex\":false", "\"use_regex\":true", "use_regex is true"},
-        {"\"ignore_merges\":false", "\"ignore_merges\":true", "ignore_merges is true"},
         {"\"byte_fallback\":false", "\"byte_fallback\":true", "byte_fallback is true"},
         {"\"dropout\":null", "\"dropout\":0.1", "dropout"},
         {"\"unk_token\":null", "\"unk_token\":\"?\"", "unk_token"},
         {"\"lstrip\":false", "\"lstrip\":true", "lstrip is true"},
-        {"\"normalized\":false", "\"normalized\":true", "normalized is true"},
+        {"\"single_word\":false", "\"single_word\":true", "single_word is true"},
+        {"\"content\":\"<img>\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
+         "\"normalized\":false",
+         "\"content\":\"e\\u0301\",\"normalized\":true",
+         "normalized is true for \"e\u0301\", which is not in NFC"},
+        {"\"id\":903", "\"id\":16777215", "id 16777215; expected 0 to"},
+        {"\"id\":903", "\"id\":-1", "-1"},
+        {"\"id\":903", "\"id\":99999999999999999999", "tokenizer.json"},
+        {"\"!\":0", "\"!\":16000000", "id is 16000000; expected 0 to"},
+        {"\"!\":0", "\"!\":\"0\"", "integer"},
+        {"\"!\":0", "\"!\":1", "another token has it"},
+        {"\"!\":0", "\"\":0", "token 0 is empty"},
         {"\"content\":\"<img>\"", "\"content\":\"!\"",
          "token \"!\" wants id 903, but the same text has another id"},
         {"\"id\":903", "\"id\":902", "token \"<img>\" wants id 902, but another token has it"},
-        {"\"!\":0", "\"!!!!\":0", "no token \"!\" for byte 33"},
         {"\"merges\":[[", "\"merges\":[[\"!\",\"\xc4\xa3\"],[",
-         "merge of \"!\" and \"\xc4\xa3\": the result is not"},
+         "merge 0 of \"!\" and \"\xc4\xa3\": the result is not"},
+        {"\"merges\":[[", "\"merges\":[[\"r\",\"e\"],[",
+         "merge 4 of \"r\" and \"e\" repeats merge 0"},
         {"\"merges\":[[", "\"merges\":[[\"!\"],[", "merge of 1 tokens; expected two"},
         {"\"merges\":[[", "\"merges\":[\"a b c\",[",
          "merge \"a b c\"; expected two tokens and one space"},
@@ -176,6 +193,182 @@ static void test_refused(void)
     }
     gr_tokenizer *t = NULL;
     GR_CHECK_ERR(gr_tokenizer_load("/nowhere", &t), GR_ERR_MISSING, "/nowhere/tokenizer.json");
+}
+
+/// A file cut anywhere is refused with its name.
+static void test_cut(void)
+{
+    char *dir = fixture_dir(), *path = NULL, *data = NULL;
+    size_t size = 0;
+    GR_CHECK_OK(gr_path_join(dir, "tokenizer.json", &path));
+    GR_CHECK_OK(gr_file_read(path, 0, &data, &size));
+    for (size_t n = 0; n < size; n += 1 + n / 7) {
+        gr_tokenizer *t = NULL;
+        GR_CHECK_ERR(gri_tokenizer_parse("cut.json", data, n, &t), GR_ERR_DATA, "cut.json");
+    }
+    GR_FREE(data);
+    GR_FREE(path);
+    GR_FREE(dir);
+}
+
+/// Three bytes, one merge, a hole at id 3; what a small file needs besides.
+#define SMALL(model, rest)                                                                     \
+    "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\","            \
+    "\"add_prefix_space\":false,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\"},"     \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"ab\":4}," model          \
+    "\"merges\":[\"a b\"]}" rest "}"
+
+static gr_tokenizer *parse(const char *text)
+{
+    gr_tokenizer *t = NULL;
+    GR_CHECK_OK(gri_tokenizer_parse("small.json", text, strlen(text), &t));
+    return t;
+}
+
+static void check_encoding(const gr_tokenizer *t, const char *text, const char *want)
+{
+    gr_ids ids = {0};
+    gr_str got = {0};
+    GR_CHECK_OK(gr_tokenizer_encode(t, text, strlen(text), true, &ids));
+    for (int64_t i = 0; i < ids.count; i++) {
+        GR_CHECK_OK(gr_str_addf(&got, "%s%d", i ? " " : "", ids.data[i]));
+    }
+    GR_CHECK_STR(got.data ? got.data : "", want);
+    gr_str_fini(&got);
+    gr_ids_fini(&ids);
+}
+
+/// SmolLM2's vocabulary lacks bytes that no UTF-8 has; any text that needs a missing one is an error.
+static void test_holes(void)
+{
+    gr_tokenizer *t = parse(SMALL("", ""));
+    gr_ids ids = {0};
+    char *text = NULL;
+    check_encoding(t, "abcba", "4 2 1 0");
+    GR_CHECK_INT(gr_tokenizer_size(t), 5);
+    GR_CHECK_ERR(gr_tokenizer_encode(t, "abd", 3, true, &ids), GR_ERR_DATA,
+                 "byte 0x64, for which the vocabulary has no token");
+    GR_CHECK_INT(ids.count, 0);
+    int32_t hole = 3;
+    GR_CHECK_ERR(gr_tokenizer_decode(t, &hole, 1, false, &text), GR_ERR_DATA,
+                 "id 3 is no token");
+    gr_ids_fini(&ids);
+    gr_tokenizer_destroy(&t);
+}
+
+static void test_ignore_merges(void)
+{
+    gr_tokenizer *t = parse(SMALL("\"ignore_merges\":true,", ""));
+    check_encoding(t, "ab", "4");
+    check_encoding(t, "cab", "2 4");
+    gr_tokenizer_destroy(&t);
+    // "ca" is in the vocabulary, but no merge makes it.
+    static const char *const flags[] = {"true", "false"};
+    for (int i = 0; i < 2; i++) {
+        char *text =
+            gr_str_format("{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":"
+                          "false},\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":"
+                          "\"BPE\",\"ignore_merges\":%s,\"vocab\":{\"a\":0,\"c\":1,\"ca\":2},"
+                          "\"merges\":[]}}",
+                          flags[i]);
+        t = parse(text);
+        check_encoding(t, "ca", i ? "1 0" : "2");
+        check_encoding(t, "caca", "1 0 1 0");
+        GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir()));
+        gr_tokenizer_destroy(&t);
+        GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &t));
+        check_encoding(t, "ca", i ? "1 0" : "2");
+        GR_CHECK(!t->splitter->nfc && t->splitter->count == 1);
+        gr_tokenizer_destroy(&t);
+        GR_FREE(text);
+    }
+}
+
+/// Tokens that are found after NFC: the decomposed text holds them only then.
+static void test_normalized(void)
+{
+    gr_tokenizer *t = parse(
+        SMALL("", ",\"added_tokens\":[{\"id\":5,\"content\":\"\u00e9b\",\"normalized\":true},"
+                  "{\"id\":6,\"content\":\"bc\",\"normalized\":false}]"));
+    check_encoding(t, "ae\u0301ba", "0 5 0");
+    check_encoding(t, "a\u00e9ba", "0 5 0");
+    check_encoding(t, "bca\u00e9b", "6 0 5"); // one found before NFC, one after
+    gr_tokenizer_destroy(&t);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char *path = NULL;
+    GR_CHECK_OK(gr_path_join(gr_test_dir(), name, &path));
+    GR_CHECK_OK(gr_file_write(path, text, strlen(text)));
+    GR_FREE(path);
+}
+
+static void remove_file(const char *name)
+{
+    char *path = NULL;
+    GR_CHECK_OK(gr_path_join(gr_test_dir(), name, &path));
+    (void)remove(path);
+    GR_FREE(path);
+}
+
+/// vocab.json, merges.txt and what comes with them.
+static void test_parts(void)
+{
+    gr_tokenizer *t = NULL;
+    bool there = true;
+    remove_file("tokenizer.json");
+    GR_CHECK_OK(gr_tokenizer_exists(gr_test_dir(), &there));
+    GR_CHECK(!there);
+    write_file("vocab.json", "{\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"1\":4,\"#\":5,\"#b\":6}");
+    GR_CHECK_OK(gr_tokenizer_exists(gr_test_dir(), &there));
+    GR_CHECK(there);
+    write_file("merges.txt", "#version: 0.2\na b\n# b\n");
+    write_file(
+        "tokenizer_config.json",
+        "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"added_tokens_decoder\":{\"7\":{\"content\":"
+        "\"<s>\",\"special\":true,\"normalized\":false}}}");
+    write_file("added_tokens.json", "{\"<s>\":7,\"<t>\":8,\"<u>\":9}");
+    write_file("special_tokens_map.json", "{\"eos_token\":{\"content\":\"<t>\"}}");
+    if (GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &t))) {
+        check_encoding(t, "cab#b<s><t>11<u>", "2 3 6 7 8 4 4 9");
+        GR_CHECK(t->tokens[7].special && t->tokens[8].special && !t->tokens[9].special);
+        GR_CHECK(gri_splitter_is_qwen2(t->splitter));
+    }
+    gr_tokenizer_destroy(&t);
+    static const struct {
+        const char *file, *text, *message;
+    } cases[] = {
+        {"merges.txt", "a b\nab\n", "merges.txt:2: \"ab\"; expected two tokens and one space"},
+        {"merges.txt", "a b\n#version 1\n", "merges.txt:2: merge 1 of \"#version\" and \"1\""},
+        {"merges.txt", "a b\na b\n",
+         "merges.txt:2: merge 1 of \"a\" and \"b\" repeats merge 0"},
+        {"merges.txt", "a b\r\n", "merges.txt:1"},
+        {"vocab.json", "[]", "vocab.json"},
+        {"vocab.json", "{\"a\":0,\"b\":0}", "another token has it"},
+        {"vocab.json", "{\"<|x|>\":0}", "is not in the vocabulary"},
+        {"added_tokens.json", "{\"<s>\":6}", "the same text has another id"},
+        {"added_tokens.json", "{\"<s>\":\"7\"}", "added_tokens.json"},
+        {"tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}",
+         "tokenizer_class is \"LlamaTokenizer\""},
+        {"tokenizer_config.json", "{}", "tokenizer_class"},
+        {"tokenizer_config.json",
+         "{\"tokenizer_class\":\"GPT2Tokenizer\",\"added_tokens_decoder\":{\"x\":{}}}",
+         "the key is not an id"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = NULL, *before = NULL;
+        size_t size = 0;
+        GR_CHECK_OK(gr_path_join(gr_test_dir(), cases[i].file, &path));
+        GR_CHECK_OK(gr_file_read(path, 0, &before, &size));
+        write_file(cases[i].file, cases[i].text);
+        GR_CHECK_ERR(gr_tokenizer_load(gr_test_dir(), &t), GR_ERR_DATA, cases[i].message);
+        write_file(cases[i].file, before);
+        GR_FREE(before);
+        GR_FREE(path);
+    }
+    remove_file("merges.txt");
+    GR_CHECK_ERR(gr_tokenizer_load(gr_test_dir(), &t), GR_ERR_MISSING, "merges.txt");
 }
 
 /// Every 37th request of a load fails once.
@@ -223,6 +416,11 @@ static const gr_test tests[] = {
     {"fixture", test_fixture},
     {"save", test_save},
     {"refused", test_refused},
+    {"cut", test_cut},
+    {"holes", test_holes},
+    {"ignore_merges", test_ignore_merges},
+    {"normalized", test_normalized},
+    {"parts", test_parts},
     {"load_allocation_failures", test_load_allocation_failures},
     {"save_allocation_failures", test_save_allocation_failures},
 };

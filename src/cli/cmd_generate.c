@@ -113,7 +113,8 @@ done:
 }
 
 static gr_err generate(const char *dir, const gri_list *images, const picture_rules *rules,
-                       const char *system, const char *prompt, int64_t max_new, int64_t threads)
+                       gr_chat_options options, const char *prompt, int64_t max_new,
+                       int64_t threads)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
@@ -122,13 +123,11 @@ static gr_err generate(const char *dir, const gri_list *images, const picture_ru
     pictures seen = {0};
     char *text = NULL;
     const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
-    gr_chat_options options = {.system = system};
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
     GR_TRY(load_pictures(images, &s.config, rules, &seen));
-    options.tiles = seen.tiles;
     options.image_tokens = images->count > 0 ? gr_image_tokens(&s.config.vision) : 0;
-    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, images->count, &sample));
+    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, images->count, seen.tiles, &sample));
     GR_TRY(answer(&s, tokenizer, &sample, &seen, max_new, &text));
     printf("%s\n", text);
 done:
@@ -140,11 +139,24 @@ done:
     return err;
 }
 
+static gr_err find_template(const char *name, const gr_chat_template **out)
+{
+    gr_err err = GR_OK;
+    *out = gr_chat_template_find(name);
+    if (!*out) {
+        GR_FAIL(GR_ERR_USAGE, "--template: expected one of %s; got \"%s\"",
+                gr_chat_template_names, name);
+    }
+done:
+    return err;
+}
+
 gr_err gri_generate(int argc, char **argv)
 {
     gr_err err = GR_OK;
     gri_list images = {0};
-    const char *dir = NULL, *prompt = NULL, *system = NULL;
+    const char *dir = NULL, *prompt = NULL, *template = "chat";
+    gr_chat_options options = {0};
     int64_t max_new = 128, threads = 0;
     picture_rules rules = {.tiles = 1};
     int alpha = 0, exif = 0;
@@ -165,7 +177,10 @@ gr_err gri_generate(int argc, char **argv)
                    "pictures are turned as their EXIF orientation says (default), or taken as "
                    "they lie"),
         GRI_TEXT("prompt", "TEXT", &prompt, "the question", .required = true),
-        GRI_TEXT("system", "TEXT", &system, "system message (default: none)"),
+        GRI_TEXT("template", "NAME", &template,
+                 "how the conversation is written, as in a recipe (default: chat)"),
+        GRI_TEXT("system", "TEXT", &options.system,
+                 "system message (default: the template's; chat has none)"),
         GRI_INT("max-new", "N", &max_new, 1, 1 << 20, "most tokens to write (default: 128)"),
         GRI_THREADS(&threads),
     };
@@ -176,7 +191,8 @@ gr_err gri_generate(int argc, char **argv)
                        args, argc, argv, &help));
     rules.how = (alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) | (exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
     if (!help) {
-        GR_TRY(generate(dir, &images, &rules, system, prompt, max_new, threads));
+        GR_TRY(find_template(template, &options.template));
+        GR_TRY(generate(dir, &images, &rules, options, prompt, max_new, threads));
     }
 done:
     gri_list_fini(&images);

@@ -118,11 +118,8 @@ done:
 gr_err gri_has_tokenizer(const char *dir, bool *out)
 {
     gr_err err = GR_OK;
-    char *path = NULL;
-    GR_TRY(gr_path_join(dir, "tokenizer.json", &path));
-    *out = gr_file_exists(path);
+    GR_TRY(gr_tokenizer_exists(dir, out));
 done:
-    GR_FREE(path);
     return err;
 }
 
@@ -151,7 +148,7 @@ gr_err gri_copy_tokenizer(const char *from, const char *to)
     bool there = false;
     GR_TRY(gri_has_tokenizer(from, &there));
     if (!there) {
-        GR_FAIL(GR_ERR_MISSING, "%s holds no tokenizer.json", from);
+        GR_FAIL(GR_ERR_MISSING, "%s holds no tokenizer.json or vocab.json", from);
     }
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         GR_TRY(copy_if_there(from, to, files[i]));

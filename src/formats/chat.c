@@ -13,8 +13,10 @@ enum { PLACEHOLDER_SIZE = sizeof placeholder - 1, NO_LOSS = -100 };
 typedef struct builder {
     const gr_tokenizer *tokenizer;
     const gr_chat_options *options;
-    int32_t im_start, im_end, img, img_end, context, endoftext;
-    int64_t images; ///< placed so far
+    const gr_chat_template *template;
+    const int64_t *tiles; ///< of each image; NULL: one each
+    int64_t images_done;
+    int32_t im_start, im_end, img, img_end, context, endoftext, think, think_end;
     gr_str pending; ///< text since the last special token, not yet encoded
     gr_chat_sample sample;
 } builder;
@@ -40,11 +42,15 @@ done:
 static gr_err find_tokens(builder *b, int64_t images)
 {
     gr_err err = GR_OK;
-    if (b->options->plain) {
+    if (b->template->plain) {
         GR_TRY(find_token(b->tokenizer, "<|endoftext|>", &b->endoftext));
     } else {
         GR_TRY(find_token(b->tokenizer, "<|im_start|>", &b->im_start));
         GR_TRY(find_token(b->tokenizer, "<|im_end|>", &b->im_end));
+    }
+    if (b->template->no_thinking) {
+        GR_TRY(find_token(b->tokenizer, "<think>", &b->think));
+        GR_TRY(find_token(b->tokenizer, "</think>", &b->think_end));
     }
     if (images > 0) {
         GR_TRY(find_token(b->tokenizer, "<img>", &b->img));
@@ -84,12 +90,12 @@ done:
 static gr_err add_image(builder *b, bool loss)
 {
     gr_err err = GR_OK;
-    const int64_t *tiles = b->options->tiles;
-    int64_t tokens = b->options->image_tokens * (tiles ? tiles[b->images] : 1);
-    b->images++;
     GR_TRY(flush(b, loss));
     GR_TRY(add_id(b, b->img, false));
-    for (int64_t i = 0; i < tokens; i++) {
+    int64_t tiles = b->tiles ? b->tiles[b->images_done] : 1;
+    GR_ASSERT(tiles > 0);
+    b->images_done++;
+    for (int64_t i = 0; i < b->options->image_tokens * tiles; i++) {
         GR_TRY(gr_ids_add(&b->sample.image_rows, (int32_t)b->sample.ids.count));
         GR_TRY(add_id(b, b->context, false));
     }
@@ -129,18 +135,36 @@ done:
     return err;
 }
 
+/// <|im_start|>, the role, and what an answer begins with; no loss.
+static gr_err add_header(builder *b, const char *role, bool assistant)
+{
+    gr_err err = GR_OK;
+    GR_TRY(add_id(b, b->im_start, false));
+    GR_TRY(gr_str_add(&b->pending, role));
+    GR_TRY(gr_str_add(&b->pending, "\n"));
+    GR_TRY(flush(b, false));
+    if (assistant && b->template->no_thinking) {
+        GR_TRY(add_id(b, b->think, false));
+        GR_TRY(gr_str_add(&b->pending, "\n\n"));
+        GR_TRY(flush(b, false));
+        GR_TRY(add_id(b, b->think_end, false));
+        GR_TRY(gr_str_add(&b->pending, "\n\n"));
+        GR_TRY(flush(b, false));
+    }
+done:
+    return err;
+}
+
 static gr_err add_marked_turn(builder *b, const gr_chat_turn *turn, int64_t in_front)
 {
     gr_err err = GR_OK;
     bool loss = turn->assistant || b->options->all_text;
-    const char *role = turn->system ? "system\n" : turn->assistant ? "assistant\n" : "user\n";
-    GR_TRY(add_id(b, b->im_start, false));
-    GR_TRY(gr_str_add(&b->pending, role));
-    GR_TRY(flush(b, false));
+    const char *role = turn->system ? "system" : turn->assistant ? "assistant" : "user";
+    GR_TRY(add_header(b, role, turn->assistant));
     GR_TRY(add_turn_text(b, turn, in_front, loss));
     GR_TRY(flush(b, loss));
     GR_TRY(add_id(b, b->im_end, loss));
-    GR_TRY(gr_str_add(&b->pending, "\n"));
+    GR_TRY(gr_str_add(&b->pending, b->template->after_end));
     GR_TRY(flush(b, false));
 done:
     return err;
@@ -149,13 +173,13 @@ done:
 static gr_err add_default_system(builder *b, const gr_chat_turn *turns, int64_t count)
 {
     gr_err err = GR_OK;
-    const char *system = b->options->system;
+    const char *system = b->options->system ? b->options->system : b->template->system;
     for (int64_t i = 0; i < count; i++) {
         if (turns[i].system) {
             goto done;
         }
     }
-    if (system && system[0]) {
+    if (system[0]) {
         gr_chat_turn turn = {.system = true, .text = system, .size = strlen(system)};
         GR_TRY(gri_utf8_check(system, turn.size));
         GR_TRY(add_marked_turn(b, &turn, 0));
@@ -190,7 +214,7 @@ static gr_err place_images(const builder *b, const gr_chat_turn *turns, int64_t 
     *front = -1;
     for (int64_t i = 0; i < count; i++) {
         GR_TRY_CONTEXT(gri_utf8_check(turns[i].text, turns[i].size), "turn %lld", (long long)i);
-        if (*front < 0 && (b->options->plain || is_user(&turns[i]))) {
+        if (*front < 0 && (b->template->plain || is_user(&turns[i]))) {
             *front = i;
         }
     }
@@ -213,12 +237,12 @@ static gr_err add_turns(builder *b, const gr_chat_turn *turns, int64_t count, in
     GR_ASSERT(images == 0 || b->options->image_tokens > 0);
     GR_TRY(place_images(b, turns, count, images, &front));
     GR_TRY(find_tokens(b, images));
-    if (!b->options->plain) {
+    if (!b->template->plain) {
         GR_TRY(add_default_system(b, turns, count));
     }
     for (int64_t i = 0; i < count; i++) {
         int64_t in_front = i == front ? images : 0;
-        if (!b->options->plain) {
+        if (!b->template->plain) {
             GR_TRY(add_marked_turn(b, &turns[i], in_front));
             continue;
         }
@@ -250,14 +274,24 @@ done:
     return err;
 }
 
+static builder builder_of(const gr_tokenizer *tokenizer, const gr_chat_options *options,
+                          const int64_t *tiles)
+{
+    const gr_chat_template *template = options->template;
+    return (builder){.tokenizer = tokenizer,
+                     .options = options,
+                     .template = template ? template : gr_chat_template_find("chat"),
+                     .tiles = tiles};
+}
+
 gr_err gr_chat_encode(const gr_tokenizer *tokenizer, const gr_chat_options *options,
                       const gr_chat_turn *turns, int64_t count, int64_t images,
-                      gr_chat_sample *out)
+                      const int64_t *tiles, gr_chat_sample *out)
 {
     gr_err err = GR_OK;
-    builder b = {.tokenizer = tokenizer, .options = options};
+    builder b = builder_of(tokenizer, options, tiles);
     GR_TRY(add_turns(&b, turns, count, images));
-    if (options->plain) {
+    if (b.template->plain) {
         GR_TRY(add_id(&b, b.endoftext, true));
     }
     GR_TRY(shift_targets(&b.sample.targets));
@@ -271,15 +305,13 @@ done:
 
 gr_err gr_chat_prompt(const gr_tokenizer *tokenizer, const gr_chat_options *options,
                       const gr_chat_turn *turns, int64_t count, int64_t images,
-                      gr_chat_sample *out)
+                      const int64_t *tiles, gr_chat_sample *out)
 {
     gr_err err = GR_OK;
-    builder b = {.tokenizer = tokenizer, .options = options};
+    builder b = builder_of(tokenizer, options, tiles);
     GR_TRY(add_turns(&b, turns, count, images));
-    if (!options->plain) {
-        GR_TRY(add_id(&b, b.im_start, false));
-        GR_TRY(gr_str_add(&b.pending, "assistant\n"));
-        GR_TRY(flush(&b, false));
+    if (!b.template->plain) {
+        GR_TRY(add_header(&b, "assistant", true));
     }
     gr_ids_fini(&b.sample.targets);
     *out = b.sample;

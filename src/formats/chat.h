@@ -1,13 +1,14 @@
 #ifndef SRC_FORMATS_CHAT_H
 #define SRC_FORMATS_CHAT_H
 
-/// Conversations to token ids and targets, in the ChatML form of Qwen2.5:
+/// Conversations to token ids and targets, in the ChatML form that all templates share:
 ///   <|im_start|>system\nSYS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n
-/// Each `<image>` in a user's text becomes <img>, <IMG_CONTEXT> times the tokens of all its tiles, </img>; without any, images
-/// are put in front of the first user message, each with a newline. Text is tokenised in pieces and never
-/// re-tokenised. Targets are shifted: targets[t] is the id that position t must predict, or -100. The answer and
-/// its closing <|im_end|> carry loss; everything else carries none. Image tokens never do. What looks like a special token
-/// in a turn's text is ordinary text; only a user's text has placeholders.
+/// A template says what stands after <|im_end|>, which system message there is by default, and whether an answer
+/// begins with an empty thought. Each `<image>` in a user's text becomes <img>, <IMG_CONTEXT> times its tokens,
+/// </img>; without any, images are put in front of the first user message, each with a newline. Text is
+/// tokenised in pieces and never re-tokenised. Targets are shifted: targets[t] is the id that position t must predict, or
+/// -100. The answer and its closing <|im_end|> carry loss; everything else carries none. Image tokens never do.
+/// What looks like a special token in a turn's text is ordinary text; only a user's text has placeholders.
 
 #include "src/base/doc.h"
 #include "src/formats/tokenizer.h"
@@ -19,16 +20,32 @@ typedef struct gr_chat_turn {
     size_t size;
 } gr_chat_turn;
 
-typedef struct gr_chat_options {
-    /// System message put in front when the conversation has none; NULL or "": none.
-    const char *system;
-    /// Loss on every turn's text and closing mark, not on answers only.
-    bool all_text;
+/// How a family of models writes conversations: a row of one table.
+typedef struct gr_chat_template {
+    const char *name;
+    const char *system;    ///< message put in front when a conversation has none; "": none
+    const char *after_end; ///< text after <|im_end|>, without loss
+    /// An answer begins with <think>\n\n</think>\n\n (two tokens that the tokenizer must have, and text), without loss:
+    /// the model is told that it need not think.
+    bool no_thinking;
     /// No markers: the texts joined by newlines, then <|endoftext|>, all with loss (pretraining). No system message is
     /// added; images without placeholders go in front of the first turn.
     bool plain;
+} gr_chat_template;
+/// All templates, ended by one without a name: chat (no system message), plain, qwen2.5, qwen3, sailvl (SAIL-VL 1.x and 2),
+/// internvl2.5, smollm2.
+extern const gr_chat_template gr_chat_templates[];
+extern const char *const gr_chat_template_names; ///< "chat, plain, ..." for messages
+/// NULL if there is none of this name.
+const gr_chat_template *gr_chat_template_find(const char *name);
+
+typedef struct gr_chat_options {
+    const gr_chat_template *template; ///< NULL: "chat"
+    /// System message of conversations that have none; NULL: the template's own, "": none.
+    const char *system;
+    /// Loss on every turn's text and closing mark, not on answers only.
+    bool all_text;
     int64_t image_tokens; ///< context tokens of one tile
-    const int64_t *tiles; ///< [images] tiles of each image in order, borrowed; NULL: one each
 } gr_chat_options;
 
 typedef struct gr_chat_sample {
@@ -37,14 +54,18 @@ typedef struct gr_chat_sample {
 } gr_chat_sample;
 void gr_chat_sample_fini(gr_chat_sample *sample);
 
-/// Encodes one conversation with `images` images. Bad conversations (no turn, no target,
-/// placeholders that do not match the images) are GR_ERR_DATA. Appends to nothing: `out` must be zeroed.
+/// Encodes one conversation with `images` images of tiles[i] tiles each (NULL: one each). Bad conversations (no turn, no
+/// target, placeholders that do not match the images) are GR_ERR_DATA. Appends to nothing: `out` must be
+/// zeroed.
 GR_MUST_CHECK gr_err gr_chat_encode(const gr_tokenizer *tokenizer,
                                     const gr_chat_options *options, const gr_chat_turn *turns,
-                                    int64_t count, int64_t images, gr_chat_sample *out);
-/// The prompt for an answer: the turns, then "<|im_start|>assistant\n". targets stay empty.
+                                    int64_t count, int64_t images, const int64_t *tiles,
+                                    gr_chat_sample *out);
+/// The prompt for an answer: the turns, then "<|im_start|>assistant\n" and, where the template has it, the empty thought.
+/// targets stay empty.
 GR_MUST_CHECK gr_err gr_chat_prompt(const gr_tokenizer *tokenizer,
                                     const gr_chat_options *options, const gr_chat_turn *turns,
-                                    int64_t count, int64_t images, gr_chat_sample *out);
+                                    int64_t count, int64_t images, const int64_t *tiles,
+                                    gr_chat_sample *out);
 
 #endif

@@ -24,16 +24,16 @@ done:
     return err;
 }
 
-gr_err gri_tokenizer_create(const char *pattern, gr_tokenizer **out)
+gr_err gri_tokenizer_create(gri_splitter **splitter, gr_tokenizer **out)
 {
     gr_err err = GR_OK;
     gr_tokenizer *t = NULL;
     GR_ALLOC(t, 1);
-    GR_TRY(gri_splitter_create(pattern, &t->splitter));
+    memset(t->byte_ids, -1, sizeof t->byte_ids);
+    t->splitter = *splitter;
+    *splitter = NULL;
     *out = t;
-    t = NULL;
 done:
-    gr_tokenizer_destroy(&t);
     return err;
 }
 
@@ -49,7 +49,10 @@ void gr_tokenizer_destroy(gr_tokenizer **tokenizer)
         gri_text_table_fini(&t->ids);
         GR_FREE(t->merges);
         gri_pair_table_fini(&t->ranks);
-        GR_FREE(t->added);
+        gri_text_table_fini(&t->pieces);
+        GR_FREE(t->piece_bytes);
+        GR_FREE(t->literal.ids);
+        GR_FREE(t->normalized.ids);
     }
     GR_FREE(*tokenizer);
 }
@@ -86,6 +89,7 @@ gr_err gri_tokenizer_set(gr_tokenizer *t, int32_t id, gri_token token)
     slot->vocabulary |= token.vocabulary;
     slot->added |= token.added;
     slot->special |= token.special;
+    slot->normalized |= token.normalized;
     t->count = id >= t->count ? id + 1 : t->count;
 done:
     return err;
@@ -99,9 +103,40 @@ gr_err gri_tokenizer_add_merge(gr_tokenizer *t, gri_merge merge)
         GR_RESIZE(t->merges, t->merge_count, capacity);
         t->merge_capacity = capacity;
     }
-    GR_TRY(gri_pair_table_put(&t->ranks, merge.left, merge.right, t->merge_count));
+    int64_t known = gri_pair_table_find(&t->ranks, merge.left, merge.right);
+    if (known >= 0) {
+        GR_FAIL(GR_ERR_DATA, "merge %lld of \"%s\" and \"%s\" repeats merge %lld",
+                (long long)t->merge_count, t->tokens[merge.left].text,
+                t->tokens[merge.right].text, (long long)known >> 32);
+    }
+    GR_TRY(gri_pair_table_put(&t->ranks, merge.left, merge.right,
+                              t->merge_count << 32 | merge.merged));
     t->merges[t->merge_count++] = merge;
 done:
+    return err;
+}
+
+gr_err gri_tokenizer_add_merge_of(gr_tokenizer *t, const char *left, size_t left_size,
+                                  const char *right, size_t right_size)
+{
+    gr_err err = GR_OK;
+    gr_str both = {0};
+    GR_TRY(gr_str_add_bytes(&both, left, left_size));
+    GR_TRY(gr_str_add_bytes(&both, right, right_size));
+    gri_merge merge = {.left = gri_text_table_find(&t->ids, left, left_size),
+                       .right = gri_text_table_find(&t->ids, right, right_size),
+                       .merged =
+                           both.data ? gri_text_table_find(&t->ids, both.data, both.size) : -1};
+    if (merge.left < 0 || merge.right < 0 || merge.merged < 0) {
+        GR_FAIL(GR_ERR_DATA, "merge %lld of \"%.*s\" and \"%.*s\": %s is not in the vocabulary",
+                (long long)t->merge_count, (int)left_size, left, (int)right_size, right,
+                merge.left < 0    ? "the first"
+                : merge.right < 0 ? "the second"
+                                  : "the result");
+    }
+    GR_TRY(gri_tokenizer_add_merge(t, merge));
+done:
+    gr_str_fini(&both);
     return err;
 }
 
@@ -113,27 +148,39 @@ static int longer_first(const void *a, const void *b, void *context)
     return m != n ? (m > n ? -1 : 1) : (x > y) - (x < y);
 }
 
+static gr_err list_added(gr_tokenizer *t, bool normalized, gri_added *out)
+{
+    gr_err err = GR_OK;
+    GR_ALLOC(out->ids, t->count);
+    for (int32_t id = 0; id < t->count; id++) {
+        const gri_token *token = &t->tokens[id];
+        if (token->added && token->normalized == normalized) {
+            out->ids[out->count++] = id;
+            out->lead[(unsigned char)token->text[0]] = true;
+        }
+    }
+    qsort_r(out->ids, (size_t)out->count, sizeof *out->ids, longer_first, t);
+done:
+    return err;
+}
+
 gr_err gri_tokenizer_seal(gr_tokenizer *t)
 {
     gr_err err = GR_OK;
+    int found = 0;
     for (int i = 0; i < 256; i++) {
         unsigned char byte = (unsigned char)i;
         char symbol[GRI_SYMBOLS_SIZE(1)];
         size_t n = gri_symbols_of(&byte, 1, symbol);
         t->byte_ids[i] = gri_text_table_find(&t->ids, symbol, n);
-        if (t->byte_ids[i] < 0) {
-            GR_FAIL(GR_ERR_DATA, "no token \"%s\" for byte %d: not a byte-level vocabulary",
-                    symbol, i);
-        }
+        found += t->byte_ids[i] >= 0;
     }
-    GR_ALLOC(t->added, t->count);
-    for (int32_t id = 0; id < t->count; id++) {
-        if (t->tokens[id].added) {
-            t->added[t->added_count++] = id;
-            t->added_lead[(unsigned char)t->tokens[id].text[0]] = true;
-        }
+    if (found == 0) {
+        GR_FAIL(GR_ERR_DATA, "no token for any byte: not a byte-level vocabulary");
     }
-    qsort_r(t->added, (size_t)t->added_count, sizeof *t->added, longer_first, t);
+    GR_TRY(gri_tokenizer_index_pieces(t));
+    GR_TRY(list_added(t, false, &t->literal));
+    GR_TRY(list_added(t, true, &t->normalized));
 done:
     return err;
 }

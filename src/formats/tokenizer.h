@@ -1,8 +1,9 @@
 #ifndef SRC_FORMATS_TOKENIZER_H
 #define SRC_FORMATS_TOKENIZER_H
 
-/// Byte-level BPE as Qwen2's: added tokens first, NFC, pre-tokenizer expression, bytes to symbols,
-/// merges by rank. Reads and writes tokenizer.json. Encoding is thread-safe.
+/// Byte-level BPE as Qwen2's and GPT-2's: added tokens first, NFC, pre-tokenizer steps, bytes to symbols, merges by
+/// rank. Ids are those of the Hugging Face tokenizers library; what a file asks for beyond this is refused by
+/// name. Reads and writes tokenizer.json. Encoding is thread-safe.
 
 #include "src/base/digest.h"
 
@@ -10,8 +11,11 @@
 
 typedef struct gr_tokenizer gr_tokenizer;
 
-/// Reads DIR/tokenizer.json.
+/// Reads DIR/tokenizer.json; without one, DIR/vocab.json and merges.txt with tokenizer_config.json and, if they are
+/// there, added_tokens.json and special_tokens_map.json.
 GR_MUST_CHECK gr_err gr_tokenizer_load(const char *dir, gr_tokenizer **out);
+/// Whether DIR holds a tokenizer in either form.
+GR_MUST_CHECK gr_err gr_tokenizer_exists(const char *dir, bool *out);
 void gr_tokenizer_destroy(gr_tokenizer **tokenizer);
 /// Writes DIR/tokenizer.json and DIR/tokenizer_config.json; the tokenizers library opens the first.
 GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir);
@@ -32,7 +36,8 @@ typedef struct gr_ids {
 void gr_ids_fini(gr_ids *ids);
 GR_MUST_CHECK gr_err gr_ids_add(gr_ids *ids, int32_t id);
 
-/// Appends the ids of `text` (UTF-8, `size` bytes). Invalid UTF-8 is GR_ERR_DATA with the byte's position.
+/// Appends the ids of `text` (UTF-8, `size` bytes). Invalid UTF-8 is GR_ERR_DATA with the byte's position; a byte for
+/// which the vocabulary has no token is, too.
 /// `special`: added tokens inside the text become their ids; without it they are ordinary text, as
 /// user data must be (a caption that says "<|im_end|>" must not end a turn).
 GR_MUST_CHECK gr_err gr_tokenizer_encode(const gr_tokenizer *tokenizer, const char *text,

@@ -5,14 +5,16 @@
 
 enum { NO_RANK = INT32_MAX };
 
-/// One symbol of a piece, in a list linked by index. The rank is that of the pair with the next symbol.
+/// One symbol of a piece, in a list linked by index. The rank is that of the pair with the next symbol, `merged` what
+/// it gives.
 typedef struct cell {
-    int32_t id, rank, previous, next;
+    int32_t id, rank, merged, previous, next;
 } cell;
 
 /// Memory of one call, grown to the longest piece.
 typedef struct workspace {
     gri_pieces pieces;
+    bool special; ///< added tokens are looked for
     cell *cells;
     uint64_t
         *heap; ///< smallest first: rank in the high half, index of the left cell in the low
@@ -81,10 +83,11 @@ static void offer_pair(const gr_tokenizer *t, workspace *w, int32_t i)
     if (left->next < 0) {
         return;
     }
-    int64_t rank = gri_pair_table_find(&t->ranks, left->id, w->cells[left->next].id);
-    if (rank >= 0) {
-        left->rank = (int32_t)rank;
-        heap_push(w, (uint64_t)rank << 32 | (uint32_t)i);
+    int64_t merge = gri_pair_table_find(&t->ranks, left->id, w->cells[left->next].id);
+    if (merge >= 0) {
+        left->rank = (int32_t)(merge >> 32);
+        left->merged = (int32_t)merge;
+        heap_push(w, (uint64_t)left->rank << 32 | (uint32_t)i);
     }
 }
 
@@ -92,7 +95,7 @@ static void merge_at(const gr_tokenizer *t, workspace *w, int32_t i)
 {
     cell *left = &w->cells[i];
     cell *right = &w->cells[left->next];
-    left->id = t->merges[left->rank].merged;
+    left->id = left->merged;
     left->next = right->next;
     right->rank = NO_RANK;
     if (left->next >= 0) {
@@ -104,17 +107,34 @@ static void merge_at(const gr_tokenizer *t, workspace *w, int32_t i)
     }
 }
 
+static gr_err missing_byte(const gr_tokenizer *t, const char *piece, size_t n)
+{
+    gr_err err = GR_OK;
+    size_t i = 0;
+    while (i + 1 < n && t->byte_ids[(unsigned char)piece[i]] >= 0) {
+        i++;
+    }
+    GR_FAIL(GR_ERR_DATA, "the text has a byte 0x%02x, for which the vocabulary has no token",
+            (unsigned char)piece[i]);
+done:
+    return err;
+}
+
 /// Always the pair of the lowest rank, the leftmost first. An entry is out of date when its cell no longer has its
-/// rank; pairs at one cell only grow, so a rank never comes back there.
-static gr_err encode_piece(const gr_tokenizer *t, workspace *w, const char *piece, size_t n,
-                           gr_ids *out)
+/// rank; pairs at one cell only grow, so a rank never comes back there. Leaves the list of symbols in w->cells.
+static gr_err merge_piece(const gr_tokenizer *t, workspace *w, const char *piece, size_t n)
 {
     gr_err err = GR_OK;
     GR_TRY(make_room(w, n));
+    int32_t all = 0;
     for (size_t i = 0; i < n; i++) {
-        w->cells[i] = (cell){.id = t->byte_ids[(unsigned char)piece[i]],
-                             .previous = (int32_t)i - 1,
-                             .next = i + 1 < n ? (int32_t)i + 1 : -1};
+        int32_t id = t->byte_ids[(unsigned char)piece[i]];
+        all |= id;
+        w->cells[i] = (cell){
+            .id = id, .previous = (int32_t)i - 1, .next = i + 1 < n ? (int32_t)i + 1 : -1};
+    }
+    if (all < 0) {
+        GR_TRY(missing_byte(t, piece, n));
     }
     w->heap_count = 0;
     for (size_t i = 0; i < n; i++) {
@@ -127,6 +147,20 @@ static gr_err encode_piece(const gr_tokenizer *t, workspace *w, const char *piec
             merge_at(t, w, i);
         }
     }
+done:
+    return err;
+}
+
+static gr_err encode_piece(const gr_tokenizer *t, workspace *w, const char *piece, size_t n,
+                           gr_ids *out)
+{
+    gr_err err = GR_OK;
+    int32_t whole = gri_text_table_find(&t->pieces, piece, n);
+    if (whole >= 0) {
+        GR_TRY(gr_ids_add(out, whole));
+        goto done;
+    }
+    GR_TRY(merge_piece(t, w, piece, n));
     for (int32_t i = 0; i >= 0; i = w->cells[i].next) {
         GR_TRY(gr_ids_add(out, w->cells[i].id));
     }
@@ -134,13 +168,63 @@ done:
     return err;
 }
 
-static gr_err encode_text(const gr_tokenizer *t, workspace *w, const char *text, size_t size,
-                          gr_ids *out)
+/// Whether `token` is the only symbol that its bytes become.
+static gr_err is_whole(const gr_tokenizer *t, workspace *w, const char *bytes, size_t n,
+                       int32_t token, bool *out)
+{
+    gr_err err = GR_OK;
+    *out = true;
+    for (size_t i = 0; i < n; i++) {
+        *out &= t->byte_ids[(unsigned char)bytes[i]] >= 0;
+    }
+    if (*out && !t->ignore_merges) {
+        GR_TRY(merge_piece(t, w, bytes, n));
+        *out = w->cells[0].id == token && w->cells[0].next < 0;
+    }
+    *out |= t->ignore_merges;
+done:
+    return err;
+}
+
+/// Most pieces of real text are a token each. Which tokens the merges make of their own bytes is found once, so that
+/// such a piece needs one look and no merges.
+gr_err gri_tokenizer_index_pieces(gr_tokenizer *t)
+{
+    gr_err err = GR_OK;
+    workspace w = {0};
+    size_t room = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        room += t->tokens[i].vocabulary ? strlen(t->tokens[i].text) : 0;
+    }
+    GR_ALLOC(t->piece_bytes, room);
+    char *bytes = t->piece_bytes;
+    for (int32_t i = 0; i < t->count; i++) {
+        size_t n = 0;
+        bool whole = false;
+        if (!t->tokens[i].vocabulary || !gri_symbols_to_bytes(t->tokens[i].text, bytes, &n)) {
+            continue;
+        }
+        GR_TRY(is_whole(t, &w, bytes, n, i, &whole));
+        if (whole) {
+            GR_TRY(gri_text_table_put(&t->pieces, bytes, n, i));
+            bytes += n;
+        }
+    }
+done:
+    workspace_fini(&w);
+    return err;
+}
+
+typedef gr_err encode_fn(const gr_tokenizer *t, workspace *w, const char *text, size_t size,
+                         gr_ids *out);
+
+static gr_err encode_pieces(const gr_tokenizer *t, workspace *w, const char *text, size_t size,
+                            gr_ids *out)
 {
     gr_err err = GR_OK;
     const char *piece = NULL;
     size_t n = 0;
-    GR_TRY(gri_pieces_begin(&w->pieces, t->splitter, text, size));
+    gri_pieces_begin(&w->pieces, t->splitter, text, size);
     for (;;) {
         GR_TRY(gri_pieces_next(&w->pieces, &piece, &n));
         if (n == 0) {
@@ -153,38 +237,50 @@ done:
 }
 
 /// Id of the longest added token at the start of `text`, or -1.
-static int32_t added_at(const gr_tokenizer *t, const char *text, size_t size)
+static int32_t added_at(const gr_tokenizer *t, const gri_added *added, const char *text,
+                        size_t size)
 {
-    if (!t->added_lead[(unsigned char)text[0]]) {
+    if (!added->lead[(unsigned char)text[0]]) {
         return -1;
     }
-    for (int64_t i = 0; i < t->added_count; i++) {
-        const char *content = t->tokens[t->added[i]].text;
+    for (int64_t i = 0; i < added->count; i++) {
+        const char *content = t->tokens[added->ids[i]].text;
         size_t n = strlen(content);
         if (n <= size && memcmp(content, text, n) == 0) {
-            return t->added[i];
+            return added->ids[i];
         }
     }
     return -1;
 }
 
-static gr_err encode_special(const gr_tokenizer *t, workspace *w, const char *text, size_t size,
-                             gr_ids *out)
+/// Cuts added tokens out of the text and leaves what lies between them to `rest`.
+static gr_err encode_around(const gr_tokenizer *t, workspace *w, const gri_added *added,
+                            const char *text, size_t size, encode_fn *rest, gr_ids *out)
 {
     gr_err err = GR_OK;
     size_t begin = 0;
-    for (size_t at = 0; at < size;) {
-        int32_t id = added_at(t, text + at, size - at);
+    for (size_t at = 0; w->special && added->count > 0 && at < size;) {
+        int32_t id = added_at(t, added, text + at, size - at);
         if (id < 0) {
             at++;
             continue;
         }
-        GR_TRY(encode_text(t, w, text + begin, at - begin, out));
+        GR_TRY(rest(t, w, text + begin, at - begin, out));
         GR_TRY(gr_ids_add(out, id));
         at += strlen(t->tokens[id].text);
         begin = at;
     }
-    GR_TRY(encode_text(t, w, text + begin, size - begin, out));
+    GR_TRY(rest(t, w, text + begin, size - begin, out));
+done:
+    return err;
+}
+
+static gr_err encode_text(const gr_tokenizer *t, workspace *w, const char *text, size_t size,
+                          gr_ids *out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gri_pieces_normalize(&w->pieces, t->splitter, text, size, &text, &size));
+    GR_TRY(encode_around(t, w, &t->normalized, text, size, encode_pieces, out));
 done:
     return err;
 }
@@ -193,7 +289,7 @@ gr_err gr_tokenizer_encode(const gr_tokenizer *tokenizer, const char *text, size
                            bool special, gr_ids *out)
 {
     gr_err err = GR_OK;
-    workspace w = {0};
+    workspace w = {.special = special};
     int64_t count = out->count;
     // NFC can make text three times as long, and positions are 32 bits.
     if (size > INT32_MAX / 3) {
@@ -201,11 +297,7 @@ gr_err gr_tokenizer_encode(const gr_tokenizer *tokenizer, const char *text, size
                 INT32_MAX / 3);
     }
     GR_TRY(gri_utf8_check(text, size));
-    if (special) {
-        GR_TRY(encode_special(tokenizer, &w, text, size, out));
-    } else {
-        GR_TRY(encode_text(tokenizer, &w, text, size, out));
-    }
+    GR_TRY(encode_around(tokenizer, &w, &tokenizer->literal, text, size, encode_text, out));
 done:
     if (err != GR_OK) {
         out->count = count;

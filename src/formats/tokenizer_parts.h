@@ -3,6 +3,7 @@
 
 /// What the tokenizer's files share: its data, and the calls that build it (loader and trainer).
 
+#include "src/base/doc.h"
 #include "src/formats/pretokenize.h"
 #include "src/formats/tables.h"
 #include "src/formats/tokenizer.h"
@@ -12,34 +13,63 @@ typedef struct gri_token {
     bool vocabulary; ///< one of the model's own tokens
     bool added;      ///< found whole in the text before anything else; may be both
     bool special;    ///< the flag of that name in the file
+    bool normalized; ///< of an added token: found after NFC, not before it
 } gri_token;
 
 typedef struct gri_merge {
     int32_t left, right, merged;
 } gri_merge;
 
+/// Added tokens to look for, longest text first.
+typedef struct gri_added {
+    int32_t *ids;
+    int64_t count;
+    bool lead[256]; ///< first bytes of their texts
+} gri_added;
+
 struct gr_tokenizer {
     gri_splitter *splitter;
+    bool
+        ignore_merges; ///< a piece that is a token is that token, whatever the merges make of it
     gri_token *tokens; ///< by id
     int64_t count, capacity;
     gri_text_table ids; ///< text to id
     gri_merge *merges;  ///< by rank
     int64_t merge_count, merge_capacity;
-    gri_pair_table ranks; ///< (left, right) to rank
-    int32_t byte_ids[256];
-    int32_t *added; ///< ids of the added tokens, longest text first
-    int64_t added_count;
-    bool added_lead[256]; ///< first bytes of added tokens
+    gri_pair_table ranks;  ///< (left, right) to rank << 32 | merged
+    int32_t byte_ids[256]; ///< -1: no token for this byte
+    gri_text_table pieces; ///< bytes to the one token that the merges make of them
+    char *piece_bytes;     ///< keys of `pieces`, end to end
+    gri_added literal, normalized;
 };
 
-GR_MUST_CHECK gr_err gri_tokenizer_create(const char *pattern, gr_tokenizer **out);
+/// An empty tokenizer that takes over the splitter (and sets *splitter to NULL).
+GR_MUST_CHECK gr_err gri_tokenizer_create(gri_splitter **splitter, gr_tokenizer **out);
 /// Gives `id` its text and flags. An added token may repeat one of the vocabulary with the same id; any other
 /// clash is GR_ERR_DATA.
 GR_MUST_CHECK gr_err gri_tokenizer_set(gr_tokenizer *t, int32_t id, gri_token token);
-/// Appends the merge of the next rank. The three ids must exist.
+/// Appends the merge of the next rank; the ids must exist. The same pair twice is GR_ERR_DATA.
 GR_MUST_CHECK gr_err gri_tokenizer_add_merge(gr_tokenizer *t, gri_merge merge);
-/// Ends the building: finds the 256 byte symbols and sorts the added tokens.
+/// The merge of two token texts, both in the vocabulary as their concatenation must be; else GR_ERR_DATA.
+GR_MUST_CHECK gr_err gri_tokenizer_add_merge_of(gr_tokenizer *t, const char *left,
+                                                size_t left_size, const char *right,
+                                                size_t right_size);
+/// Ends the building: finds the byte symbols, indexes the pieces that are tokens, sorts the added tokens.
 GR_MUST_CHECK gr_err gri_tokenizer_seal(gr_tokenizer *t);
+
+/// Fills `pieces`.
+GR_MUST_CHECK gr_err gri_tokenizer_index_pieces(gr_tokenizer *t);
+
+/// The content of a tokenizer.json; `name` stands in messages for its path.
+GR_MUST_CHECK gr_err gri_tokenizer_parse(const char *name, const char *text, size_t size,
+                                         gr_tokenizer **out);
+/// Reads vocab.json, merges.txt, tokenizer_config.json and, if they are there, added_tokens.json and special_tokens_map.json.
+GR_MUST_CHECK gr_err gri_tokenizer_load_parts(const char *dir, gr_tokenizer **out);
+/// {token: id} of a model's own tokens.
+GR_MUST_CHECK gr_err gri_tokenizer_load_vocabulary(const gr_node *vocab, gr_tokenizer *t);
+/// One added token: `id` and `content` are given, the flags are in `flags`.
+GR_MUST_CHECK gr_err gri_tokenizer_load_added(const gr_node *flags, int64_t id,
+                                              const char *content, gr_tokenizer *t);
 
 /// Room for the symbols of n bytes, with the NUL.
 #define GRI_SYMBOLS_SIZE(n) (2 * (n) + 1)

@@ -4,6 +4,7 @@
 #include "src/formats/tokenizer_parts.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /// ChatML, as gr_chat_encode spells it.
 static const char *const chat_template =
@@ -17,12 +18,12 @@ static void write_type(gr_json *j, const char *key, const char *type)
     gr_json_string(j, "type", type);
 }
 
-static void write_byte_level(gr_json *j, const char *key)
+static void write_byte_level(gr_json *j, const char *key, bool regex)
 {
     write_type(j, key, "ByteLevel");
     gr_json_bool(j, "add_prefix_space", false);
     gr_json_bool(j, "trim_offsets", false);
-    gr_json_bool(j, "use_regex", false);
+    gr_json_bool(j, "use_regex", regex);
     gr_json_map_end(j);
 }
 
@@ -32,7 +33,7 @@ static void write_token_flags(gr_json *j, const gri_token *token)
     gr_json_bool(j, "single_word", false);
     gr_json_bool(j, "lstrip", false);
     gr_json_bool(j, "rstrip", false);
-    gr_json_bool(j, "normalized", false);
+    gr_json_bool(j, "normalized", token->normalized);
     gr_json_bool(j, "special", token->special);
 }
 
@@ -50,18 +51,36 @@ static void write_added_tokens(gr_json *j, const gr_tokenizer *t)
     gr_json_list_end(j);
 }
 
-static void write_pre_tokenizer(gr_json *j, const gr_tokenizer *t)
+static void write_split(gr_json *j, const char *pattern)
 {
-    write_type(j, "pre_tokenizer", "Sequence");
-    gr_json_list_begin(j, "pretokenizers");
     write_type(j, NULL, "Split");
     gr_json_map_begin(j, "pattern");
-    gr_json_string(j, "Regex", gri_splitter_pattern(t->splitter));
+    gr_json_string(j, "Regex", pattern);
     gr_json_map_end(j);
     gr_json_string(j, "behavior", "Isolated");
     gr_json_bool(j, "invert", false);
     gr_json_map_end(j);
-    write_byte_level(j, NULL);
+}
+
+/// GPT-2's expression can only be the last step: it is part of ByteLevel.
+static void write_pre_tokenizer(gr_json *j, const gr_tokenizer *t)
+{
+    bool regex = false;
+    write_type(j, "pre_tokenizer", "Sequence");
+    gr_json_list_begin(j, "pretokenizers");
+    for (int i = 0; i < t->splitter->count; i++) {
+        const gri_step *step = &t->splitter->steps[i];
+        if (step->kind == GRI_STEP_EXPRESSION) {
+            write_split(j, step->pattern);
+        } else if (step->kind == GRI_STEP_GPT2) {
+            regex = true;
+        } else {
+            write_type(j, NULL, "Digits");
+            gr_json_bool(j, "individual_digits", step->kind == GRI_STEP_EACH_DIGIT);
+            gr_json_map_end(j);
+        }
+    }
+    write_byte_level(j, NULL, regex);
     gr_json_list_end(j);
     gr_json_map_end(j);
 }
@@ -77,16 +96,36 @@ static void write_vocabulary(gr_json *j, const gr_tokenizer *t)
     gr_json_map_end(j);
 }
 
-/// "a b": every version of the tokenizers library reads this form, and no symbol is a space.
+static bool has_space(const gr_tokenizer *t)
+{
+    for (int64_t i = 0; i < t->merge_count; i++) {
+        if (strchr(t->tokens[t->merges[i].merged].text, ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// "a b": every version of the tokenizers library reads this form. No byte's symbol is a space; where a file had some
+/// all the same, all are written as ["a", "b"].
 static gr_err write_merges(gr_json *j, const gr_tokenizer *t)
 {
     gr_err err = GR_OK;
     gr_str both = {0};
+    bool lists = has_space(t);
     gr_json_list_begin(j, "merges");
     for (int64_t i = 0; i < t->merge_count; i++) {
+        const char *left = t->tokens[t->merges[i].left].text;
+        const char *right = t->tokens[t->merges[i].right].text;
+        if (lists) {
+            gr_json_list_begin(j, NULL);
+            gr_json_string(j, NULL, left);
+            gr_json_string(j, NULL, right);
+            gr_json_list_end(j);
+            continue;
+        }
         gr_str_clear(&both);
-        GR_TRY(gr_str_addf(&both, "%s %s", t->tokens[t->merges[i].left].text,
-                           t->tokens[t->merges[i].right].text));
+        GR_TRY(gr_str_addf(&both, "%s %s", left, right));
         gr_json_string(j, NULL, both.data);
     }
     gr_json_list_end(j);
@@ -105,7 +144,7 @@ static gr_err write_model(gr_json *j, const gr_tokenizer *t)
     gr_json_string(j, "end_of_word_suffix", "");
     gr_json_bool(j, "fuse_unk", false);
     gr_json_bool(j, "byte_fallback", false);
-    gr_json_bool(j, "ignore_merges", false);
+    gr_json_bool(j, "ignore_merges", t->ignore_merges);
     write_vocabulary(j, t);
     GR_TRY(write_merges(j, t));
     gr_json_map_end(j);
@@ -122,11 +161,15 @@ static gr_err render(const gr_tokenizer *t, gr_json *j)
     gr_json_null(j, "truncation");
     gr_json_null(j, "padding");
     write_added_tokens(j, t);
-    write_type(j, "normalizer", "NFC");
-    gr_json_map_end(j);
+    if (t->splitter->nfc) {
+        write_type(j, "normalizer", "NFC");
+        gr_json_map_end(j);
+    } else {
+        gr_json_null(j, "normalizer");
+    }
     write_pre_tokenizer(j, t);
-    write_byte_level(j, "post_processor");
-    write_byte_level(j, "decoder");
+    write_byte_level(j, "post_processor", false);
+    write_byte_level(j, "decoder", false);
     GR_TRY(write_model(j, t));
     gr_json_map_end(j);
     GR_TRY(gr_json_finish(j));
@@ -190,7 +233,10 @@ static gr_err save_config(const gr_tokenizer *t, const char *dir)
     char *path = NULL;
     gr_json j = {.indent = 1};
     gr_json_map_begin(&j, NULL);
-    gr_json_string(&j, "tokenizer_class", "Qwen2Tokenizer");
+    // transformers builds the steps of a class it knows itself; others it takes from tokenizer.json.
+    gr_json_string(&j, "tokenizer_class",
+                   gri_splitter_is_qwen2(t->splitter) ? "Qwen2Tokenizer"
+                                                      : "PreTrainedTokenizerFast");
     gr_json_bool(&j, "add_bos_token", false);
     gr_json_bool(&j, "add_prefix_space", false);
     write_decoder_table(&j, t);

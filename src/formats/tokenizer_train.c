@@ -146,7 +146,8 @@ static gr_err add_text(trainer *r, gri_pieces *pieces, const char *text, size_t 
     const char *piece = NULL;
     size_t n = 0;
     GR_TRY(gri_utf8_check(text, size));
-    GR_TRY(gri_pieces_begin(pieces, r->tokenizer->splitter, text, size));
+    GR_TRY(gri_pieces_normalize(pieces, r->tokenizer->splitter, text, size, &text, &size));
+    gri_pieces_begin(pieces, r->tokenizer->splitter, text, size);
     for (;;) {
         GR_TRY(gri_pieces_next(pieces, &piece, &n));
         if (n == 0) {
@@ -355,12 +356,14 @@ gr_err gr_tokenizer_train(const char *const *texts, const size_t *sizes, int64_t
     gr_err err = GR_OK;
     trainer r = {0};
     gri_pieces pieces = {0};
+    gri_splitter *splitter = NULL;
     if (vocabulary < 256 + ADDED_COUNT || vocabulary > 1 << 24) {
         GR_FAIL(GR_ERR_USAGE,
                 "a vocabulary of %lld ids; expected %d (256 bytes, %d added tokens) to %d",
                 (long long)vocabulary, 256 + ADDED_COUNT, (int)ADDED_COUNT, 1 << 24);
     }
-    GR_TRY(gri_tokenizer_create(gri_qwen2_pattern, &r.tokenizer));
+    GR_TRY(gri_splitter_create_qwen2(&splitter));
+    GR_TRY(gri_tokenizer_create(&splitter, &r.tokenizer));
     GR_TRY(add_alphabet(r.tokenizer));
     for (int64_t i = 0; i < count; i++) {
         GR_TRY_CONTEXT(add_text(&r, &pieces, texts[i], sizes[i]), "text %lld", (long long)i);
@@ -374,6 +377,7 @@ gr_err gr_tokenizer_train(const char *const *texts, const size_t *sizes, int64_t
     *out = r.tokenizer;
     r.tokenizer = NULL;
 done:
+    gri_splitter_destroy(&splitter);
     gri_pieces_fini(&pieces);
     trainer_fini(&r);
     return err;

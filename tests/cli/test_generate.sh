@@ -14,6 +14,9 @@ expect_code 0 "" ask model --image src/a.png --threads 2
 cmp stdout first || fail "the same question got another answer"
 expect_code 0 "" ask model
 expect_code 0 "" ask model --image src/a.png --image src/b.png --system "Be brief."
+expect_code 0 "" ask model --image src/a.png --template qwen2.5
+expect_usage "expected one of chat, plain, qwen2.5" ask model --template qwen
+expect_code 65 "no token <think>" ask model --template qwen3
 expect_code 0 "" "$GRADUS" generate model --image src/a.png --prompt "Before <image> after" --max-new 3
 
 # Tiles are further pictures: the answer changes, and a tiny picture's grid follows its aspect.

@@ -36,8 +36,19 @@ mkdir broken
 echo '{"model": {"type": "BPE", "vocab": [], "merges": []}}' >broken/tokenizer.json
 expect_code 65 "broken/tokenizer.json" "$GRADUS" tokenizer encode --tokenizer broken hello
 
+# The older form, vocab.json and merges.txt, when there is no tokenizer.json.
+mkdir parts
+echo '{"a": 0, "b": 1, "ab": 2}' >parts/vocab.json
+echo 'a b' >parts/merges.txt
+expect_code 66 "tokenizer_config.json" "$GRADUS" tokenizer encode --tokenizer parts ab
+echo '{"tokenizer_class": "Qwen2Tokenizer"}' >parts/tokenizer_config.json
+expect_code 0 "^2 0$" "$GRADUS" tokenizer encode --tokenizer parts aba
+expect_code 65 "byte 0x63, for which" "$GRADUS" tokenizer encode --tokenizer parts abc
+
 # A model takes the tokenizer along; one that is too large for it is refused.
 expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out model --tokenizer tok
+expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out older --tokenizer parts
+cmp older/vocab.json parts/vocab.json || fail "the older form was not copied"
 cmp model/tokenizer.json tok/tokenizer.json || fail "the tokenizer was not copied"
 sed 's/vocab_size: 320/vocab_size: 279/' "$here/tiny.yaml" >few.yaml
 expect_code 65 "280 ids.*only 279" "$GRADUS" model init --config few.yaml --seed 1 --out x --tokenizer tok

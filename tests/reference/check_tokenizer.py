@@ -1,6 +1,11 @@
-"""Compares the tokenizer with the tokenizers library: training, the file it saves, encoding and decoding.
-Usage: check_tokenizer.py [VOCABULARY] [TEXT FILE...]. Needs tokenizers."""
+"""Compares the tokenizer with the tokenizers library.
+    check_tokenizer.py --train VOCABULARY [TEXT FILE...]
+        training, the files it saves (also opened by transformers' AutoTokenizer), encoding and decoding
+    check_tokenizer.py --tokenizer DIR [--strings N] [--texts FOLDER]
+        a ready tokenizer: N random strings, every line of the text files of a folder, and the speed of one thread
+Needs tokenizers and transformers."""
 
+import argparse
 import ctypes
 import glob
 import json
@@ -9,7 +14,9 @@ import random
 import sys
 import tempfile
 import time
-import unicodedata
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["RAYON_NUM_THREADS"] = "1"
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -22,7 +29,7 @@ class Ids(ctypes.Structure):
     _fields_ = [("data", ctypes.POINTER(ctypes.c_int32)), ("count", I64), ("capacity", I64)]
 
 
-lib = native.build("src/formats/*token*.c", "src/formats/tables.c", "src/formats/byte_symbols.c")
+lib = native.build("src/formats/*token*.c", "src/formats/tables.c", "src/formats/byte_symbols.c", "src/formats/unicode*.c")
 lib.gr_tokenizer_train.argtypes = [P, P, I64, I64, P]
 lib.gr_tokenizer_save.argtypes = [P, ctypes.c_char_p]
 lib.gr_tokenizer_load.argtypes = [ctypes.c_char_p, P]
@@ -56,6 +63,14 @@ class Ours:
         lib.gr_ids_fini(ctypes.byref(ids))
         return out
 
+    def count(self, text):
+        """Encodes and forgets: for timing."""
+        raw, ids = text.encode(), Ids()
+        native.check(lib, lib.gr_tokenizer_encode(self.handle, raw, len(raw), False, ctypes.byref(ids)))
+        count = ids.count
+        lib.gr_ids_fini(ctypes.byref(ids))
+        return count
+
     def decode(self, ids, skip):
         text = ctypes.c_void_p()
         native.check(lib, lib.gr_tokenizer_decode(self.handle, (ctypes.c_int32 * len(ids))(*ids), len(ids), skip,
@@ -82,34 +97,39 @@ def pairs_of(merges):
     return [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges]
 
 
-def random_character(rng, known):
-    while True:
-        low, high = rng.choice([(0, 0x80), (0, 0x80), (0x80, 0x250), (0x250, 0x3000), (0x300, 0x370), (0x2000, 0x2070),
-                                (0x3000, 0xD800), (0xE000, 0x10000), (0x10000, 0x20000), (0x20000, 0x110000)])
-        c = chr(rng.randrange(low, high))
-        if not known or unicodedata.category(c) != "Cn":
-            return c
+def random_character(rng):
+    """Any code point but surrogates; scripts and combining marks more often than chance has it."""
+    low, high = rng.choice([(0, 0x80), (0, 0x80), (0x80, 0x250), (0x250, 0x3000), (0x300, 0x370), (0x300, 0x1000),
+                            (0x900, 0xE00), (0x1100, 0x1200), (0x1AB0, 0x1B00), (0x2000, 0x2070), (0x3000, 0xD800),
+                            (0xAC00, 0xD7B0), (0xE000, 0x10000), (0x10000, 0x20000), (0x11000, 0x12000), (0x20000, 0x110000)])
+    return chr(rng.randrange(low, high))
 
 
-def random_text(rng, known):
-    words = ["'s", "'LL", "\r\n", "\n", "  ", " ", "\t", "<|im_end|>", "<img>", "</img", "<", "ſ", "é", "e\u0301", "12", "ab"]
-    return "".join(rng.choice(words) if rng.random() < 0.3 else random_character(rng, known)
-                   for _ in range(rng.randrange(30)))
+WORDS = ["'s", "'LL", "'ſ", "\r\n", "\n", "  ", " ", "\t", "<|im_end|>", "<img>", "</img", "<", "ſ", "é", "e\u0301", "12", "ab",
+         "\u0301\u0323", "\u094d", "\u1100\u1161\u11a8", "The", " the"]
 
 
-def compare(name, ours, reference, texts):
-    wrong = []
+def random_text(rng):
+    return "".join(rng.choice(WORDS) if rng.random() < 0.3 else random_character(rng) for _ in range(rng.randrange(30)))
+
+
+def compare(name, ours, reference, texts, decode=True):
+    """How many texts have other ids, with added tokens looked for and without; or decode to another text."""
+    count, wrong, first = 0, 0, None
     for text in texts:
+        count += 1
         for special in (True, False):
             reference.encode_special_tokens = not special
             want = reference.encode(text, add_special_tokens=False).ids
-            got = ours.encode(text, special)
-            back = reference.decode(want, skip_special_tokens=False)
-            # A text with NUL ends there in C.
-            if got != want or ours.decode(want, False) != back.split("\0")[0]:
-                wrong.append(text)
+            good = ours.encode(text, special) == want
+            if good and decode:
+                # A text with NUL ends there in C.
+                good = ours.decode(want, False) == reference.decode(want, skip_special_tokens=False).split("\0")[0]
+            if not good:
+                wrong += 1
+                first = first or text
                 break
-    print(f"{name}: {len(texts) - len(wrong)} of {len(texts)} texts alike" + (f", first other {wrong[0]!r}" if wrong else ""))
+    print(f"{name}: {count - wrong} of {count} alike" + (f", first other {first!r}" if wrong else ""), flush=True)
     return wrong
 
 
@@ -121,48 +141,125 @@ def read_texts(paths):
     return out
 
 
-def main(vocabulary, paths):
+def check_saved(folder, texts):
+    """transformers opens what we saved, with the same ids."""
+    from transformers import AutoTokenizer
+    auto, ours = AutoTokenizer.from_pretrained(folder), Ours().load(folder)
+    wrong = [t for t in texts if auto(t, add_special_tokens=False)["input_ids"] != ours.encode(t, True)]
+    print(f"AutoTokenizer ({type(auto).__name__}): {len(texts) - len(wrong)} of {len(texts)} alike", wrong[:1])
+    return len(wrong)
+
+
+def check_training(vocabulary, paths):
     texts = read_texts(paths)
-    print(f"{len(texts)} files, {sum(map(len, texts))} characters, {vocabulary} ids")
+    print(f"{len(texts)} files, {sum(len(t.encode()) for t in texts) / 1e6:.1f} MB, {vocabulary} ids")
     start = time.time()
     ours = Ours().train(texts, vocabulary)
     middle = time.time()
     reference = train_reference(texts, vocabulary - 12)
     print(f"trained in {middle - start:.1f} s; the library took {time.time() - middle:.1f} s")
+    rng = random.Random(7)
+    lines = [line for text in texts for line in text.splitlines(keepends=True)]
+    samples = rng.sample(lines, min(3000, len(lines))) + [text[:100000] for text in texts[:20]]
     with tempfile.TemporaryDirectory() as folder:
         ours.save(folder)
         saved = json.load(open(os.path.join(folder, "tokenizer.json"), encoding="utf-8"))
         theirs = json.loads(reference.to_str())
-        same_merges = pairs_of(saved["model"]["merges"]) == pairs_of(theirs["model"]["merges"])
-        same_ids = saved["model"]["vocab"] == theirs["model"]["vocab"]
-        print(f"same merges: {same_merges}, same ids: {same_ids}")
+        same = pairs_of(saved["model"]["merges"]) == pairs_of(theirs["model"]["merges"])
+        same = saved["model"]["vocab"] == theirs["model"]["vocab"] and same
+        print(f"same merges and ids: {same}")
+        wrong = check_saved(folder, samples[:500]) + (not same)
         reference = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-        start = time.time()
         again = Ours().load(folder)
-        print(f"loaded in {time.time() - start:.2f} s")
         reference.save(os.path.join(folder, "tokenizer.json"))
         theirs = Ours().load(folder)
-    rng = random.Random(7)
-    lines = [line for text in texts for line in text.splitlines(keepends=True)]
-    samples = rng.sample(lines, min(3000, len(lines))) + texts[:20]
-    known = [random_text(rng, True) for _ in range(5000)]
-    other = [random_text(rng, False) for _ in range(5000)]
-    wrong = []
     for name, tokenizer in (("trained", ours), ("loaded", again), ("loaded from the library's file", theirs)):
         wrong += compare(name + ", lines and files", tokenizer, reference, samples)
-        wrong += compare(name + ", random characters of Unicode 14", tokenizer, reference, known)
-        compare(name + ", any code points", tokenizer, reference, other)
-    start = time.time()
-    size = sum(len(ours.encode(text, False)) * 0 + len(text.encode()) for text in texts)
-    print(f"encodes {size / (time.time() - start) / 1e6:.1f} MB/s")
-    for run in ("a", " ", "\n", "中", "!", "ab", "1", "\u0301"):
+        wrong += compare(name + ", random strings", tokenizer, reference, (random_text(rng) for _ in range(5000)))
+    return wrong
+
+
+def pages(text, size=4000):
+    """The lines of a text in pieces of about `size` characters."""
+    out, page = [], []
+    for line in text.splitlines(keepends=True):
+        page.append(line)
+        if sum(map(len, page)) >= size:
+            out.append("".join(page))
+            page = []
+    return out + ["".join(page)]
+
+
+def check_speed(ours, reference, name, text):
+    """Alternates page by page, in processor time of this thread. The faster one of the library's two calls counts."""
+    mine, theirs, fast, clock = 0.0, 0.0, 0.0, time.thread_time
+    for page in pages(text):
+        times = [clock()]
+        got = ours.count(page)
+        times.append(clock())
+        want = reference.encode(page, add_special_tokens=False)
+        times.append(clock())
+        reference.encode_batch_fast([page], add_special_tokens=False)
+        times.append(clock())
+        mine, theirs, fast = (total + end - begin for total, begin, end in zip((mine, theirs, fast), times, times[1:]))
+        assert got == len(want)
+    theirs, size = min(theirs, fast), len(text.encode()) / 1e6
+    print(f"  speed, {name}: {size / mine:.1f} MB/s, the library {size / theirs:.1f} MB/s, ratio {theirs / mine:.1f}", flush=True)
+    return size, mine, theirs
+
+
+def check_texts(ours, reference, folder):
+    wrong, total = 0, [0.0, 0.0, 0.0]
+    for path in sorted(glob.glob(os.path.join(folder, "*.txt"))):
+        name = os.path.basename(path)
+        text = open(path, encoding="utf-8").read()
+        # Whole file at once, then page by page: different stretches see different ends.
+        reference.encode_special_tokens = True
+        same = ours.encode(text, False) == reference.encode(text, add_special_tokens=False).ids
+        wrong += not same
+        wrong += compare(f"{name}, {len(text.encode()) / 1e6:.1f} MB, whole file {'alike' if same else 'DIFFERENT'}; pages",
+                         ours, reference, pages(text), decode=False)
+        reference.encode_special_tokens = True
+        total = [a + b for a, b in zip(total, check_speed(ours, reference, name, text))]
+    size, mine, theirs = total
+    print(f"{size:.1f} MB: {size / mine:.1f} MB/s, the library {size / theirs:.1f} MB/s, ratio {theirs / mine:.2f}")
+    return wrong
+
+
+def check_long():
+    """Runs of a million bytes: none may take a time in the square of its length."""
+    for run in ("a", " ", "\n", "中", "!", "ab", "1", "\u0301", "\u0301\u0323"):
         text = run * (1000000 // len(run.encode()))
         start = time.time()
-        ids = ours.encode(text, False)
-        print(f"1 MB of {run!r}: {len(ids)} ids in {time.time() - start:.2f} s")
-    sys.exit(bool(wrong) or not same_merges or not same_ids)
+        print(f"  1 MB of {run!r}: {OURS.count(text)} ids in {time.time() - start:.2f} s")
+
+
+def check_ready(folder, strings, texts):
+    global OURS
+    start = time.time()
+    OURS = Ours().load(folder)
+    middle = time.time()
+    reference = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    print(f"loaded in {middle - start:.2f} s; the library took {time.time() - middle:.2f} s")
+    rng = random.Random(11)
+    wrong = compare("random strings", OURS, reference, (random_text(rng) for _ in range(strings)))
+    if texts:
+        wrong += check_texts(OURS, reference, texts)
+    check_long()
+    return wrong
 
 
 if __name__ == "__main__":
-    files = sys.argv[2:] or sorted(glob.glob("/usr/share/common-licenses/*"))
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000, files)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=int, metavar="VOCABULARY")
+    parser.add_argument("--tokenizer", metavar="DIR")
+    parser.add_argument("--strings", type=int, default=100000)
+    parser.add_argument("--texts", metavar="FOLDER")
+    parser.add_argument("files", nargs="*")
+    a = parser.parse_args()
+    bad = 0
+    if a.tokenizer:
+        bad += check_ready(a.tokenizer, a.strings, a.texts)
+    if a.train or not a.tokenizer:
+        bad += check_training(a.train or 4000, a.files or sorted(glob.glob("/usr/share/common-licenses/*")))
+    sys.exit(bool(bad))
