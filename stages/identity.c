@@ -50,13 +50,34 @@ static gr_digest of_model(const gr_setup *setup)
 {
     const gr_model_config *config = gr_model_get_config(setup->model);
     const gr_params *params = gr_model_get_params(setup->model);
+    const gr_vision_config *v = &config->vision;
+    const gr_connector_config *c = &config->connector;
+    const gr_language_config *l = &config->language;
     // Settings that no shape shows.
-    const double settings[] = {config->vision.norm_eps,      config->connector.norm_eps,
-                               config->language.norm_eps,    config->language.rope_theta,
-                               (double)config->vision.heads, (double)config->language.heads,
-                               config->vision.image_mean[0], config->vision.image_mean[1],
-                               config->vision.image_mean[2], config->vision.image_std[0],
-                               config->vision.image_std[1],  config->vision.image_std[2]};
+    const double settings[] = {
+        v->kind,
+        (double)v->image_size,
+        (double)v->heads,
+        v->norm,
+        v->mlp,
+        v->norm_eps,
+        v->image_mean[0],
+        v->image_mean[1],
+        v->image_mean[2],
+        v->image_std[0],
+        v->image_std[1],
+        v->image_std[2],
+        c->norm_eps,
+        (double)c->blocks_left_out,
+        c->unnormed,
+        c->by_column,
+        l->kind,
+        (double)l->heads,
+        (double)l->kv_heads,
+        l->norm_eps,
+        l->rope_theta,
+        l->tied,
+    };
     gr_digest all = gr_digest_of(settings, sizeof settings);
     for (int64_t i = 0; i < params->count; i++) {
         all = link_digests(all, of_text(params->items[i].name));
