@@ -26,7 +26,7 @@ import sys
 
 import torch
 from safetensors.torch import load_file
-from transformers import Aimv2VisionModel, Qwen2ForCausalLM
+from transformers import AutoModel, AutoModelForCausalLM
 
 failures = []
 
@@ -112,13 +112,15 @@ def main():
     rows = None
     with torch.no_grad():
         if args.vision:
-            model = open_plain(Aimv2VisionModel, args.vision)
+            model = open_plain(AutoModel, args.vision)
             features = model(pixel_values=batch["pixel_values"]).last_hidden_state
+            if model.config.model_type == "internvl_vision":
+                features = features[:, 1:]  # without the class token
             report("vision_features", output["vision_features"], features, args.tolerance)
             if args.connector:
                 rows = connect(args.connector, features)
         if args.language:
-            model = open_plain(Qwen2ForCausalLM, args.language)
+            model = open_plain(AutoModelForCausalLM, args.language)
             logits, borders = language_logits(model, batch, rows, args.image_token)
             report("logits", output["logits"], logits, args.tolerance)
             if "labels" in batch and "loss" in output:

@@ -70,18 +70,23 @@ def vision_tensors(kind, tensors):
     return out
 
 
-def open_vision(kind, directory):
-    model = VISIONS[kind].from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
+def open_plain(model_class, directory):
+    """An exported part in plain transformers: every tensor of the file is used and none is made up."""
+    model, info = model_class.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager",
+                                              output_loading_info=True, local_files_only=True)
+    wrong = {key: value for key, value in info.items() if value}
+    assert not wrong, f"{directory}: {wrong}"
     model = model.double().eval()
     norms_in_double(model)
     return model
+
+
+def open_vision(kind, directory):
+    return open_plain(VISIONS[kind], directory)
 
 
 def open_language(directory, kind):
-    model = LANGUAGES[kind][1].from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
-    model = model.double().eval()
-    norms_in_double(model)
-    return model
+    return open_plain(LANGUAGES[kind][1], directory)
 
 
 def resized_positions(table, grid):
