@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What Gradus is built, tested and shown with. Sourced by run-tests.sh and run-demo.sh, which then say
 #   gr_packages_need tests        or        gr_packages_need demo
+# .ci/run adds what only continuous integration wants: gr_packages_need ci.
 # Nothing is done when all is there. On Debian and Ubuntu the rest is installed with apt (as root or with a
 # sudo that asks no password); elsewhere each missing package is named and the caller ends with status 1.
 # Usage on a terminal: .ci/packages.sh tests
@@ -28,6 +29,10 @@ tests | library cunit         | test framework                    | libcunit1-de
 fuzz  | command clang         | fuzz targets                      | clang
 fuzz  | openmp  clang         | its OpenMP                        | libomp-dev
 demo  | command python3       | fetches the demonstration data    | python3
+ci    | command clang-format-14 | the style of the sources        | clang-format-14
+ci    | command clang-14      | thread sanitizer                  | clang-14
+ci    | links -fsanitize=thread | thread sanitizer                | libclang-rt-14-dev
+ci    | links -fopenmp        | thread sanitizer that knows OpenMP | libomp-14-dev
 '
 
 # gr_packages_have KIND NAME...: one of the names is enough.
@@ -38,6 +43,8 @@ gr_packages_have() {
         case $kind in
             command) command -v "$name" >/dev/null && return 0 ;;
             library) pkg-config --exists "$name" 2>/dev/null && return 0 ;;
+            links) echo 'int main(void) { return 0; }' |
+                clang-14 "$name" -x c - -o /dev/null 2>/dev/null && return 0 ;;
             header) echo "#include <$name>" | cc -E - >/dev/null 2>&1 && return 0 ;;
             openmp) echo "int main(void) {}" | "$name" -fopenmp -x c - -o /dev/null 2>/dev/null && return 0 ;;
         esac
@@ -45,7 +52,7 @@ gr_packages_have() {
     return 1
 }
 
-# Lines "DEBIAN-NAME|PURPOSE" of what PURPOSE (tests, demo) needs and this machine lacks.
+# Lines "DEBIAN-NAME|PURPOSE" of what PURPOSE (tests, demo, ci) needs and this machine lacks.
 gr_packages_missing() {
     local who test purpose debian
     while IFS='|' read -r who test purpose debian; do

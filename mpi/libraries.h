@@ -9,4 +9,7 @@
 /// gr_world_create.
 GR_MUST_CHECK gr_err gr_mpi_libraries(gr_str *out);
 
+/// Who started this process, as its environment tells: "mpirun", "srun", "another launcher", or NULL: nobody.
+const char *gr_mpi_launcher(void);
+
 #endif

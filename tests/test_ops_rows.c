@@ -59,7 +59,7 @@ typedef enum kernel {
     KERNELS
 } kernel;
 
-static void call(const gri_rows *r, kernel k, int64_t n, made *m)
+static void call(const gr_rows *r, kernel k, int64_t n, made *m)
 {
     float *a = m->f[0], *b = m->f[1], *c = m->f[2], *d = m->f[3];
     gri_norm_row row = {

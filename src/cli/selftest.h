@@ -1,15 +1,30 @@
 #ifndef SRC_CLI_SELFTEST_H
 #define SRC_CLI_SELFTEST_H
 
-/// Two tiny models with weights from a formula, whose results in other programs are known: the
-/// mathematics of this build on this machine.
+/// The mathematics of this build on this machine, which `gradus doctor` checks. A test that fails is
+/// GR_ERR_FAILED and says expected and got.
 
+#include "mpi/world.h"
 #include "src/ops/exec.h"
 
-/// An AIMv2 encoder of width 8 on one picture of 8 x 8, against the published module: fails with
-/// GR_ERR_FAILED, expected and got.
-GR_MUST_CHECK gr_err gri_selftest_vision(gr_exec *ex);
-/// A Qwen2 decoder of width 8 on six tokens, three of them targets, against another program.
-GR_MUST_CHECK gr_err gri_selftest_language(gr_exec *ex);
+/// Tiny models with weights from a formula, whose results in other programs are known. A new one is a function and
+/// one line of the table in selftest.c.
+typedef struct gri_selftest {
+    const char *check; ///< its name in the report
+    gr_err (*run)(gr_exec *ex);
+} gri_selftest;
+const gri_selftest *gri_selftests(int64_t *count);
+
+/// Loss and gradient of a packed batch of conversations with pictures: the same bits with 1 and with `threads` threads.
+GR_MUST_CHECK gr_err gri_selftest_threads(int threads);
+
+/// ||g - reference|| / ||reference|| that sums of fp32 in another order may differ by: a few times 2^-24 per
+/// addition. A wrong weight of a microbatch, or a token that sees another conversation, is off by more than 1e-2.
+#define GRI_SPLIT_BOUND 3e-6
+
+/// The same gradient, within GRI_SPLIT_BOUND, however one batch is cut: into packs of one or several conversations, into
+/// microbatches, and over lanes that are added across the ranks of `world` (NULL: without lanes). Collective.
+/// *worst: the largest difference found.
+GR_MUST_CHECK gr_err gri_selftest_split(const gr_world *world, double *worst);
 
 #endif

@@ -5,7 +5,7 @@
 
 /// Softmax of row i of the scores, not yet divided by its sum; what a key after the row's own
 /// token got is cleared. Returns 1 / sum and the log-sum-exp.
-static float softmax_row(const gri_rows *rows, gr_tensor scores, int64_t i, int64_t keys,
+static float softmax_row(const gr_rows *rows, gr_tensor scores, int64_t i, int64_t keys,
                          float *lse)
 {
     float *row = gr_tensor_f32(scores, i);

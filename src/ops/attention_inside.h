@@ -12,7 +12,7 @@ typedef struct gri_query_tile {
 } gri_query_tile;
 
 typedef struct gri_attention {
-    const gri_rows *rows;
+    const gr_rows *rows;
     gr_tensor q, k, v;
     bool causal;
     double scale;

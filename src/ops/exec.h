@@ -7,12 +7,12 @@
 #include "src/tensor/arena.h"
 
 typedef struct gr_ops gr_ops;
-struct gri_rows;
+struct gr_rows;
 
 typedef struct gr_exec {
     const gr_ops *ops;           ///< the device's operations (ops.h)
     int threads;                 ///< OpenMP threads; changes the speed, never the bits
-    const struct gri_rows *rows; ///< vectors of this processor (rows.h); never change the bits
+    const struct gr_rows *rows; ///< vectors of this processor (rows.h); never change the bits
     gr_arena *scratch; ///< activations and work space; operations give back what they take
 } gr_exec;
 

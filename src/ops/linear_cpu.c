@@ -58,7 +58,7 @@ void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor d
 }
 
 /// db[o] += sum of column o, at most TILE columns.
-static void add_column_sums(const gri_rows *rows, gr_tensor dy, float *db)
+static void add_column_sums(const gr_rows *rows, gr_tensor dy, float *db)
 {
     double sum[TILE] = {0};
     for (int64_t n = 0; n < dy.shape[0]; n++) {

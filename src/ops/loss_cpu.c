@@ -40,7 +40,7 @@ static void logits(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor z)
 }
 
 /// Loss of one row; z becomes its gradient, softmax(z) - onehot(target).
-static double loss_row(const gri_rows *rows, int64_t n, float *z, int32_t target)
+static double loss_row(const gr_rows *rows, int64_t n, float *z, int32_t target)
 {
     double hit = (double)z[target], sum = 0;
     float max = rows->softmax(n, z, &sum);

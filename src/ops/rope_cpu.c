@@ -13,7 +13,7 @@ static void fill_frequencies(int64_t half, double theta, float *out)
 }
 
 /// Rotates all heads of one token by direction (1 or -1) times its angles; `table` is for D floats.
-static void rotate_token(const gri_rows *rows, gr_tensor x, int64_t t, float position,
+static void rotate_token(const gr_rows *rows, gr_tensor x, int64_t t, float position,
                          float direction, const float *frequency, float *table)
 {
     int64_t half = x.shape[2] / 2;

@@ -1,6 +1,6 @@
 #include "src/ops/rows.h"
 
-const gri_rows *gri_rows_of(gr_vectors vectors)
+const gr_rows *gri_rows_of(gr_vectors vectors)
 {
     GR_ASSERT(gr_cpu_has_vectors(vectors));
     switch (vectors) {

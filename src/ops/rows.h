@@ -15,7 +15,7 @@ typedef struct gri_norm_row {
     bool center; ///< subtract mean(w dy) too
 } gri_norm_row;
 
-typedef struct gri_rows {
+typedef struct gr_rows {
     double (*sum)(int64_t n, const float *x);
     double (*dot)(int64_t n, const float *x, const float *y);
     /// sum (x - center)^2
@@ -53,10 +53,10 @@ typedef struct gri_rows {
 
     /// As gr_convert_f32_to_bf16.
     void (*to_bf16)(int64_t n, const float *x, uint16_t *y);
-} gri_rows;
+} gr_rows;
 
 /// The table of this width, which the processor must have.
-const gri_rows *gri_rows_of(gr_vectors vectors);
-extern const gri_rows gri_rows_plain, gri_rows_avx2, gri_rows_avx512;
+const gr_rows *gri_rows_of(gr_vectors vectors);
+extern const gr_rows gri_rows_plain, gri_rows_avx2, gri_rows_avx512;
 
 #endif

@@ -183,7 +183,7 @@ static void row_to_bf16(int64_t n, const float *x, uint16_t *y)
     }
 }
 
-const gri_rows GRI_ROWS = {
+const gr_rows GRI_ROWS = {
     .sum = row_sum,
     .dot = row_dot,
     .spread = row_spread,

@@ -2,21 +2,38 @@
 # doctor: every check is there, and this build's mathematics are right; the start-up guard.
 . "$(dirname "$0")/lib.sh"
 
-expect_code 0 "^ok +vision +agrees with its reference$" "$GRADUS" doctor
-grep -Eq "^ok +language +agrees with its reference$" stdout || fail "no self-test of the language model"
-for check in cpu cores memory blas product mpi libraries files disk; do
+expect_code 0 "^ready: [0-9]+ ok, [0-9]+ warn, 0 FAIL$" "$GRADUS" doctor
+[ "$(tail -n 1 stdout | cut -d: -f 1)" = ready ] || fail "the verdict is not the last line"
+for part in vision connector language; do
+    grep -Eq "^ok +$part +agrees with its reference$" stdout || fail "no self-test of the $part"
+done
+grep -Eq "^ok +bits +1 and [0-9]+ threads give the same bits$" stdout || fail "no self-test of threads"
+grep -Eq "^ok +split +one batch cut into packs, microbatches and lanes gives one gradient" stdout ||
+    fail "no self-test of splitting"
+grep -Eq "^ok +mpi +[^;]*; started alone; 1 rank" stdout || fail "doctor does not say how it was started"
+for check in cpu cores threads memory pages blas product mpi libraries onednn cuda files disk; do
     grep -Eq "^(ok|warn) +$check +[^ ]" stdout || fail "doctor says nothing about $check"
 done
+grep -Eq "^ok +product +[0-9]+\.[0-9] GFLOP/s in one core, [0-9]+\.[0-9] with [0-9]+ thread" stdout || fail "no rates"
 for library in OpenBLAS HDF5 libwebp libjpeg-turbo libpng pcre2 utf8proc jansson libyaml xxHash; do
     grep -q "^ok *libraries .*$library [0-9v]" stdout || fail "doctor does not name $library's version"
 done
 expect_code 0 '"check": "vision"' "$GRADUS" doctor --json
+grep -q '^  "verdict": "ready"' stdout || fail "no verdict in JSON"
 expect_json stdout
 
 # A user's own choice of kernels stays; the program starts itself again at most once.
 expect_code 0 "OpenBLAS runs Haswell kernels" env OPENBLAS_CORETYPE=Haswell "$GRADUS" doctor
 expect_code 0 "" env GRADUS_STARTED_WITH_CORETYPE=Haswell "$GRADUS" doctor
 expect_code 0 "OMP_NUM_THREADS is 100000: set it to" env OMP_NUM_THREADS=100000 "$GRADUS" doctor
+
+# A launch in which N processes each think they are alone is unusable; the rest is reported all the same.
+expect_code 69 "^FAIL +mpi .*started by srun; 4 processes were started" \
+    env SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=4 "$GRADUS" doctor
+grep -Eq "^unusable: .* 1 FAIL: mpi$" stdout || fail "no verdict of an unusable launch"
+grep -Eq "^ok +split +one batch cut into packs, microbatches gives" stdout || fail "no self-test without MPI"
+expect_code 69 '"verdict": "unusable"' env SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=4 "$GRADUS" doctor --json
+expect_json stdout
 
 # A BLAS that chose too little: one restart, with the right kernels, and doctor says so. (The BLAS is made to
 # look so by a small library put in front of it.)
@@ -45,10 +62,44 @@ else
     echo "notice: no C compiler or no AVX2: the restart was not tried"
 fi
 
+# The self-test can fail: a BLAS that is a little wrong, always, for long rows only, or outside the first thread.
+if command -v cc >/dev/null; then
+    cat >wrong.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+typedef void product(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+product cblas_sgemm;
+void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
+                 int ldb, float beta, float *c, int ldc)
+{
+    product *right = (product *)dlsym(RTLD_NEXT, "cblas_sgemm");
+    const char *when = getenv("WRONG");
+    right(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (strcmp(when, "always") == 0 || (strcmp(when, "long") == 0 && m > 16) ||
+        (strcmp(when, "threads") == 0 && gettid() != getpid())) {
+        c[0] += 1e-3f;
+    }
+}
+END
+    cc -shared -fPIC -o wrong.so wrong.c -ldl
+    wrong() { env WRONG="$1" ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD="$PWD/wrong.so" "$GRADUS" doctor; }
+    expect_code 1 "^FAIL +vision +self-test: .*expected .*got" wrong always
+    grep -Eq "^wrong results: .*vision, connector, language" stdout || fail "no verdict of wrong results"
+    expect_code 1 "^FAIL +split +self-test: gradient of .*off by .*allowed" wrong long
+    grep -Eq "^ok +language" stdout || fail "the shim is wrong for short rows too"
+    expect_code 1 "^FAIL +bits +self-test: gradient element" wrong threads
+    grep -Eq "^ok +vision" stdout || fail "the shim is wrong in the first thread too"
+fi
+
 # Several processes: one speaks, all agree.
 if command -v mpirun >/dev/null; then
-    expect_code 0 "^ok +mpi .*; 2 processes$" mpirun -n 2 "$GRADUS" doctor
+    expect_code 0 "^ok +mpi .*; started by mpirun; 2 ranks, 2 on this node$" mpirun -n 2 "$GRADUS" doctor
+    grep -Eq "^ok +split .* and lanes gives" stdout || fail "no self-test across ranks"
     [ "$(grep -c " libraries " stdout)" -eq 1 ] || fail "more than one rank speaks"
+    expect_code 0 "" mpirun -n 3 "$GRADUS" doctor # no power of two
 else
     echo "notice: no mpirun: doctor ran alone only"
 fi

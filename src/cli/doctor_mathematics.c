@@ -1,0 +1,51 @@
+#include "src/base/cpu.h"
+#include "src/cli/doctor.h"
+#include "src/cli/selftest.h"
+
+#include <stdio.h>
+
+// A failed self-test is a finding, with its message; anything else that fails ends the command.
+static gr_err add_finding(gri_report *r, const char *check, gr_err result, const char *good)
+{
+    if (result == GR_OK) {
+        return gri_report_add(r, GRI_OK, GR_OK, check, "%s", good);
+    }
+    return gri_report_add(r, GRI_FAIL, GR_ERR_FAILED, check, "%s", gr_err_message());
+}
+
+static gr_err check_vectors(gri_report *r)
+{
+    gr_err err = GR_OK;
+    gr_exec *ex = NULL;
+    int64_t count = 0;
+    const gri_selftest *tests = gri_selftests(&count);
+    GR_TRY(gr_exec_create_cpu(1, (int64_t)64 << 20, &ex));
+    for (int64_t i = 0; i < count; i++) {
+        GR_TRY(add_finding(r, tests[i].check, tests[i].run(ex), "agrees with its reference"));
+    }
+done:
+    gr_exec_destroy(&ex);
+    return err;
+}
+
+gr_err gri_doctor_mathematics(gri_report *r, const gr_world *world)
+{
+    gr_err err = GR_OK;
+    char text[160];
+    double worst = 0;
+    GR_TRY(check_vectors(r));
+    int threads = gr_cpu_get()->cores;
+    threads = threads < 2 ? 2 : threads > 64 ? 64 : threads;
+    gr_err result = gri_selftest_threads(threads);
+    snprintf(text, sizeof text, "1 and %d threads give the same bits", threads);
+    GR_TRY(add_finding(r, "bits", result, text));
+    result = gri_selftest_split(world, &worst);
+    snprintf(
+        text, sizeof text,
+        "one batch cut into packs, microbatches%s gives one gradient, within %.1e (allowed "
+        "%.0e)",
+        world ? " and lanes" : "", worst, GRI_SPLIT_BOUND);
+    GR_TRY(add_finding(r, "split", result, text));
+done:
+    return err;
+}
