@@ -52,10 +52,10 @@ static void check_expectation(const gr_tokenizer *t, const gr_node *entry)
     gr_ids_fini(&got);
 }
 
-static void check_all_expectations(const gr_tokenizer *t)
+static void check_all_expectations(const gr_tokenizer *t, const char *dir)
 {
     gr_doc *doc = NULL;
-    char *dir = fixture_dir(), *path = NULL;
+    char *path = NULL;
     GR_CHECK_OK(gr_path_join(dir, "expected.json", &path));
     if (GR_CHECK_OK(gr_doc_load(path, GR_ERR_DATA, &doc))) {
         const gr_node *list = gr_doc_root(doc);
@@ -66,16 +66,40 @@ static void check_all_expectations(const gr_tokenizer *t)
     }
     gr_doc_destroy(&doc);
     GR_FREE(path);
-    GR_FREE(dir);
 }
 
 static void test_fixture(void)
 {
     gr_tokenizer *t = load_fixture();
+    char *dir = fixture_dir();
     GR_CHECK_INT(gr_tokenizer_size(t), 912);
     GR_CHECK_INT(gr_tokenizer_id(t, "<|im_end|>"), 902);
-    check_all_expectations(t);
+    check_all_expectations(t, dir);
+    GR_FREE(dir);
     gr_tokenizer_destroy(&t);
+}
+
+/// Digits and GPT-2's expression, no NFC; also after saving, whose class must not be Qwen2's.
+static void test_smollm2(void)
+{
+    gr_tokenizer *t = NULL, *again = NULL;
+    char *dir = gr_str_format("%s/tests/fixtures/tokenizer_smollm2", getenv("GR_SOURCE_DIR"));
+    char *path = NULL, *config = NULL;
+    size_t size = 0;
+    GR_CHECK_OK(gr_tokenizer_load(dir, &t));
+    GR_CHECK_INT(gr_tokenizer_size(t), 612);
+    check_all_expectations(t, dir);
+    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir()));
+    GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &again));
+    check_all_expectations(again, dir);
+    GR_CHECK_OK(gr_path_join(gr_test_dir(), "tokenizer_config.json", &path));
+    GR_CHECK_OK(gr_file_read(path, 0, &config, &size));
+    GR_CHECK(strstr(config, "\"PreTrainedTokenizerFast\"") != NULL);
+    GR_FREE(config);
+    GR_FREE(path);
+    GR_FREE(dir);
+    gr_tokenizer_destroy(&t);
+    gr_tokenizer_destroy(&again);
 }
 
 /// What we save (merges as strings) loads to the same.
@@ -87,7 +111,9 @@ static void test_save(void)
         GR_CHECK_INT(again->count, t->count);
         GR_CHECK_INT(again->merge_count, t->merge_count);
         GR_CHECK_BYTES(again->merges, t->merges, (size_t)t->merge_count * sizeof *t->merges);
-        check_all_expectations(again);
+        char *dir = fixture_dir();
+        check_all_expectations(again, dir);
+        GR_FREE(dir);
     }
     gr_doc *doc = NULL;
     char *path = NULL;
@@ -414,6 +440,7 @@ static void test_save_allocation_failures(void)
 
 static const gr_test tests[] = {
     {"fixture", test_fixture},
+    {"smollm2", test_smollm2},
     {"save", test_save},
     {"refused", test_refused},
     {"cut", test_cut},

@@ -114,14 +114,22 @@ def random_text(rng):
 
 
 def compare(name, ours, reference, texts, decode=True):
-    """How many texts have other ids, with added tokens looked for and without; or decode to another text."""
-    count, wrong, first = 0, 0, None
+    """How many texts have other ids, with added tokens looked for and without; or decode to another text. A text with a byte
+    that the vocabulary lacks is refused by us and loses the byte in the library: counted apart."""
+    count, wrong, first, refused = 0, 0, None, 0
     for text in texts:
         count += 1
         for special in (True, False):
             reference.encode_special_tokens = not special
             want = reference.encode(text, add_special_tokens=False).ids
-            good = ours.encode(text, special) == want
+            try:
+                good = ours.encode(text, special) == want
+            except ValueError as error:
+                good = "for which the vocabulary has no token" in str(error) and \
+                    reference.decode(want, skip_special_tokens=False) != text
+                refused += good
+                if good:
+                    break
             if good and decode:
                 # A text with NUL ends there in C.
                 good = ours.decode(want, False) == reference.decode(want, skip_special_tokens=False).split("\0")[0]
@@ -129,7 +137,7 @@ def compare(name, ours, reference, texts, decode=True):
                 wrong += 1
                 first = first or text
                 break
-    print(f"{name}: {count - wrong} of {count} alike" + (f", first other {first!r}" if wrong else ""), flush=True)
+    print(f"{name}: {count - wrong} of {count} alike" + (f" ({refused} refused)" if refused else "") + (f", first other {first!r}" if wrong else ""), flush=True)
     return wrong
 
 
