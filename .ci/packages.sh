@@ -14,6 +14,7 @@ all   | command cmake         | build                             | cmake
 all   | command ninja make    | build                             | ninja-build
 all   | command pkg-config    | finds the libraries               | pkg-config
 all   | library openblas      | matrix products                   | libopenblas-dev
+all   | header  dnnl.h        | bf16 matrix products (optional)   | libdnnl-dev
 all   | command mpicc         | message passing                   | libopenmpi-dev
 all   | command mpirun        | starts the ranks                  | openmpi-bin
 all   | library hdf5-serial hdf5 | data shards                    | libhdf5-dev

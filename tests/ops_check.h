@@ -60,6 +60,20 @@ typedef struct op_case {
 } op_case;
 
 static uint64_t op_state;
+/// What the cases run in. In bf16 all inputs are bf16 numbers, so that only what is rounded between products
+/// differs from the formula.
+static gr_precision op_precision = GR_PRECISION_FP32;
+
+static inline float op_rounded(double x)
+{
+    float y = (float)x;
+    if (op_precision == GR_PRECISION_BF16) {
+        uint16_t half = 0;
+        gr_convert_f32_to_bf16(&y, 1, &half);
+        gr_convert_to_f32(GR_DTYPE_BF16, &half, 1, &y);
+    }
+    return y;
+}
 
 /// Uniform in [-1, 1).
 static double op_random(void)
@@ -124,7 +138,7 @@ static float *op_at(gr_tensor t, int64_t i)
 static void op_fill(gr_tensor t)
 {
     for (int64_t i = 0; i < gr_tensor_count(t); i++) {
-        *op_at(t, i) = (float)op_random();
+        *op_at(t, i) = op_rounded(op_random());
     }
 }
 
@@ -238,7 +252,7 @@ static void op_begin(op_bench *b, const op_case *c, const op_size *size)
     b->run.dout = b->run.out[0];
     op_make(&b->run.dout, size->pad);
     for (int64_t i = 0; i < gr_tensor_count(b->run.dout); i++) {
-        *op_at(b->run.dout, i) = c->plain_sum ? 1 : (float)op_random();
+        *op_at(b->run.dout, i) = c->plain_sum ? 1 : op_rounded(op_random());
     }
     b->out = op_alloc(gr_tensor_count(b->run.dout), sizeof(double));
 }
@@ -260,6 +274,7 @@ static void op_call(op_bench *b, int threads)
 {
     gr_exec *ex = NULL;
     GR_ASSERT(gr_exec_create_cpu(threads, OP_ARENA, &ex) == GR_OK);
+    GR_ASSERT(gr_exec_set_precision(ex, op_precision) == GR_OK);
     memset(gr_arena_take(ex->scratch, OP_ARENA / 2), 0xFF, OP_ARENA / 2);
     gr_arena_reset(ex->scratch, 0);
     for (int i = 0; i < b->c->outputs; i++) {
@@ -444,6 +459,36 @@ static void op_check(const op_case *c, const op_size *sizes, size_t count)
     }
 }
 
+/// Whether products in bf16 run here; a notice if not.
+static inline bool op_has_bf16(void)
+{
+    gr_exec *ex = NULL;
+    GR_ASSERT(gr_exec_create_cpu(1, OP_ARENA, &ex) == GR_OK);
+    gr_err err = gr_exec_set_precision(ex, GR_PRECISION_BF16);
+    if (err != GR_OK) {
+        GR_CHECK(err == GR_ERR_UNAVAILABLE);
+        printf("notice: %s\n", gr_err_message());
+        gr_err_clear();
+    }
+    gr_exec_destroy(&ex);
+    return err == GR_OK;
+}
+
+/// The case in bf16, where it runs, with its own tolerance.
+static inline void op_check_bf16(const op_case *c, double tolerance, const op_size *sizes,
+                                 size_t count)
+{
+    if (op_has_bf16()) {
+        op_case rounded = *c;
+        rounded.tolerance = tolerance;
+        op_precision = GR_PRECISION_BF16;
+        op_check(&rounded, sizes, count);
+        op_precision = GR_PRECISION_FP32;
+    }
+}
+
+#define OP_CHECK_BF16(c, tolerance, sizes)                                                     \
+    op_check_bf16((c), (tolerance), (sizes), sizeof(sizes) / sizeof(sizes)[0])
 #define OP_CHECK(c, sizes) op_check((c), (sizes), sizeof(sizes) / sizeof(sizes)[0])
 
 /// Shapes, for the `shapes` of a case.

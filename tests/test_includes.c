@@ -39,6 +39,8 @@ static const struct {
     {"xxhash.h", "src/base"},
     {"cblas.h", "src/ops"},
     {"openblas", "src/ops"},
+    {"dnnl", "src/ops"},
+    {"oneapi/", "src/ops"},
     {"CUnit/", "tests"},
 };
 

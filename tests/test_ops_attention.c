@@ -109,6 +109,7 @@ static void test_attention(void)
         {.d = {2, 2, 8, 0, 8}},
     };
     OP_CHECK(&c, sizes);
+    OP_CHECK_BF16(&c, 4e-3, sizes);
 }
 
 enum { T = 150, H = 4, G = 2, D = 6, WIDTH = (H + 2 * G) * D };

@@ -61,15 +61,35 @@ static void test_linear(void)
         {.d = {5, 7, 3}, .skip = 6},
         {.d = {5, 7, 3}, .skip = 1},
         // tiles: full, one less, one more, several, in each of the three results
-        {.d = {511, 5, 513}, .pad = 2},
-        {.d = {512, 4, 512}},
-        {.d = {513, 3, 511}, .accumulate = true},
-        {.d = {1025, 7, 33}},
-        {.d = {33, 9, 1025}, .pad = 5},
+        {.d = {511, 2, 513}, .pad = 2},
+        {.d = {513, 1, 512}, .accumulate = true},
+        {.d = {1025, 3, 9}},
+        {.d = {9, 3, 1025}, .pad = 5},
         {.d = {5, 1025, 7}, .accumulate = true},
     };
     OP_CHECK(&c, sizes);
+    OP_CHECK_BF16(&c, 1e-6, sizes);
 }
 
-static const gr_test tests[] = {{"linear", test_linear}};
+/// bf16 rounds the factors, and only them: 1 + 2^-9 becomes 1, the sum 2048 + 1 stays.
+static void test_bf16_rounds_factors(void)
+{
+    gr_exec *ex = NULL;
+    if (!op_has_bf16()) {
+        return;
+    }
+    GR_CHECK_OK(gr_exec_create_cpu(2, OP_ARENA, &ex));
+    GR_CHECK_OK(gr_exec_set_precision(ex, GR_PRECISION_BF16));
+    float x[3] = {1 + 0x1p-9F, 2048, 0}, w[3] = {1, 1, 1}, y = 0, dw[3] = {0.5F, 0, 0};
+    gr_tensor tx = gr_tensor_2d(x, 1, 3), ty = gr_tensor_2d(&y, 1, 1);
+    ex->ops->linear_fwd(ex, tx, gr_tensor_2d(w, 1, 3), gr_tensor_none(), ty);
+    GR_CHECK(y == 2049);
+    ex->ops->linear_bwd_weight(ex, ty, tx, gr_tensor_2d(dw, 1, 3), gr_tensor_none());
+    GR_CHECK(dw[0] == 2048.5F && dw[1] == 2048.0F * 2048 && dw[2] == 0); // 2049 is 2048 in bf16
+    GR_CHECK_INT(gr_arena_mark(ex->scratch), 0);
+    gr_exec_destroy(&ex);
+}
+
+static const gr_test tests[] = {{"linear", test_linear},
+                                {"bf16 rounds factors", test_bf16_rounds_factors}};
 GR_TEST_MAIN("ops: linear", tests)

@@ -96,6 +96,7 @@ static void test_loss(void)
         {.d = {4, 513, 5, ALL}, .pad = 1},
     };
     OP_CHECK(&c, sizes);
+    OP_CHECK_BF16(&c, 4e-3, sizes);
 }
 
 /// Logits of +-10^4: exact values, no overflow.

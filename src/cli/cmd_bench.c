@@ -20,10 +20,14 @@ static gr_clock_fn *clock_of(int choice)
                "time that passes, or processor time of all threads: on a machine that others " \
                "use, cpu with --threads 1 (default: wall)")
 
+#define PRECISION_ARG(out_)                                                                    \
+    GRI_CHOICE("precision", "fp32|bf16", (out_), "what matrix products read (default: fp32)")
+
 static void describe_run(gr_json *j, const gr_exec *ex, int clock)
 {
     gr_json_string(j, "clock", clock == 1 ? "cpu" : "wall");
     gr_json_int(j, "threads", ex->threads);
+    gr_json_string(j, "precision", ex->precision == GR_PRECISION_BF16 ? "bf16" : "fp32");
     gr_json_string(j, "blas_kernel", gr_blas_kernel());
 }
 
@@ -41,7 +45,7 @@ static gr_err print_matmul(const gr_bench_matmul *all, int64_t threads, int cloc
                p->weight / 1e9);
     }
     printf("plain product of 1024 x 1024 matrices: %.1f GFLOP/s in %lld thread%s (%s)\n\n",
-           all->blas / 1e9, (long long)threads, threads == 1 ? "" : "s",
+           all->product / 1e9, (long long)threads, threads == 1 ? "" : "s",
            clock == 1 ? "a second is one of processor time" : "wall clock");
     return err;
 }
@@ -50,7 +54,7 @@ static void matmul_json(gr_json *j, const gr_bench_matmul *all, const gr_exec *e
 {
     gr_json_map_begin(j, NULL);
     describe_run(j, ex, clock);
-    gr_json_real(j, "product_flops_per_second", all->blas);
+    gr_json_real(j, "product_flops_per_second", all->product);
     gr_json_list_begin(j, "products");
     for (int64_t i = 0; i < all->count; i++) {
         const gr_bench_product *p = &all->products[i];
@@ -70,12 +74,13 @@ static void matmul_json(gr_json *j, const gr_bench_matmul *all, const gr_exec *e
 
 // Once with these threads.
 static gr_err matmul(const gr_model_config *config, int threads, int64_t images, int64_t tokens,
-                     int clock, gr_json *j)
+                     int clock, int precision, gr_json *j)
 {
     gr_err err = GR_OK;
     gr_exec *ex = NULL;
     gr_bench_matmul all = {0};
     GR_TRY(gr_exec_create_cpu(threads, 0, &ex));
+    GR_TRY(gr_exec_set_precision(ex, (gr_precision)precision));
     GR_TRY(gr_bench_matmul_run(config, ex, images, tokens, clock_of(clock), &all));
     if (j) {
         matmul_json(j, &all, ex, clock);
@@ -93,7 +98,7 @@ gr_err gri_bench_matmul(int argc, char **argv)
     gr_err err = GR_OK;
     const char *path = NULL;
     int64_t images = 1, tokens = 512, threads = 0;
-    int clock = 0;
+    int clock = 0, precision = GR_PRECISION_FP32;
     bool json = false, help = false;
     gr_json j = {.indent = 2};
     gr_model_config config;
@@ -103,6 +108,7 @@ gr_err gri_bench_matmul(int argc, char **argv)
         GRI_INT("images", "N", &images, 0, 1024, "pictures in the batch (default: 1)"),
         GRI_INT("tokens", "N", &tokens, 0, 1 << 20,
                 "text tokens beside the pictures' (default: 512)"),
+        PRECISION_ARG(&precision),
         CLOCK_ARG(&clock),
         GRI_THREADS(&threads),
         GRI_FLAG("json", &json, "as JSON"),
@@ -110,8 +116,8 @@ gr_err gri_bench_matmul(int argc, char **argv)
     GR_TRY(GRI_ARGS_PARSE(
         "bench matmul",
         "Rates in GFLOP/s of the matrix products of a model's layers, forward and for the "
-        "gradients of input and weight, with one thread and with all: fp32, one call of the "
-        "BLAS for each tile. No weights are needed.",
+        "gradients of input and weight, with one thread and with all: one call of the "
+        "BLAS (fp32) or of oneDNN (bf16, conversion included) for each tile. No weights are needed.",
         args, argc, argv, &help));
     if (help) {
         goto done;
@@ -119,9 +125,9 @@ gr_err gri_bench_matmul(int argc, char **argv)
     int most = gri_threads(threads, 1);
     GR_TRY(gr_hf_load_config(path, &config));
     gr_json_list_begin(&j, NULL);
-    GR_TRY(matmul(&config, 1, images, tokens, clock, json ? &j : NULL));
+    GR_TRY(matmul(&config, 1, images, tokens, clock, precision, json ? &j : NULL));
     if (most > 1) {
-        GR_TRY(matmul(&config, most, images, tokens, clock, json ? &j : NULL));
+        GR_TRY(matmul(&config, most, images, tokens, clock, precision, json ? &j : NULL));
     }
     gr_json_list_end(&j);
     if (json) {
@@ -140,9 +146,11 @@ static void print_step(const gr_bench_step *s, const gr_exec *ex, int clock)
            (long long)s->load.targets);
     printf("needs     %.4f TFLOP forward, %.4f backward\n", s->flops.forward / T,
            s->flops.backward / T);
-    printf("product   %.1f GFLOP/s alone, %s kernels, %d thread%s, %s\n", s->product / G,
-           gr_blas_kernel(), ex->threads, ex->threads == 1 ? "" : "s",
-           clock == 1 ? "processor time" : "wall clock");
+    bool bf16 = ex->precision == GR_PRECISION_BF16;
+    printf("product   %.1f GFLOP/s alone, %s %s, %d thread%s, %s\n", s->product / G,
+           bf16 ? "bf16, oneDNN" : "fp32, OpenBLAS",
+           bf16 ? gr_onednn_version() : gr_blas_kernel(), ex->threads,
+           ex->threads == 1 ? "" : "s", clock == 1 ? "processor time" : "wall clock");
     printf("forward   %8.3f s  %6.1f GFLOP/s  %5.1f %% of the product\n", s->forward,
            s->flops.forward / s->forward / G, 100 * s->forward_share);
     printf("backward  %8.3f s  %6.1f GFLOP/s  %5.1f %%\n", s->backward,
@@ -182,13 +190,14 @@ done:
     return err;
 }
 
-static gr_err step(const char *path, const char *train, int64_t threads, int clock, bool json,
-                   gr_bench_step_options *options)
+static gr_err step(const char *path, const char *train, int64_t threads, int precision,
+                   int clock, bool json, gr_bench_step_options *options)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
     gr_bench_step result = {0};
     GR_TRY(gri_session_create(path, GR_PARTS_ALL, threads, &s));
+    GR_TRY(gr_exec_set_precision(s.exec, (gr_precision)precision));
     options->train = s.config.parts;
     options->now = clock_of(clock);
     if (train) {
@@ -212,7 +221,7 @@ gr_err gri_bench_step(int argc, char **argv)
     const char *path = NULL, *train = NULL;
     gr_bench_step_options options = {.images = 1, .tokens = 256, .rounds = 5};
     int64_t threads = 0;
-    int clock = 0;
+    int clock = 0, precision = GR_PRECISION_FP32;
     bool json = false, help = false;
     const gri_arg args[] = {
         GRI_TEXT("model", "PATH", &path,
@@ -225,6 +234,7 @@ gr_err gri_bench_step(int argc, char **argv)
         GRI_TEXT("train", "PARTS", &train,
                  "which of vision,connector,language train (default: all)"),
         GRI_INT("rounds", "N", &options.rounds, 1, 1000, "rounds after the first (default: 5)"),
+        PRECISION_ARG(&precision),
         CLOCK_ARG(&clock),
         GRI_THREADS(&threads),
         GRI_FLAG("json", &json, "as JSON"),
@@ -237,7 +247,7 @@ gr_err gri_bench_step(int argc, char **argv)
         "products; the formula stands in src/eval/flops.h.",
         args, argc, argv, &help));
     if (!help) {
-        GR_TRY(step(path, train, threads, clock, json, &options));
+        GR_TRY(step(path, train, threads, precision, clock, json, &options));
     }
 done:
     return err;

@@ -173,13 +173,14 @@ static void report_memory(const gri_session *s)
 }
 
 static gr_err step(const char *dir, const char *batch, const char *out, const char *train,
-                   int64_t image_token, int64_t threads, options *o)
+                   int64_t image_token, int64_t threads, gr_precision precision, options *o)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
     gri_step_batch b = {0};
     result r = {0};
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
+    GR_TRY(gr_exec_set_precision(s.exec, precision));
     o->train = s.config.parts;
     if (train) {
         GR_TRY(gri_parts_parse("debug step", train, s.config.parts, &o->train));
@@ -204,6 +205,7 @@ gr_err gri_debug_step(int argc, char **argv)
     const char *dir = NULL, *batch = NULL, *out = NULL, *train = NULL;
     int64_t image_token = -1, threads = 0;
     options o = {0};
+    int precision = GR_PRECISION_FP32;
     bool help = false;
     const gri_arg args[] = {
         GRI_TEXT("model", "DIR", &dir, "model directory", .required = true),
@@ -228,6 +230,10 @@ gr_err gri_debug_step(int argc, char **argv)
         GRI_INT("image-token", "ID", &image_token, 0, INT32_MAX,
                 "id whose rows pictures replace (default: <IMG_CONTEXT> of the model's "
                 "tokenizer)"),
+        GRI_CHOICE(
+            "precision", "fp32|bf16", &precision,
+            "what matrix products read; sums, norms, softmax and loss are fp32 (default: "
+            "fp32)"),
         GRI_THREADS(&threads),
     };
     GR_TRY(GRI_ARGS_PARSE("debug step",
@@ -235,7 +241,7 @@ gr_err gri_debug_step(int argc, char **argv)
                           "the mathematics. Says on standard error how much memory it took.",
                           args, argc, argv, &help));
     if (!help) {
-        GR_TRY(step(dir, batch, out, train, image_token, threads, &o));
+        GR_TRY(step(dir, batch, out, train, image_token, threads, (gr_precision)precision, &o));
     }
 done:
     return err;

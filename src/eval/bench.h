@@ -42,7 +42,7 @@ typedef struct gr_bench_product {
 } gr_bench_product;
 
 typedef struct gr_bench_matmul {
-    double blas;                ///< rate of the plain product, as in gr_blas_measure
+    double product;             ///< rate of the plain product: gr_product_measure
     gr_bench_product *products; ///< [count], owned; in the order of the model
     int64_t count;
 } gr_bench_matmul;

@@ -17,7 +17,7 @@ typedef struct round {
 typedef struct bench {
     gr_model *model;
     const gr_bench_step_options *options;
-    int threads;
+    gr_exec *ex;
     gr_batch batch;
     gr_load load;
     int32_t *ids, *targets, *positions, *cu, *image_rows;
@@ -131,7 +131,7 @@ static void update(bench *b, int64_t step)
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (b->grads[p]) {
             gr_adamw_update(&opt, params->size[p], gr_model_weights(b->model, (gr_part)p),
-                            b->grads[p], b->m[p], b->v[p], b->threads);
+                            b->grads[p], b->m[p], b->v[p], b->ex->threads);
         }
     }
 }
@@ -141,7 +141,7 @@ static gr_err measure(bench *b, int64_t step, round *r)
     gr_err err = GR_OK;
     gr_clock_fn *now = b->options->now;
     double loss = 0, before = 0;
-    GR_TRY(gr_blas_measure(b->threads, product_seconds, now, &before));
+    GR_TRY(gr_product_measure(b->ex, product_seconds, now, &before));
     double t0 = now();
     GR_TRY(gr_model_loss(b->model, &b->batch, &loss));
     double t1 = now();
@@ -149,7 +149,7 @@ static gr_err measure(bench *b, int64_t step, round *r)
     double t2 = now();
     update(b, step);
     double t3 = now();
-    GR_TRY(gr_blas_measure(b->threads, product_seconds, now, &r->product));
+    GR_TRY(gr_product_measure(b->ex, product_seconds, now, &r->product));
     r->product = (r->product + before) / 2;
     r->forward = t1 - t0;
     r->both = t2 - t1;
@@ -234,7 +234,7 @@ gr_err gr_bench_step_run(gr_model *model, gr_exec *ex, const gr_bench_step_optio
                          gr_bench_step *out)
 {
     gr_err err = GR_OK;
-    bench b = {.model = model, .options = options, .threads = ex->threads};
+    bench b = {.model = model, .options = options, .ex = ex};
     round warm = {0};
     gr_bench_step result = {0};
     GR_TRY(make_batch(&b));

@@ -7,6 +7,7 @@
 /// then added in head order. Where every head has its own, dk and dv are written at once.
 typedef struct attention_bwd {
     gr_tensor dout, out, lse;
+    gr_tensor dout_operand; ///< as products read it
     gr_tensor dq;
     gr_tensor dk, dv; ///< [T, H, D]: the caller's own (H = G), or one part per query head
 } attention_bwd;
@@ -27,28 +28,32 @@ static void backward_tile(const gri_attention *a, const attention_bwd *b, gri_qu
     gr_tensor k = gri_attention_rows(a->k, tile.first, tile.keys, kv);
     gr_tensor v = gri_attention_rows(a->v, tile.first, tile.keys, kv);
     gr_tensor dout = gri_attention_rows(b->dout, tile.row, tile.rows, head);
+    gr_tensor douts = gri_attention_rows(b->dout_operand, tile.row, tile.rows, head);
     gr_tensor out = gri_attention_rows(b->out, tile.row, tile.rows, head);
     gr_tensor p = gr_tensor_2d(scratch, tile.rows, tile.keys);
     gr_tensor ds = gr_tensor_2d(scratch + tile.rows * tile.keys, tile.rows, tile.keys);
     float scale = (float)a->scale;
 
     gri_gemm(scale, q, GRI_PLAIN, k, GRI_TRANSPOSED, 0, p);
-    gri_gemm(1, dout, GRI_PLAIN, v, GRI_TRANSPOSED, 0, ds);
+    gri_gemm(1, douts, GRI_PLAIN, v, GRI_TRANSPOSED, 0, ds);
     for (int64_t i = 0; i < tile.rows; i++) {
         int64_t keys = gri_attention_visible(a, tile, i);
         float *p_row = gr_tensor_f32(p, i), *ds_row = gr_tensor_f32(ds, i);
         double delta =
-            a->rows->dot(a->head_size, gr_tensor_f32(dout, i), gr_tensor_f32(out, i));
-        a->rows->score_gradient(keys, p_row, ds_row, gr_tensor_f32(b->lse, tile.row + i)[head],
-                                (float)delta);
+            a->ex->rows->dot(a->head_size, gr_tensor_f32(dout, i), gr_tensor_f32(out, i));
+        a->ex->rows->score_gradient(keys, p_row, ds_row,
+                                    gr_tensor_f32(b->lse, tile.row + i)[head], (float)delta);
         clear_row(p_row, keys, tile.keys);
         clear_row(ds_row, keys, tile.keys);
     }
+    float *room = scratch + 2 * tile.rows * tile.keys;
+    p = gri_operand_tile(a->ex, p, room);
+    ds = gri_operand_tile(a->ex, ds, room + tile.rows * tile.keys);
     gri_gemm(scale, ds, GRI_PLAIN, k, GRI_PLAIN, 0,
              gri_attention_rows(b->dq, tile.row, tile.rows, head));
     gri_gemm(scale, ds, GRI_TRANSPOSED, q, GRI_PLAIN, 1,
              gri_attention_rows(b->dk, tile.first, tile.keys, head));
-    gri_gemm(1, p, GRI_TRANSPOSED, dout, GRI_PLAIN, 1,
+    gri_gemm(1, p, GRI_TRANSPOSED, douts, GRI_PLAIN, 1,
              gri_attention_rows(b->dv, tile.first, tile.keys, head));
 }
 
@@ -107,9 +112,10 @@ void gr_attention_bwd_cpu(gr_exec *ex, gr_tensor dout, gr_tensor q, gr_tensor k,
     GR_ASSERT(gri_same(dq, q) && gri_same(dk, k) && gri_same(dv, v));
     bool grouped = a.heads != a.kv_heads;
     attention_bwd b = {.dout = dout, .out = out, .lse = lse, .dq = dq};
+    b.dout_operand = gri_operand(ex, dout);
     b.dk = grouped ? take_parts(ex, &a) : dk;
     b.dv = grouped ? take_parts(ex, &a) : dv;
-    int64_t room = 2 * GR_ATTENTION_TILE_ROWS * a.longest;
+    int64_t room = 4 * GR_ATTENTION_TILE_ROWS * a.longest; // p, ds, and both as bf16
     float *scratch = gr_arena_f32(ex->scratch, room * ex->threads);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
     for (int64_t i = 0; i < a.sequences * a.heads; i++) {

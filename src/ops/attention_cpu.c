@@ -31,12 +31,13 @@ static void forward_tile(const gri_attention *a, gri_query_tile tile, int64_t he
 
     gri_gemm((float)a->scale, q, GRI_PLAIN, k, GRI_TRANSPOSED, 0, scores);
     for (int64_t i = 0; i < tile.rows; i++) {
-        inverse[i] = softmax_row(a->rows, scores, i, gri_attention_visible(a, tile, i),
+        inverse[i] = softmax_row(a->ex->rows, scores, i, gri_attention_visible(a, tile, i),
                                  gr_tensor_f32(lse, tile.row + i) + head);
     }
-    gri_gemm(1, scores, GRI_PLAIN, v, GRI_PLAIN, 0, result);
+    gr_tensor p = gri_operand_tile(a->ex, scores, scratch + tile.rows * tile.keys);
+    gri_gemm(1, p, GRI_PLAIN, v, GRI_PLAIN, 0, result);
     for (int64_t i = 0; i < tile.rows; i++) {
-        a->rows->scale(a->head_size, gr_tensor_f32(result, i), inverse[i]);
+        a->ex->rows->scale(a->head_size, gr_tensor_f32(result, i), inverse[i]);
     }
 }
 
@@ -48,7 +49,7 @@ void gr_attention_fwd_cpu(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
     gri_attention a = gri_attention_plan(ex, q, k, v, cu_seqlens, causal, scale);
     GR_ASSERT(gri_is_3d(out, a.tokens, a.heads, a.head_size));
     GR_ASSERT(gri_is_2d(lse, a.tokens, a.heads));
-    int64_t room = GR_ATTENTION_TILE_ROWS * a.longest;
+    int64_t room = 2 * GR_ATTENTION_TILE_ROWS * a.longest; // scores, and the same as bf16
     float *scratch = gr_arena_f32(ex->scratch, room * ex->threads);
     // Tiles late in a causal sequence cost more: threads take the next one when they are free.
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)

@@ -12,8 +12,8 @@ typedef struct gri_query_tile {
 } gri_query_tile;
 
 typedef struct gri_attention {
-    const gr_rows *rows;
-    gr_tensor q, k, v;
+    const gr_exec *ex;
+    gr_tensor q, k, v; ///< as products read them: gri_operand
     bool causal;
     double scale;
     int64_t tokens, heads, kv_heads, head_size;

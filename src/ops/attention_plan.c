@@ -36,10 +36,7 @@ static void list_tiles(gr_exec *ex, const int32_t *cu, gri_attention *a)
 gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
                                  gr_tensor cu_seqlens, bool causal, double scale)
 {
-    gri_attention a = {.rows = ex->rows,
-                       .q = q,
-                       .k = k,
-                       .v = v,
+    gri_attention a = {.ex = ex,
                        .causal = causal,
                        .scale = scale,
                        .tokens = q.shape[0],
@@ -54,6 +51,9 @@ gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tenso
     const int32_t *cu = gri_i32(cu_seqlens, a.sequences + 1);
     GR_ASSERT(cu[0] == 0 && cu[a.sequences] == a.tokens);
     list_tiles(ex, cu, &a);
+    a.q = gri_operand(ex, q);
+    a.k = gri_operand(ex, k);
+    a.v = gri_operand(ex, v);
     return a;
 }
 

@@ -1,8 +1,7 @@
 #include "src/ops/exec.h"
 
 #include "src/base/mem.h"
-#include "src/ops/rows.h"
-#include "src/ops/work.h"
+#include "src/ops/onednn.h"
 
 #include <cblas.h>
 #include <stdlib.h>
@@ -36,6 +35,17 @@ void gr_exec_destroy(gr_exec **ex)
         gr_arena_destroy(&(*ex)->scratch);
         GR_FREE(*ex);
     }
+}
+
+gr_err gr_exec_set_precision(gr_exec *ex, gr_precision precision)
+{
+    gr_err err = GR_OK;
+    if (precision == GR_PRECISION_BF16) {
+        GR_TRY(gri_onednn_check());
+    }
+    ex->precision = precision;
+done:
+    return err;
 }
 
 const char *gr_blas_kernel(void)

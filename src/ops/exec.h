@@ -9,10 +9,17 @@
 typedef struct gr_ops gr_ops;
 struct gr_rows;
 
+/// What matrix products read. Everything else (sums, norms, softmax, loss, weights that are kept) is fp32.
+typedef enum gr_precision {
+    GR_PRECISION_FP32,
+    GR_PRECISION_BF16, ///< both factors rounded to bf16, sums in fp32 (oneDNN)
+} gr_precision;
+
 typedef struct gr_exec {
     const gr_ops *ops;           ///< the device's operations (ops.h)
     int threads;                 ///< OpenMP threads; changes the speed, never the bits
     const struct gr_rows *rows; ///< vectors of this processor (rows.h); never change the bits
+    gr_precision precision;      ///< of products
     gr_arena *scratch; ///< activations and work space; operations give back what they take
 } gr_exec;
 
@@ -20,6 +27,12 @@ typedef struct gr_exec {
 /// single-threaded: threads of ours call it, each on its own tile. Vectors: gr_cpu_vectors.
 GR_MUST_CHECK gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out);
 void gr_exec_destroy(gr_exec **ex);
+
+/// Products from now on. bf16 where it cannot run (no oneDNN in this build, no AVX512_BF16 in the processor) is
+/// GR_ERR_UNAVAILABLE.
+GR_MUST_CHECK gr_err gr_exec_set_precision(gr_exec *ex, gr_precision precision);
+/// Version of oneDNN, "2.6.3"; NULL when this build has none. Static text.
+const char *gr_onednn_version(void);
 
 /// Kernel set that OpenBLAS runs ("Haswell", "Zen", "SkylakeX"); static text.
 const char *gr_blas_kernel(void);

@@ -5,7 +5,7 @@
 
 #include "src/base/str.h"
 
-/// Appends OpenBLAS's own description, with version and build options.
+/// Appends OpenBLAS's own description, with version and build options; then oneDNN's version, if built with it.
 GR_MUST_CHECK gr_err gr_ops_libraries(gr_str *out);
 
 #endif

@@ -31,6 +31,9 @@ void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_te
     int64_t N = x.shape[0], I = x.shape[1], O = w.shape[0];
     GR_ASSERT(gri_is_2d(x, N, I) && gri_is_2d(w, O, I) && gri_is_2d(y, N, O));
     GR_ASSERT(!gr_tensor_present(b) || gri_is_1d(b, O));
+    int64_t mark = gr_arena_mark(ex->scratch);
+    x = gri_operand(ex, x);
+    w = gri_operand(ex, w);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
     for (int64_t i = 0; i < tile_count(N, O); i++) {
         tile at = tile_at(N, O, i);
@@ -41,6 +44,7 @@ void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_te
                           gr_tensor_f32(y, n) + at.column);
         }
     }
+    gr_arena_reset(ex->scratch, mark);
 }
 
 void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor dx,
@@ -48,6 +52,9 @@ void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor d
 {
     int64_t N = dy.shape[0], I = w.shape[1], O = w.shape[0];
     GR_ASSERT(gri_is_2d(dy, N, O) && gri_is_2d(w, O, I) && gri_is_2d(dx, N, I));
+    int64_t mark = gr_arena_mark(ex->scratch);
+    dy = gri_operand(ex, dy);
+    w = gri_operand(ex, w);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
     for (int64_t i = 0; i < tile_count(N, I); i++) {
         tile at = tile_at(N, I, i);
@@ -55,6 +62,7 @@ void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor d
                  gr_tensor_columns(w, at.column, at.columns), GRI_PLAIN, accumulate ? 1 : 0,
                  part(dx, at));
     }
+    gr_arena_reset(ex->scratch, mark);
 }
 
 /// db[o] += sum of column o, at most TILE columns.
@@ -75,14 +83,18 @@ void gr_linear_bwd_weight_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor 
     int64_t N = dy.shape[0], I = x.shape[1], O = dy.shape[1];
     GR_ASSERT(gri_is_2d(dy, N, O) && gri_is_2d(x, N, I) && gri_is_2d(dw, O, I));
     GR_ASSERT(!gr_tensor_present(db) || gri_is_1d(db, O));
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gr_tensor left = gri_operand(ex, dy);
+    x = gri_operand(ex, x);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
     for (int64_t i = 0; i < tile_count(O, I); i++) {
         tile at = tile_at(O, I, i);
-        gr_tensor dy_part = gr_tensor_columns(dy, at.row, at.rows);
-        gri_gemm(1, dy_part, GRI_TRANSPOSED, gr_tensor_columns(x, at.column, at.columns),
-                 GRI_PLAIN, 1, part(dw, at));
+        gri_gemm(1, gr_tensor_columns(left, at.row, at.rows), GRI_TRANSPOSED,
+                 gr_tensor_columns(x, at.column, at.columns), GRI_PLAIN, 1, part(dw, at));
         if (gr_tensor_present(db) && at.column == 0) {
-            add_column_sums(ex->rows, dy_part, (float *)db.data + at.row);
+            add_column_sums(ex->rows, gr_tensor_columns(dy, at.row, at.rows),
+                            (float *)db.data + at.row);
         }
     }
+    gr_arena_reset(ex->scratch, mark);
 }

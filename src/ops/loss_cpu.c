@@ -111,6 +111,8 @@ void gr_cross_entropy_cpu(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targe
     int64_t room = rows < CHUNK ? rows : CHUNK;
     gr_tensor chunk_h = gr_tensor_2d(gr_arena_f32(ex->scratch, room * C), room, C);
     gr_tensor chunk_z = gr_tensor_2d(gr_arena_f32(ex->scratch, room * V), room, V);
+    w = gri_operand(ex, w);
+    bool wanted = gr_tensor_present(dh) || gr_tensor_present(dw);
     *loss = 0;
     if (gr_tensor_present(dh)) {
         clear(dh);
@@ -121,14 +123,18 @@ void gr_cross_entropy_cpu(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targe
         gr_tensor x = gr_tensor_rows(chunk_h, 0, length);
         gr_tensor z = gr_tensor_rows(chunk_z, 0, length);
         gather(h, chunk_row, x);
-        logits(ex, x, w, z);
+        int64_t chunk_mark = gr_arena_mark(ex->scratch);
+        gr_tensor x_operand = gri_operand(ex, x);
+        logits(ex, x_operand, w, z);
         *loss += loss_chunk(ex, z, target, chunk_row);
+        gr_tensor dz = wanted ? gri_operand(ex, z) : z;
         if (gr_tensor_present(dw)) {
-            weight_gradient(ex, z, x, dw);
+            weight_gradient(ex, dz, x_operand, dw);
         }
         if (gr_tensor_present(dh)) {
-            input_gradient(ex, z, w, chunk_row, x, dh); // x is no longer needed
+            input_gradient(ex, dz, w, chunk_row, x, dh); // x is no longer needed
         }
+        gr_arena_reset(ex->scratch, chunk_mark);
     }
     gr_arena_reset(ex->scratch, mark);
 }

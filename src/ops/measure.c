@@ -6,39 +6,45 @@
 
 enum { SIZE = 1024, CALLS = 2, MATRICES = 3 };
 
-/// CALLS products in each thread.
-static void multiply(int threads, float *memory)
+static gr_tensor matrix(float *memory, int i, int which, gr_dtype dtype)
 {
-    const int64_t count = SIZE * SIZE;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int i = 0; i < threads; i++) {
-        const float *own = memory + i * MATRICES * count;
+    gr_tensor t =
+        gr_tensor_2d(memory + ((int64_t)i * MATRICES + which) * SIZE * SIZE, SIZE, SIZE);
+    t.dtype = dtype;
+    return t;
+}
+
+/// CALLS products in each thread.
+static void multiply(const gr_exec *ex, float *memory)
+{
+    gr_dtype dtype = ex->precision == GR_PRECISION_BF16 ? GR_DTYPE_BF16 : GR_DTYPE_F32;
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int i = 0; i < ex->threads; i++) {
         for (int call = 0; call < CALLS; call++) {
-            gri_gemm(1, gr_tensor_2d(own, SIZE, SIZE), GRI_PLAIN,
-                     gr_tensor_2d(own + count, SIZE, SIZE), GRI_TRANSPOSED, 0,
-                     gr_tensor_2d(own + 2 * count, SIZE, SIZE));
+            gri_gemm(1, matrix(memory, i, 0, dtype), GRI_PLAIN, matrix(memory, i, 1, dtype),
+                     GRI_TRANSPOSED, 0, matrix(memory, i, 2, GR_DTYPE_F32));
         }
     }
 }
 
-gr_err gr_blas_measure(int threads, double seconds, gr_clock_fn *now, double *rate)
+gr_err gr_product_measure(gr_exec *ex, double seconds, gr_clock_fn *now, double *rate)
 {
     gr_err err = GR_OK;
     float *memory = NULL;
-    double passed = 0, begun = gr_clock();
-    int64_t calls = 0;
-    GR_ALLOC(memory, (int64_t)threads * MATRICES * SIZE * SIZE);
-    multiply(threads, memory); // warms up: pages, buffers of the BLAS, threads
-    for (int64_t i = 0; i < (int64_t)threads * MATRICES * SIZE * SIZE; i++) {
-        memory[i] = (float)(i % 17) / 16;
+    int64_t calls = 0, count = (int64_t)ex->threads * MATRICES * SIZE * SIZE;
+    GR_ALLOC(memory, count);
+    for (int64_t i = 0; i < count; i++) {
+        memory[i] =
+            (float)(i % 17) / 16; // the upper halves are bf16 numbers, the lower ones zeros
     }
-    double start = now();
+    multiply(ex, memory); // warms up: pages, buffers of the library, threads
+    double begun = gr_clock(), start = now(), passed = 0;
     while (calls == 0 || gr_clock() - begun < seconds) {
-        multiply(threads, memory);
+        multiply(ex, memory);
         calls += CALLS;
         passed = now() - start;
     }
-    *rate = 2.0 * SIZE * SIZE * SIZE * (double)calls * threads / passed;
+    *rate = 2.0 * SIZE * SIZE * SIZE * (double)calls * ex->threads / passed;
 done:
     GR_FREE(memory);
     return err;

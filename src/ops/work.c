@@ -1,4 +1,4 @@
-#include "src/ops/work.h"
+#include "src/ops/onednn.h"
 
 #include <cblas.h>
 #include <limits.h>
@@ -49,6 +49,47 @@ gr_tensor gri_flat(gr_tensor t)
     return flat;
 }
 
+/// A view of bf16 numbers at `data`, contiguous, of the shape of t.
+static gr_tensor bf16_like(gr_tensor t, void *data)
+{
+    t.data = data;
+    t.dtype = GR_DTYPE_BF16;
+    t.row_stride = gr_tensor_row(t);
+    return t;
+}
+
+static void to_bf16(const gr_rows *rows, gr_tensor from, gr_tensor to, int64_t i)
+{
+    int64_t n = gr_tensor_row(from);
+    rows->to_bf16(n, gr_tensor_f32(from, i), (uint16_t *)to.data + i * n);
+}
+
+gr_tensor gri_operand(gr_exec *ex, gr_tensor t)
+{
+    if (ex->precision == GR_PRECISION_FP32 || !gr_tensor_present(t)) {
+        return t;
+    }
+    int64_t bytes = gr_tensor_count(t) * (int64_t)sizeof(uint16_t);
+    gr_tensor copy = bf16_like(t, gr_arena_take(ex->scratch, bytes));
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < t.shape[0]; i++) {
+        to_bf16(ex->rows, t, copy, i);
+    }
+    return copy;
+}
+
+gr_tensor gri_operand_tile(const gr_exec *ex, gr_tensor t, void *room)
+{
+    if (ex->precision == GR_PRECISION_FP32) {
+        return t;
+    }
+    gr_tensor copy = bf16_like(t, room);
+    for (int64_t i = 0; i < t.shape[0]; i++) {
+        to_bf16(ex->rows, t, copy, i);
+    }
+    return copy;
+}
+
 static int narrow(int64_t n)
 {
     GR_ASSERT(n >= 0 && n <= INT_MAX);
@@ -74,8 +115,10 @@ void gri_gemm(float alpha, gr_tensor a, gri_op op_a, gr_tensor b, gri_op op_b, f
     int64_t k = a.shape[op_a == GRI_TRANSPOSED ? 0 : 1];
     int64_t n = b.shape[op_b == GRI_TRANSPOSED ? 0 : 1];
     GR_ASSERT(b.shape[op_b == GRI_TRANSPOSED ? 1 : 0] == k);
-    GR_ASSERT(gri_is_2d(c, m, n));
-    if (m > 0 && n > 0) {
+    GR_ASSERT(gri_is_2d(c, m, n) && a.dtype == b.dtype);
+    if (a.dtype == GR_DTYPE_BF16 && m > 0 && n > 0 && k > 0) {
+        gri_onednn_gemm(alpha, a, op_a, b, op_b, beta, c);
+    } else if (m > 0 && n > 0) {
         cblas_sgemm(CblasRowMajor, blas_op(op_a), blas_op(op_b), narrow(m), narrow(n),
                     narrow(k), alpha, a.data, leading(a), b.data, leading(b), beta, c.data,
                     leading(c));

@@ -31,7 +31,14 @@ static inline int64_t gri_tile_length(int64_t n, int64_t size, int64_t i)
 
 typedef enum gri_op { GRI_PLAIN, GRI_TRANSPOSED } gri_op;
 
-/// c = alpha op(a) op(b) + beta c, one single-threaded BLAS call on 2-d views.
+/// What products read of an fp32 view: the view itself, or in bf16 a contiguous copy of the same shape in
+/// ex->scratch. None stays none.
+gr_tensor gri_operand(gr_exec *ex, gr_tensor t);
+/// The same for a 2-d tile inside a parallel loop; `room` is for as many bf16 numbers.
+gr_tensor gri_operand_tile(const gr_exec *ex, gr_tensor t, void *room);
+
+/// c = alpha op(a) op(b) + beta c, one single-threaded call on 2-d views: of the BLAS, or of oneDNN when a and b are
+/// bf16 (then beta is 0 or 1). c is fp32.
 void gri_gemm(float alpha, gr_tensor a, gri_op op_a, gr_tensor b, gri_op op_b, float beta,
               gr_tensor c);
 
