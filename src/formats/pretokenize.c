@@ -62,8 +62,9 @@ static gr_err compile(const char *pattern, void **out)
     int code = 0;
     size_t at = 0;
     GR_TRY(translate(pattern, &translated));
-    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)translated.data, translated.size,
-                                         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)translated.data, translated.size,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
     if (!compiled) {
         char text[120] = "";
         (void)pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
