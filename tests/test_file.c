@@ -172,6 +172,25 @@ static void test_map(void)
     gr_file_map_close(&map);
 }
 
+/// Given-back pages hold the same bytes when they are looked at again, whatever the edges.
+static void test_map_drop(void)
+{
+    enum { SIZE = 3 * 4096 + 100 };
+    static char bytes[SIZE];
+    gr_file_map map = {0};
+    for (int i = 0; i < SIZE; i++) {
+        bytes[i] = (char)(i * 7 % 251);
+    }
+    GR_CHECK_OK(gr_file_write(in_dir("drop"), bytes, SIZE));
+    GR_CHECK_OK(gr_file_map_open(in_dir("drop"), &map));
+    GR_CHECK_BYTES(map.data, bytes, SIZE);
+    gr_file_map_drop(&map, map.data, SIZE);
+    gr_file_map_drop(&map, map.data + 10, 5000);
+    gr_file_map_drop(&map, map.data + SIZE, 0);
+    GR_CHECK_BYTES(map.data, bytes, SIZE);
+    gr_file_map_close(&map);
+}
+
 static void test_folders(void)
 {
     char **names = NULL;
@@ -256,6 +275,7 @@ static const gr_test tests[] = {
     {"copy", test_copy},
     {"positioned reads and writes", test_positioned},
     {"map", test_map},
+    {"map_drop", test_map_drop},
     {"folders", test_folders},
     {"remove follows no links", test_remove_follows_no_links},
     {"every request failing once", test_every_request_failing},

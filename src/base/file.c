@@ -341,3 +341,14 @@ void gr_file_map_close(gr_file_map *map)
     }
     *map = (gr_file_map){0};
 }
+
+void gr_file_map_drop(const gr_file_map *map, const unsigned char *at, size_t size)
+{
+    GR_ASSERT(at >= map->data && size <= map->size - (size_t)(at - map->data));
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t from = ((size_t)(at - map->data) + page - 1) / page * page;
+    size_t end = ((size_t)(at - map->data) + size) / page * page;
+    if (from < end) {
+        madvise((void *)(uintptr_t)(map->data + from), end - from, MADV_DONTNEED);
+    }
+}

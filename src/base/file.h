@@ -45,6 +45,9 @@ typedef struct gr_file_map {
 } gr_file_map;
 GR_MUST_CHECK gr_err gr_file_map_open(const char *path, gr_file_map *out);
 void gr_file_map_close(gr_file_map *map);
+/// Gives back the memory of `size` bytes at `at` inside the map, which were read and are not needed soon; they
+/// are read from the file again when they are.
+void gr_file_map_drop(const gr_file_map *map, const unsigned char *at, size_t size);
 
 /// Creates the folder and its parents; an existing folder is fine.
 GR_MUST_CHECK gr_err gr_dir_make(const char *path);

@@ -142,7 +142,10 @@ gr_err gr_hf_load_weights(const char *dir, gr_part_set parts, gr_model *model)
     GR_TRY(gri_hf_files_open(dir, &files));
     for (int64_t i = 0; i < files.count; i++) {
         for (int64_t k = 0; k < files.items[i]->count; k++) {
-            GR_TRY(load_tensor(&l, files.items[i], &files.items[i]->items[k]));
+            const gr_safetensor *t = &files.items[i]->items[k];
+            GR_TRY(load_tensor(&l, files.items[i], t));
+            gr_file_map_drop(&files.items[i]->map, t->data,
+                             (size_t)t->count * gr_dtype_size(t->dtype));
         }
     }
     GR_TRY(check_complete(&l));
