@@ -22,6 +22,14 @@ expect_code 0 "^Usage: gradus COMMAND" "$GRADUS" help
 expect_code 0 "^  model export " "$GRADUS" model --help
 expect_code 0 "^  tokenizer decode " "$GRADUS" help tokenizer
 
+# Man pages and completion hold every command (tests/install/ looks closer).
+expect_code 0 "" "$GRADUS" help --write-pages pages
+echo "$commands" | tr '|' '\n' | while read -r command; do
+    grep -q "^.SS gradus $command$" "pages/man1/gradus-${command%% *}.1" || fail "no man page of $command"
+    grep -q "^            \"$command\") words=\"--" pages/gradus.bash || fail "no completion of $command"
+done
+expect_code 74 "pages/file" sh -c ': >pages/file && exec "$1" help --write-pages pages/file' sh "$GRADUS"
+
 expect_usage "no command" "$GRADUS"
 expect_usage 'unknown command "wobble"' "$GRADUS" wobble
 expect_usage 'did you mean "generate"' "$GRADUS" generat
