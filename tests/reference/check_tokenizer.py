@@ -198,40 +198,39 @@ def pages(text, size=4000):
     return out + ["".join(page)]
 
 
-def check_speed(ours, reference, name, text):
-    """Alternates page by page, in processor time of this thread. The faster one of the library's two calls counts."""
-    mine, theirs, fast, clock = 0.0, 0.0, 0.0, time.thread_time
+def check_pages(ours, reference, text):
+    """Pages with other ids, and the seconds that we and the library took for all: page by page in turns, in processor time
+    of this thread. The faster one of the library's two calls counts."""
+    wrong, mine, theirs, fast, clock = 0, 0.0, 0.0, 0.0, time.thread_time
     for page in pages(text):
         times = [clock()]
-        got = ours.count(page)
+        ours.count(page)
         times.append(clock())
         want = reference.encode(page, add_special_tokens=False)
         times.append(clock())
         reference.encode_batch_fast([page], add_special_tokens=False)
         times.append(clock())
         mine, theirs, fast = (total + end - begin for total, begin, end in zip((mine, theirs, fast), times, times[1:]))
-        assert got == len(want)
-    theirs, size = min(theirs, fast), len(text.encode()) / 1e6
-    print(f"  speed, {name}: {size / mine:.1f} MB/s, the library {size / theirs:.1f} MB/s, ratio {theirs / mine:.1f}", flush=True)
-    return size, mine, theirs
+        wrong += ours.encode(page, False) != want.ids
+    return wrong, mine, min(theirs, fast)
 
 
 def check_texts(ours, reference, folder):
-    wrong, total = 0, [0.0, 0.0, 0.0]
+    """Every file at once, then page by page: different stretches end in different ways."""
+    bad, all_mine, all_theirs, all_size = 0, 0.0, 0.0, 0.0
+    reference.encode_special_tokens = True
     for path in sorted(glob.glob(os.path.join(folder, "*.txt"))):
-        name = os.path.basename(path)
         text = open(path, encoding="utf-8").read()
-        # Whole file at once, then page by page: different stretches see different ends.
-        reference.encode_special_tokens = True
+        size = len(text.encode()) / 1e6
         same = ours.encode(text, False) == reference.encode(text, add_special_tokens=False).ids
-        wrong += not same
-        wrong += compare(f"{name}, {len(text.encode()) / 1e6:.1f} MB, whole file {'alike' if same else 'DIFFERENT'}; pages",
-                         ours, reference, pages(text), decode=False)
-        reference.encode_special_tokens = True
-        total = [a + b for a, b in zip(total, check_speed(ours, reference, name, text))]
-    size, mine, theirs = total
-    print(f"{size:.1f} MB: {size / mine:.1f} MB/s, the library {size / theirs:.1f} MB/s, ratio {theirs / mine:.2f}")
-    return wrong
+        wrong, mine, theirs = check_pages(ours, reference, text)
+        print(f"{os.path.basename(path)}, {size:.1f} MB: whole {'alike' if same else 'DIFFERENT'}, {wrong} pages differ; "
+              f"{size / mine:.1f} MB/s, the library {size / theirs:.1f} MB/s, ratio {theirs / mine:.1f}", flush=True)
+        bad += wrong + (not same)
+        all_mine, all_theirs, all_size = all_mine + mine, all_theirs + theirs, all_size + size
+    print(f"{all_size:.1f} MB: {all_size / all_mine:.1f} MB/s, the library {all_size / all_theirs:.1f} MB/s, "
+          f"ratio {all_theirs / all_mine:.2f}")
+    return bad
 
 
 def check_long():
