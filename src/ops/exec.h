@@ -16,10 +16,10 @@ typedef enum gr_precision {
 } gr_precision;
 
 typedef struct gr_exec {
-    const gr_ops *ops;           ///< the device's operations (ops.h)
-    int threads;                 ///< OpenMP threads; changes the speed, never the bits
+    const gr_ops *ops;          ///< the device's operations (ops.h)
+    int threads;                ///< OpenMP threads; changes the speed, never the bits
     const struct gr_rows *rows; ///< vectors of this processor (rows.h); never change the bits
-    gr_precision precision;      ///< of products
+    gr_precision precision;     ///< of products
     gr_arena *scratch; ///< activations and work space; operations give back what they take
 } gr_exec;
 
