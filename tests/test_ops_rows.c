@@ -48,6 +48,8 @@ typedef enum kernel {
     SWIGLU_BWD,
     GELU,
     GELU_BWD,
+    GELU_TANH,
+    GELU_TANH_BWD,
     ANGLES,
     ROTATE,
     NORM,
@@ -100,6 +102,12 @@ static void call(const gr_rows *r, kernel k, int64_t n, made *m)
         break;
     case GELU_BWD:
         r->gelu_bwd(n, a, b, a);
+        break;
+    case GELU_TANH:
+        r->gelu_tanh(n, a, b);
+        break;
+    case GELU_TANH_BWD:
+        r->gelu_tanh_bwd(n, a, b, a);
         break;
     case ANGLES:
         r->angles(n, 1234, a, c, d);

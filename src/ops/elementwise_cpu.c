@@ -51,3 +51,22 @@ void gr_gelu_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor dx)
                            gr_tensor_f32(dx, t));
     }
 }
+
+void gr_gelu_tanh_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor y)
+{
+    GR_ASSERT(gri_same(x, y));
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t t = 0; t < x.shape[0]; t++) {
+        ex->rows->gelu_tanh(gr_tensor_row(x), gr_tensor_f32(x, t), gr_tensor_f32(y, t));
+    }
+}
+
+void gr_gelu_tanh_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor dx)
+{
+    GR_ASSERT(gri_same(dy, x) && gri_same(dy, dx));
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t t = 0; t < x.shape[0]; t++) {
+        ex->rows->gelu_tanh_bwd(gr_tensor_row(x), gr_tensor_f32(dy, t), gr_tensor_f32(x, t),
+                                gr_tensor_f32(dx, t));
+    }
+}

@@ -1,4 +1,3 @@
-#include "src/ops/math_inline.h"
 #include "src/ops/work.h"
 
 #include <math.h>
@@ -18,26 +17,9 @@ void gr_head_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, 
     for (int64_t i = 0; i < T * H; i++) {
         const float *in = gr_tensor_f32(x, i / H) + i % H * D;
         float *out = gr_tensor_f32(y, i / H) + i % H * D;
-        float scale = (float)(1 / sqrt(gri_dot(D, in, in) / (double)D + eps));
+        float scale = (float)(1 / sqrt(ex->rows->dot(D, in, in) / (double)D + eps));
         gr_tensor_f32(r, i / H)[i % H] = scale;
-#pragma omp simd
-        for (int64_t d = 0; d < D; d++) {
-            out[d] = weight[d] * (in[d] * scale);
-        }
-    }
-}
-
-/// One head of one row; dx may be dy, so the weight's gradient comes first.
-static void head_bwd(int64_t D, const float *dy, const float *x, const float *w, float r,
-                     float *dx, double *dw)
-{
-    float slope = (float)(gri_dot3(D, w, dy, x) / (double)D * (double)r);
-    for (int64_t d = 0; dw && d < D; d++) {
-        dw[d] += (double)(dy[d] * (x[d] * r));
-    }
-#pragma omp simd
-    for (int64_t d = 0; d < D; d++) {
-        dx[d] = r * (w[d] * dy[d] - x[d] * r * slope);
+        ex->rows->norm(D, in, weight, NULL, 0, scale, out);
     }
 }
 
@@ -68,8 +50,13 @@ void gr_head_rmsnorm_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w
         double *sum = sums ? memset(sums + i * D, 0, (size_t)D * sizeof(double)) : NULL;
         for (int64_t t = i * BLOCK; t < i * BLOCK + gri_tile_length(T, BLOCK, i); t++) {
             for (int64_t h = 0; h < H; h++) {
-                head_bwd(D, gr_tensor_f32(dy, t) + h * D, gr_tensor_f32(x, t) + h * D, w.data,
-                         gr_tensor_f32(r, t)[h], gr_tensor_f32(dx, t) + h * D, sum);
+                const gri_norm_row row = {.channels = D,
+                                          .dy = gr_tensor_f32(dy, t) + h * D,
+                                          .x = gr_tensor_f32(x, t) + h * D,
+                                          .w = w.data,
+                                          .r = gr_tensor_f32(r, t)[h]};
+                ex->rows->norm_sums(&row, sum, NULL); // first: dx may be dy
+                ex->rows->norm_gradient(&row, false, gr_tensor_f32(dx, t) + h * D);
             }
         }
     }

@@ -38,6 +38,10 @@ typedef struct gr_rows {
     void (*gelu)(int64_t n, const float *x, float *y);
     void (*gelu_bwd)(int64_t n, const float *dy, const float *x, float *dx);
 
+    void (*gelu_tanh)(int64_t n, const float *x, float *y);
+    /// dx may be dy.
+    void (*gelu_tanh_bwd)(int64_t n, const float *dy, const float *x, float *dx);
+
     /// cosine and sine of position * frequency[j] (rounded to fp32)
     void (*angles)(int64_t n, float position, const float *frequency, float *cosine,
                    float *sine);

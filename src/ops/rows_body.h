@@ -105,6 +105,32 @@ static void row_gelu_bwd(int64_t n, const float *dy, const float *x, float *dx)
     }
 }
 
+/// 2 sqrt(2 / pi), and the cubic term's factor.
+static const float twice = 0x1.988454p0F, cubic = 0.044715F;
+
+/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)).
+GRI_INLINE float tanh_gate(float x)
+{
+    return 1.0F / (1.0F + gri_expf(-twice * (x + cubic * x * x * x)));
+}
+
+static void row_gelu_tanh(int64_t n, const float *x, float *y)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = x[i] * tanh_gate(x[i]);
+    }
+}
+
+static void row_gelu_tanh_bwd(int64_t n, const float *dy, const float *x, float *dx)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float s = tanh_gate(x[i]), slope = twice * (1.0F + 3.0F * cubic * x[i] * x[i]);
+        dx[i] = dy[i] * (s + x[i] * (s * (1.0F - s)) * slope);
+    }
+}
+
 static void row_angles(int64_t n, float position, const float *frequency, float *cosine,
                        float *sine)
 {
@@ -196,6 +222,8 @@ const gr_rows GRI_ROWS = {
     .swiglu_bwd = row_swiglu_bwd,
     .gelu = row_gelu,
     .gelu_bwd = row_gelu_bwd,
+    .gelu_tanh = row_gelu_tanh,
+    .gelu_tanh_bwd = row_gelu_tanh_bwd,
     .angles = row_angles,
     .rotate = row_rotate,
     .norm = row_norm,
