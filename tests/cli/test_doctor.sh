@@ -90,7 +90,11 @@ END
     grep -Eq "^wrong results: .*vision, connector, language" stdout || fail "no verdict of wrong results"
     expect_code 1 "^FAIL +split +self-test: gradient of .*off by .*allowed" wrong long
     grep -Eq "^ok +language" stdout || fail "the shim is wrong for short rows too"
-    expect_code 1 "^FAIL +bits +self-test: gradient element" wrong threads
+    # On a busy machine the first thread may do all the work before another wakes up: then there is nothing to find.
+    for _ in $(seq 10); do
+        wrong threads >stdout 2>stderr </dev/null || break
+    done
+    grep -Eq "^FAIL +bits +self-test: gradient element" stdout || fail "threads that differ are not found: $(cat stdout stderr)"
     grep -Eq "^ok +vision" stdout || fail "the shim is wrong in the first thread too"
 fi
 
