@@ -2,13 +2,12 @@
 #include "mpi/libraries.h"
 #include "src/base/libraries.h"
 #include "src/base/log.h"
-#include "src/base/mem.h"
 #include "src/cli/doctor.h"
 #include "src/cli/session.h"
 #include "src/cli/start.h"
 #include "src/formats/libraries.h"
 #include "src/ops/libraries.h"
-#include "src/ops/ops.h"
+#include "src/ops/measure.h"
 
 #include <stdlib.h>
 
@@ -35,33 +34,16 @@ done:
     return err;
 }
 
-// GFLOP/s of all threads together on a product of the shape that training is made of, 512 rows a thread: the
-// best of several rounds, since others may use the machine too.
-static gr_err measure_product(int threads, double *rate)
+static gr_err measure_product(int threads, gr_clock_fn *clock, double *gflops)
 {
-    enum { ROWS = 512, WIDTH = 1024 };
-    static const double LONG_ENOUGH = 0.2; // seconds
+    static const double SECONDS = 0.2;
     gr_err err = GR_OK;
     gr_exec *ex = NULL;
-    float *x = NULL, *w = NULL, *y = NULL;
-    const int64_t rows = (int64_t)ROWS * threads;
-    double best = 0;
+    double rate = 0;
     GR_TRY(gr_exec_create_cpu(threads, (int64_t)64 << 20, &ex));
-    GR_ALLOC(x, rows * WIDTH);
-    GR_ALLOC(w, WIDTH * WIDTH);
-    GR_ALLOC(y, rows * WIDTH);
-    for (double begin = gr_clock(); best == 0 || gr_clock() - begin < LONG_ENOUGH;) {
-        double start = gr_clock();
-        ex->ops->linear_fwd(ex, gr_tensor_2d(x, rows, WIDTH), gr_tensor_2d(w, WIDTH, WIDTH),
-                            gr_tensor_none(), gr_tensor_2d(y, rows, WIDTH));
-        double speed = 2.0 * (double)rows * WIDTH * WIDTH / (gr_clock() - start) / 1e9;
-        best = speed > best ? speed : best;
-    }
-    *rate = best;
+    GR_TRY(gr_product_measure(ex, SECONDS, clock, &rate));
+    *gflops = rate / 1e9;
 done:
-    GR_FREE(x);
-    GR_FREE(w);
-    GR_FREE(y);
     gr_exec_destroy(&ex);
     return err;
 }
@@ -83,22 +65,20 @@ static gr_err check_blas(gri_report *r)
                               : "");
 }
 
-// Every rank measures at the same time, as in training; rank 0 tells its own figures.
+// One core by its processor time, which others' work does not shorten; all threads by the clock, as training feels it.
+// Every rank measures at the same time; rank 0 tells its own figures.
 static gr_err check_product(gri_report *r, const gr_world *world)
 {
     gr_err err = GR_OK;
     double one = 0, all = 0;
     int threads = gri_threads(0, world ? world->local_size : 1);
     threads = threads > 256 ? 256 : threads;
-    GR_TRY(measure_product(1, &one));
-    all = one;
-    if (threads > 1) {
-        GR_TRY(measure_product(threads, &all));
-    }
-    GR_TRY(gri_report_add(
-        r, GRI_OK, GR_OK, "product",
-        "%.1f GFLOP/s in one core, %.1f with %d thread%s (fp32, best of several)", one, all,
-        threads, threads > 1 ? "s" : ""));
+    GR_TRY(measure_product(1, gr_clock_cpu, &one));
+    GR_TRY(measure_product(threads, gr_clock, &all));
+    GR_TRY(gri_report_add(r, GRI_OK, GR_OK, "product",
+                          "%.1f GFLOP/s in one core (per second of its time), %.1f with %d "
+                          "thread%s now; fp32",
+                          one, all, threads, threads > 1 ? "s" : ""));
 done:
     return err;
 }
@@ -120,28 +100,27 @@ done:
     return err;
 }
 
-// What may be built in or not: `version` appends what is there, NULL where it is not built.
+// What may be built in or not: `version` is NULL, or gives NULL, where it is not built.
 static const struct {
     const char *check;
-    gr_err (*version)(gr_str *out);
-    const char *without;
+    const char *(*version)(void);
+    const char *with, *without;
 } options[] = {
-    {"onednn", NULL, "bf16 on the CPU needs it"},
-    {"cuda", NULL, "everything runs on the CPU"},
+    {"onednn", gr_onednn_version, "products in bf16, where the processor has avx512_bf16",
+     "no products in bf16"},
+    {"cuda", NULL, "", "everything runs on the CPU"},
 };
 
 static gr_err check_options(gri_report *r)
 {
     gr_err err = GR_OK;
-    gr_str text = {0};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        gr_str_clear(&text);
-        GR_TRY(options[i].version ? options[i].version(&text)
-                                  : gr_str_addf(&text, "not built in: %s", options[i].without));
-        GR_TRY(gri_report_add(r, GRI_OK, GR_OK, options[i].check, "%s", text.data));
+        const char *version = options[i].version ? options[i].version() : NULL;
+        GR_TRY(gri_report_add(r, GRI_OK, GR_OK, options[i].check, "%s: %s",
+                              version ? version : "not built in",
+                              version ? options[i].with : options[i].without));
     }
 done:
-    gr_str_fini(&text);
     return err;
 }
 
