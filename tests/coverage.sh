@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 root=$PWD
 jobs=$(getconf _NPROCESSORS_ONLN)
 cmake --preset coverage >/dev/null
+# Counters of another state of the tree count for nothing, and neither does what the build itself runs.
+find build-coverage -name '*.gcda' -delete
 cmake --build build-coverage -j "$jobs" >/dev/null
 find build-coverage -name '*.gcda' -delete
 # Programs that run into a limit on file sizes, as tests want them to, cannot write their counters: no word of that.
