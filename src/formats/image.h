@@ -34,7 +34,8 @@ enum { GR_IMAGE_MAX_PIXELS = 1 << 18, GR_IMAGE_MAX_SIDE = 1 << 12 };
 enum { GR_IMAGE_MAX_PIXELS = 1 << 28, GR_IMAGE_MAX_SIDE = 1 << 20 };
 #endif
 
-/// Decodes; grey is replicated, palettes looked up, 16 bit reduced to 8 (the high byte), CMYK and YCCK converted as
+/// Decodes; grey is replicated, palettes looked up, 16 bit reduced to 8 (the high byte; for grey Pillow would cut off at 255
+/// instead, which leaves nearly all of it white), CMYK and YCCK converted as
 /// Pillow does. `name` is for messages, `how` a set of GR_IMAGE_*. Broken, truncated, empty or larger than the limits:
 /// GR_ERR_DATA; so are animations.
 GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t size,
