@@ -65,6 +65,10 @@ expect_code 66 "nowhere" "$GRADUS" model info nowhere
 expect_code 66 "nowhere" "$GRADUS" model export nowhere --out x
 expect_usage "one is not empty" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out one
 expect_code 66 "tokenizer.json" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out x --tokenizer one
+make_tokenizer tok
+sed 's/vocab_size: 320/vocab_size: 100/' "$here/tiny.yaml" >narrow.yaml
+expect_code 65 "tok: the tokenizer has [0-9]+ ids, the model's vocabulary only 100: set language.vocab_size to at least" \
+    "$GRADUS" model init --config narrow.yaml --seed 1 --out x --tokenizer tok
 sed 's/hidden_size: 16/hiden_size: 16/' "$here/tiny.yaml" >typo.yaml
 expect_code 65 'typo.yaml:6:.*hiden_size.*hidden_size' "$GRADUS" model init --config typo.yaml --seed 1 --out x
 sed 's/num_attention_heads: 2/num_attention_heads: 3/' "$here/tiny.yaml" >heads.yaml
