@@ -14,7 +14,6 @@ all   | command cmake         | build                             | cmake
 all   | command ninja make    | build                             | ninja-build
 all   | command pkg-config    | finds the libraries               | pkg-config
 all   | library openblas      | matrix products                   | libopenblas-dev
-all   | header  dnnl.h        | bf16 matrix products (optional)   | libdnnl-dev
 all   | command mpicc         | message passing                   | libopenmpi-dev
 all   | command mpirun        | starts the ranks                  | openmpi-bin
 all   | library hdf5-serial hdf5 | data shards                    | libhdf5-dev
@@ -28,12 +27,13 @@ all   | library libutf8proc   | Unicode                           | libutf8proc-
 all   | library libxxhash     | digests                           | libxxhash-dev
 tests | library cunit         | test framework                    | libcunit1-dev
 fuzz  | command clang         | fuzz targets                      | clang
-fuzz  | openmp  clang         | its OpenMP                        | libomp-dev
+fuzz  | clang   -fopenmp      | its OpenMP                        | libomp-dev
 demo  | command python3       | fetches the demonstration data    | python3
+wish  | header  dnnl.h        | bf16 matrix products              | libdnnl-dev
 ci    | command clang-format-14 | the style of the sources        | clang-format-14
 ci    | command clang-14      | thread sanitizer                  | clang-14
-ci    | links -fsanitize=thread | thread sanitizer                | libclang-rt-14-dev
-ci    | links -fopenmp        | thread sanitizer that knows OpenMP | libomp-14-dev
+ci    | clang-14 -fsanitize=thread | thread sanitizer             | libclang-rt-14-dev
+ci    | clang-14 -fopenmp     | thread sanitizer that knows OpenMP | libomp-14-dev
 '
 
 # gr_packages_have KIND NAME...: one of the names is enough.
@@ -44,22 +44,22 @@ gr_packages_have() {
         case $kind in
             command) command -v "$name" >/dev/null && return 0 ;;
             library) pkg-config --exists "$name" 2>/dev/null && return 0 ;;
-            links) echo 'int main(void) { return 0; }' |
-                clang-14 "$name" -x c - -o /dev/null 2>/dev/null && return 0 ;;
+            clang | clang-14) # links with the option NAME
+                echo 'int main(void) { return 0; }' | "$kind" "$name" -x c - -o /dev/null 2>/dev/null && return 0 ;;
             header) echo "#include <$name>" | cc -E - >/dev/null 2>&1 && return 0 ;;
-            openmp) echo "int main(void) {}" | "$name" -fopenmp -x c - -o /dev/null 2>/dev/null && return 0 ;;
         esac
     done
     return 1
 }
 
-# Lines "DEBIAN-NAME|PURPOSE" of what PURPOSE (tests, demo, ci) needs and this machine lacks.
+# Lines "DEBIAN-NAME|PURPOSE" of what PURPOSE (tests, demo, ci; wish: what the program can be built without) needs and this
+# machine lacks.
 gr_packages_missing() {
     local who test purpose debian
     while IFS='|' read -r who test purpose debian; do
         who=${who// /} debian=${debian// /} purpose=${purpose#"${purpose%%[! ]*}"}
         # shellcheck disable=SC2086 # the test is a kind and names
-        if [ "$who" = all ] || [ "$who" = "$1" ]; then
+        if [ "$who" = "$1" ] || { [ "$who" = all ] && [ "$1" != wish ]; }; then
             gr_packages_have $test || echo "$debian|${purpose%"${purpose##*[! ]}"}"
         fi
     done <<<"$gr_packages_table"
@@ -75,8 +75,18 @@ gr_packages_apt() { # PACKAGE...
     $apt update -qq && $apt install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+# Tries for what the program can do without; never an error, and CMake says what was left out.
+gr_packages_wish() {
+    local names
+    names=$(gr_packages_missing wish | cut -d '|' -f 1 | tr '\n' ' ')
+    # shellcheck disable=SC2086 # a list of names
+    [ -z "$names" ] || ! command -v apt-get >/dev/null || gr_packages_apt $names </dev/null >/dev/null 2>&1 ||
+        echo "notice: cannot install $names; going on without" >&2
+}
+
 gr_packages_need() {
     local missing names
+    gr_packages_wish
     missing=$(gr_packages_missing "$1")
     [ -n "$missing" ] || return 0
     names=$(cut -d '|' -f 1 <<<"$missing" | tr '\n' ' ')

@@ -37,9 +37,7 @@ MPI_Comm gri_comm(const gr_world *world)
 
 gr_err gr_world_alike(const gr_world *world, gr_err err)
 {
-    if (err != GR_OK) {
-        ((world_inside *)world->inside)->error_known = true;
-    }
+    ((world_inside *)world->inside)->error_known = err != GR_OK;
     return err;
 }
 
@@ -184,9 +182,8 @@ gr_err gr_world_agree(const gr_world *world, gr_err mine)
     int failing = mine == GR_OK ? INT_MAX : world->rank;
     int lowest = INT_MAX;
     GRI_MPI(MPI_Allreduce, &failing, &lowest, 1, MPI_INT, MPI_MIN, gri_comm(world));
-    if (lowest != INT_MAX) {
-        GR_TRY(gr_world_alike(world, spread_verdict(world, mine, lowest)));
-    }
+    err = lowest == INT_MAX ? GR_OK : spread_verdict(world, mine, lowest);
+    GR_TRY(gr_world_alike(world, err));
 done:
     return err;
 }

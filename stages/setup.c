@@ -66,26 +66,24 @@ static gr_err check_tokenizer(const gr_recipe *recipe, const gr_tokenizer *token
 {
     gr_err err = GR_OK;
     const char *dir = recipe->part[GR_PART_LANGUAGE];
-    char *path = NULL;
     gr_tokenizer *own = NULL;
     gr_digest a, b;
-    GR_TRY(gr_path_join(dir, "tokenizer.json", &path));
-    if (!gr_file_exists(path)) {
+    bool there = false;
+    GR_TRY(gr_tokenizer_exists(dir, &there));
+    if (!there) {
         goto done;
     }
     GR_TRY(gr_tokenizer_load(dir, &own));
     GR_TRY(gr_tokenizer_digest(own, &a));
     GR_TRY(gr_tokenizer_digest(tokenizer, &b));
     if (!gr_digest_equal(a, b)) {
-        GR_FAIL(
-            GR_ERR_RECIPE,
-            "tokenizer %s is another one than that of model.language, %s: its ids would mean other words; use "
-            "`tokenizer: %s`",
-            recipe->tokenizer, path, dir);
+        GR_FAIL(GR_ERR_RECIPE,
+                "tokenizer %s is another one than model.language has, %s: its ids would mean "
+                "other words; use `tokenizer: %s`",
+                recipe->tokenizer, dir, dir);
     }
 done:
     gr_tokenizer_destroy(&own);
-    GR_FREE(path);
     return err;
 }
 
@@ -102,7 +100,9 @@ static gr_err load_tokenizer(gr_setup *setup)
             "smaller tokenizer or use a model with a larger vocab_size",
             setup->recipe->tokenizer, (long long)size, (long long)vocabulary);
     }
-    GR_TRY(check_tokenizer(setup->recipe, setup->tokenizer));
+    if (setup->recipe->part[GR_PART_LANGUAGE]) {
+        GR_TRY(check_tokenizer(setup->recipe, setup->tokenizer));
+    }
 done:
     return err;
 }

@@ -223,6 +223,18 @@ static bool is_due(int64_t every, int64_t step)
     return every > 0 && step % every == 0;
 }
 
+/// Asked to stop inside the stage; what was done is saved.
+static gr_err check_stopped(const gr_trainer *t, const gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    if (t->stopping) {
+        GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld", r->stage->name,
+                (long long)t->progress.step, (long long)r->steps);
+    }
+done:
+    return err;
+}
+
 /// The steps of a stage, from where the run stands; inside a stage it also stops here. Collective.
 static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
 {
@@ -239,11 +251,7 @@ static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
         if (t->stopping || is_due(t->recipe->checkpoint_every, t->progress.updates)) {
             GR_TRY(save(t, r->updater));
         }
-        if (t->stopping) {
-            (void)gr_world_alike(t->world, GR_ERR_STOPPED);
-            GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld",
-                    r->stage->name, (long long)t->progress.step, (long long)r->steps);
-        }
+        GR_TRY(gr_world_alike(t->world, check_stopped(t, r)));
     }
 done:
     return err;

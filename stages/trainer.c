@@ -167,14 +167,33 @@ static void print_digests(const gr_trainer *t)
     printf("%-10s %s/final\n", "model", t->options->run);
 }
 
-static gr_err finish(gr_trainer *t)
+static gr_err check_done(const gr_trainer *t)
 {
     gr_err err = GR_OK;
     if (t->progress.updates != t->planned_updates) {
-        (void)gr_world_alike(t->world, GR_ERR_FAILED);
         GR_FAIL(GR_ERR_FAILED, "the run ended after %lld updates, but %lld were planned",
                 (long long)t->progress.updates, (long long)t->planned_updates);
     }
+done:
+    return err;
+}
+
+/// Asked to stop, with stages to come.
+static gr_err check_stopped(const gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    if (t->stopping && t->progress.stage < t->recipe->stage_count) {
+        GR_FAIL(GR_ERR_STOPPED, "stopped before stage %s",
+                t->recipe->stages[t->progress.stage].name);
+    }
+done:
+    return err;
+}
+
+static gr_err finish(gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_world_alike(t->world, check_done(t)));
     if (gri_trainer_leads(t) &&
         !(t->updates_here == 0 && gr_checkpoint_has_final(t->options->run))) {
         err = gr_checkpoint_save_final(t->options->run, t->setup);
@@ -200,11 +219,7 @@ static gr_err run_stages(gr_trainer *t, const char *checkpoint)
     while (t->progress.stage < t->recipe->stage_count) {
         GR_TRY(gri_stage_run(t, checkpoint));
         checkpoint = NULL;
-        if (t->stopping && t->progress.stage < t->recipe->stage_count) {
-            (void)gr_world_alike(t->world, GR_ERR_STOPPED);
-            GR_FAIL(GR_ERR_STOPPED, "stopped before stage %s",
-                    t->recipe->stages[t->progress.stage].name);
-        }
+        GR_TRY(gr_world_alike(t->world, check_stopped(t)));
     }
     GR_TRY(finish(t));
 done:

@@ -2,7 +2,7 @@
 #include "src/base/str.h"
 #include "src/formats/hf.h"
 #include "src/formats/safetensors.h"
-#include "tests/check.h"
+#include "tests/dir_support.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -129,32 +129,6 @@ static void check_same_language(const gr_language_config *a, const gr_language_c
     GR_CHECK(same_reals(&a->norm_eps, &b->norm_eps, 1));
     GR_CHECK(same_reals(&a->initializer_range, &b->initializer_range, 1));
     GR_CHECK_INT(a->tied, b->tied);
-}
-
-/// "SCRATCH/NAME" as an existing empty folder; several may be in use.
-static const char *fresh_dir(const char *name)
-{
-    static char paths[8][1024];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", gr_test_dir(), name);
-    GR_CHECK_OK(gr_dir_remove(path));
-    GR_CHECK_OK(gr_dir_make(path));
-    return path;
-}
-
-static const char *in_dir(const char *dir, const char *name)
-{
-    static char paths[4][1100];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
-
-static void write_text(const char *dir, const char *name, const char *text)
-{
-    GR_CHECK_OK(gr_file_write(in_dir(dir, name), text, strlen(text)));
 }
 
 /// The file with its first `from` replaced by `to`.

@@ -4,7 +4,7 @@
 #include "src/base/str.h"
 #include "src/formats/hf.h"
 #include "src/formats/safetensors.h"
-#include "tests/check.h"
+#include "tests/dir_support.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,26 +77,6 @@ static gr_model *make_filled(gr_vision_kind vision, gr_language_kind language)
         }
     }
     return model;
-}
-
-static const char *fresh_dir(const char *name)
-{
-    static char paths[8][1024];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", gr_test_dir(), name);
-    GR_CHECK_OK(gr_dir_remove(path));
-    GR_CHECK_OK(gr_dir_make(path));
-    return path;
-}
-
-static const char *in_dir(const char *dir, const char *name)
-{
-    static char paths[4][1100];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
 }
 
 /// The model that the directory holds, with these parts of it the same as `want`'s.

@@ -182,57 +182,61 @@ static gr_model_config qwen2_config(void)
     return config;
 }
 
-static void test_qwen2(void)
+typedef struct language_vectors {
+    int64_t params;
+    float row0[10], row5[10], packed5[10]; ///< logits; `packed`: the same ids as two sequences
+    double totals[3];                      ///< sum and sum of squares of the logits, mean loss
+} language_vectors;
+
+/// Appendix A.4.
+static void check_language(gr_model_config config, const language_vectors *want)
 {
-    static const float row0[10] = {0.961065f,  0.678290f,  0.156123f,  -0.421146f, -0.849777f,
-                                   -0.978493f, -0.761865f, -0.276349f, 0.306700f,  0.781504f};
-    static const float row5[10] = {-1.900065f, -1.304578f, -0.248661f, 0.895017f,  1.722813f,
-                                   1.942569f,  1.476726f,  0.489696f,  -0.670165f, -1.593502f};
-    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, positions[6] = {0, 1, 2, 3, 4, 5};
-    static const int32_t targets[6] = {-100, -100, 9, 7, 2, -100}, cu[2] = {0, 6};
-    gr_model_config config = qwen2_config();
+    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, targets[6] = {-100, -100, 9, 7, 2, -100};
+    static const int32_t positions[2][6] = {{0, 1, 2, 3, 4, 5}, {0, 1, 2, 0, 1, 2}};
+    static const int32_t borders[2][3] = {{0, 6}, {0, 3, 6}};
     fixture f = fixture_create(&config, 1);
     float logits[6 * 10];
     double totals[3] = {0};
-    GR_CHECK_INT(gr_model_get_params(f.model)->count, 26);
+    GR_CHECK_INT(gr_model_get_params(f.model)->count, want->params);
     fill_weights(f.model);
     gr_batch batch = {.tokens = 6,
                       .ids = ids,
                       .targets = targets,
-                      .positions = positions,
+                      .positions = positions[0],
                       .sequences = 1,
-                      .cu_seqlens = cu};
+                      .cu_seqlens = borders[0]};
     gr_trace trace = {.logits = logits};
     GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
     GR_CHECK_OK(gr_model_loss(f.model, &batch, &totals[2]));
-    GR_CHECK_CLOSE(logits, row0, 10, relative, absolute);
-    GR_CHECK_CLOSE(logits + 50, row5, 10, relative, absolute);
+    GR_CHECK_CLOSE(logits, want->row0, 10, relative, absolute);
+    GR_CHECK_CLOSE(logits + 50, want->row5, 10, relative, absolute);
     for (int i = 0; i < 60; i++) {
         totals[0] += (double)logits[i];
         totals[1] += (double)logits[i] * (double)logits[i];
     }
     totals[2] /= 3;
-    const double want[3] = {1.556344, 83.393388, 2.968076};
-    GR_CHECK_CLOSE_F64(totals, want, 3, relative, absolute);
+    GR_CHECK_CLOSE_F64(totals, want->totals, 3, relative, absolute);
+    batch.positions = positions[1];
+    batch.sequences = 2;
+    batch.cu_seqlens = borders[1];
+    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
+    GR_CHECK_CLOSE(logits + 50, want->packed5, 10, relative, absolute);
     fixture_destroy(&f);
 }
 
-static void test_qwen2_packed(void)
+static void test_qwen2(void)
 {
-    static const float row5[10] = {-1.874395f, -1.269284f, -0.216199f, 0.913189f,  1.720282f,
-                                   1.920229f,  1.442461f,  0.455599f,  -0.692060f, -1.595466f};
-    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, positions[6] = {0, 1, 2, 0, 1, 2};
-    static const int32_t cu[3] = {0, 3, 6};
-    gr_model_config config = qwen2_config();
-    fixture f = fixture_create(&config, 1);
-    float logits[6 * 10];
-    fill_weights(f.model);
-    gr_batch batch = {
-        .tokens = 6, .ids = ids, .positions = positions, .sequences = 2, .cu_seqlens = cu};
-    gr_trace trace = {.logits = logits};
-    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
-    GR_CHECK_CLOSE(logits + 50, row5, 10, relative, absolute);
-    fixture_destroy(&f);
+    static const language_vectors want = {
+        .params = 26,
+        .row0 = {0.961065f, 0.678290f, 0.156123f, -0.421146f, -0.849777f, -0.978493f,
+                 -0.761865f, -0.276349f, 0.306700f, 0.781504f},
+        .row5 = {-1.900065f, -1.304578f, -0.248661f, 0.895017f, 1.722813f, 1.942569f, 1.476726f,
+                 0.489696f, -0.670165f, -1.593502f},
+        .packed5 = {-1.874395f, -1.269284f, -0.216199f, 0.913189f, 1.720282f, 1.920229f,
+                    1.442461f, 0.455599f, -0.692060f, -1.595466f},
+        .totals = {1.556344, 83.393388, 2.968076},
+    };
+    check_language(qwen2_config(), &want);
 }
 
 /// Appendix A.3: the class token's row is the first of the blocks' result, and no feature.
@@ -283,55 +287,22 @@ static gr_model_config qwen3_config(void)
 
 static void test_qwen3(void)
 {
-    static const float row0[10] = {0.015744f,  -0.258845f, -0.442079f, -0.469288f, -0.330869f,
-                                   -0.075676f, 0.206227f,  0.415344f,  0.477873f,  0.371744f};
-    static const float row5[10] = {0.520808f,  0.639365f,  0.532268f,  0.237316f,  -0.141394f,
-                                   -0.470201f, -0.633057f, -0.572487f, -0.309866f, 0.062118f};
-    static const float packed[10] = {0.638533f,  1.079196f,  1.138974f,  0.796769f,
-                                     0.173357f,  -0.511239f, -1.015401f, -1.161193f,
-                                     -0.897161f, -0.316489f};
-    static const int32_t ids[6] = {1, 5, 3, 9, 7, 2}, positions[6] = {0, 1, 2, 3, 4, 5};
-    static const int32_t twice[6] = {0, 1, 2, 0, 1, 2}, borders[3] = {0, 3, 6};
-    static const int32_t targets[6] = {-100, -100, 9, 7, 2, -100}, cu[2] = {0, 6};
-    gr_model_config config = qwen3_config();
-    fixture f = fixture_create(&config, 1);
-    float logits[60];
-    double totals[3] = {0};
-    GR_CHECK_INT(gr_model_get_params(f.model)->count, 25);
-    fill_weights(f.model);
-    gr_batch batch = {.tokens = 6,
-                      .ids = ids,
-                      .targets = targets,
-                      .positions = positions,
-                      .sequences = 1,
-                      .cu_seqlens = cu};
-    gr_trace trace = {.logits = logits};
-    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
-    GR_CHECK_OK(gr_model_loss(f.model, &batch, &totals[2]));
-    GR_CHECK_CLOSE(logits, row0, 10, relative, absolute);
-    GR_CHECK_CLOSE(logits + 50, row5, 10, relative, absolute);
-    for (int i = 0; i < 60; i++) {
-        totals[0] += (double)logits[i];
-        totals[1] += (double)logits[i] * (double)logits[i];
-    }
-    totals[2] /= 3;
-    const double want[3] = {0.055974, 12.000739, 2.341048};
-    GR_CHECK_CLOSE_F64(totals, want, 3, relative, absolute);
-    batch.positions = twice;
-    batch.sequences = 2;
-    batch.cu_seqlens = borders;
-    GR_CHECK_OK(gr_model_trace(f.model, &batch, &trace));
-    GR_CHECK_CLOSE(logits + 50, packed, 10, relative, absolute);
-    fixture_destroy(&f);
+    static const language_vectors want = {
+        .params = 25,
+        .row0 = {0.015744f, -0.258845f, -0.442079f, -0.469288f, -0.330869f, -0.075676f,
+                 0.206227f, 0.415344f, 0.477873f, 0.371744f},
+        .row5 = {0.520808f, 0.639365f, 0.532268f, 0.237316f, -0.141394f, -0.470201f, -0.633057f,
+                 -0.572487f, -0.309866f, 0.062118f},
+        .packed5 = {0.638533f, 1.079196f, 1.138974f, 0.796769f, 0.173357f, -0.511239f,
+                    -1.015401f, -1.161193f, -0.897161f, -0.316489f},
+        .totals = {0.055974, 12.000739, 2.341048},
+    };
+    check_language(qwen3_config(), &want);
 }
 
 static const gr_test tests[] = {
-    {"vision_values", test_vision_values},
-    {"vision_gradients", test_vision_gradients},
-    {"connector", test_connector},
-    {"qwen2", test_qwen2},
-    {"qwen2_packed", test_qwen2_packed},
-    {"internvit", test_internvit},
-    {"qwen3", test_qwen3},
+    {"vision_values", test_vision_values}, {"vision_gradients", test_vision_gradients},
+    {"connector", test_connector},         {"qwen2", test_qwen2},
+    {"internvit", test_internvit},         {"qwen3", test_qwen3},
 };
 GR_TEST_MAIN("model_vectors", tests)

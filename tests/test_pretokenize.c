@@ -3,6 +3,7 @@
 #include "src/base/str.h"
 #include "src/formats/pretokenize.h"
 #include "tests/check.h"
+#include "tests/utf8_support.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -121,22 +122,6 @@ static void test_gaps(void)
                  "expression: missing closing parenthesis");
     GR_CHECK_ERR(gri_splitter_add(splitter, GRI_STEP_EXPRESSION, "a\\C"), GR_ERR_DATA, "\\C");
     gri_splitter_destroy(&splitter);
-}
-
-static size_t put_character(uint32_t c, char *to)
-{
-    if (c < 0x80) {
-        to[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n - 1; i > 0; i--) {
-        to[i] = (char)(0x80 | (c & 0x3F));
-        c >>= 6;
-    }
-    to[0] = (char)(lead[n] | c);
-    return n;
 }
 
 /// Whether one character is a piece of its own kind: cut from a text of itself.

@@ -3,6 +3,7 @@
 #include "src/base/str.h"
 #include "src/formats/tokenizer_parts.h"
 #include "tests/check.h"
+#include "tests/utf8_support.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -45,22 +46,6 @@ static void test_byte_symbols(void)
     GR_CHECK(!gri_symbols_to_bytes("\u0144", back, &n));
     GR_CHECK(!gri_symbols_to_bytes("\u00ad", back, &n));
     GR_CHECK(!gri_symbols_to_bytes("中", back, &n));
-}
-
-static size_t put_character(uint32_t c, char *to)
-{
-    if (c < 0x80) {
-        to[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n - 1; i > 0; i--) {
-        to[i] = (char)(0x80 | (c & 0x3F));
-        c >>= 6;
-    }
-    to[0] = (char)(lead[n] | c);
-    return n;
 }
 
 /// Random text that NFC leaves alone comes back byte for byte.
