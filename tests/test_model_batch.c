@@ -136,6 +136,14 @@ static void continue_slowly(fixture *f, const gr_batch *prompt, int64_t count, i
     GR_FREE(logits);
 }
 
+static gr_generation_end last_end;
+
+static gr_err generate(fixture *f, const gr_batch *prompt, gr_generation how, int32_t *out,
+                       int64_t *count)
+{
+    return gr_generate(f->model, prompt, &how, out, count, &last_end);
+}
+
 static void test_generate(void)
 {
     static const int images[1] = {1};
@@ -146,20 +154,31 @@ static void test_generate(void)
     int64_t count = -1;
     b.batch.targets = NULL;
     continue_slowly(&f, &b.batch, NEW, want);
-    GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, NEW, got, &count));
+    GR_CHECK_OK(generate(&f, &b.batch, (gr_generation){.most = NEW}, got, &count));
     GR_CHECK_INT(count, NEW);
+    GR_CHECK_INT(last_end, GR_GENERATION_LENGTH);
     GR_CHECK_BYTES(got, want, sizeof want);
     GR_CHECK(want[0] != want[1] && want[1] != want[NEW - 1]);
     int64_t before = 0;
     while (want[before] != want[NEW / 2]) {
         before++;
     }
-    GR_CHECK_OK(gr_generate(f.model, &b.batch, &want[NEW / 2], 1, NEW, got, &count));
+    GR_CHECK_OK(generate(&f, &b.batch,
+                         (gr_generation){.most = NEW, .stop = &want[NEW / 2], .stops = 1}, got,
+                         &count));
     GR_CHECK_INT(count, before);
-    GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, 0, got, &count));
+    GR_CHECK_INT(last_end, GR_GENERATION_STOPPED);
+    GR_CHECK_OK(generate(&f, &b.batch, (gr_generation){0}, got, &count));
     GR_CHECK_INT(count, 0);
-    GR_CHECK_OK(gr_generate(f.model, &b.batch, NULL, 0, 1000, many, &count));
+    GR_CHECK_OK(generate(&f, &b.batch, (gr_generation){.most = 1000}, many, &count));
     GR_CHECK_INT(count, 64 - b.batch.tokens);
+    GR_CHECK_INT(last_end, GR_GENERATION_POSITIONS);
+    GR_CHECK_OK(
+        generate(&f, &b.batch, (gr_generation){.most = NEW, .ids = want[0]}, got, &count));
+    GR_CHECK_INT(count, NEW);
+    for (int64_t i = 0; i < count; i++) {
+        GR_CHECK(got[i] < want[0]);
+    }
     GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);
     batch_destroy(&b);
     fixture_destroy(&f);
@@ -173,17 +192,17 @@ static void test_generate_wrong(void)
     own_batch b = batch_create(gr_model_get_config(f.model), images, 2, 5, 0);
     int32_t out[4];
     int64_t count = 0;
-    GR_CHECK_ERR(gr_generate(f.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_DATA,
+    GR_CHECK_ERR(generate(&f, &b.batch, (gr_generation){.most = 4}, out, &count), GR_ERR_DATA,
                  "one sequence, got 2");
-    GR_CHECK_ERR(gr_generate(vision.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_DATA,
-                 "needs a language model");
+    GR_CHECK_ERR(generate(&vision, &b.batch, (gr_generation){.most = 4}, out, &count),
+                 GR_ERR_DATA, "needs a language model");
     b.batch.sequences = 1;
     b.batch.tokens = 5;
     const gr_param *head =
         gr_params_find(gr_model_get_params(f.model), "language_model.lm_head.weight");
     gr_model_weights(f.model, GR_PART_LANGUAGE)[head->offset] = NAN;
-    GR_CHECK_ERR(gr_generate(f.model, &b.batch, NULL, 0, 4, out, &count), GR_ERR_NONFINITE,
-                 "not finite");
+    GR_CHECK_ERR(generate(&f, &b.batch, (gr_generation){.most = 4}, out, &count),
+                 GR_ERR_NONFINITE, "not finite");
     GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);
     batch_destroy(&b);
     fixture_destroy(&f);

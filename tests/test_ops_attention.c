@@ -170,6 +170,32 @@ static void test_packed_is_each_alone(void)
     gr_exec_destroy(&ex);
 }
 
+/// Queries that come later see the keys before them: as the same rows of the whole.
+static void test_continuing(void)
+{
+    static packed whole, later;
+    static const int64_t before[] = {1, 63, 64, 65, T - 1};
+    gr_exec *ex = NULL;
+    GR_CHECK_OK(gr_exec_create_cpu(2, OP_ARENA, &ex));
+    const int32_t cu[] = {0, T};
+    fill(&whole);
+    run_packed(ex, &whole, 0, T, cu, 1);
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        int64_t from = before[i], rows = T - from;
+        const int32_t ends[] = {0, (int32_t)rows};
+        fill(&later);
+        ex->ops->attention_fwd(ex, block(later.qkv, from, rows, 0, H),
+                               block(later.qkv, 0, T, H, G), block(later.qkv, 0, T, H + G, G),
+                               gr_tensor_i32(ends, 2), true, 0.7,
+                               gr_tensor_3d(later.out + from * H * D, rows, H, D),
+                               gr_tensor_2d(later.lse + from * H, rows, H));
+        GR_CHECK_CLOSE(later.out + from * H * D, whole.out + from * H * D, rows * H * D, 1e-5,
+                       1e-6);
+        GR_CHECK_CLOSE(later.lse + from * H, whole.lse + from * H, rows * H, 1e-6, 1e-6);
+    }
+    gr_exec_destroy(&ex);
+}
+
 /// Threads at work at the same time, again and again: what they do not share they cannot spoil.
 static void test_threads(void)
 {
@@ -258,6 +284,7 @@ static void test_nan_is_seen(void)
 
 static const gr_test tests[] = {
     {"against the formula", test_attention},
+    {"continuing", test_continuing},
     {"packed", test_packed_is_each_alone},
     {"threads", test_threads},
     {"causal", test_causal},

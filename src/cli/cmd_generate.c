@@ -77,20 +77,33 @@ done:
     return err;
 }
 
-// Greedy answer to a prompt, in new memory.
-static gr_err answer(gri_session *s, const gr_tokenizer *tokenizer,
-                     const gr_chat_sample *prompt, const pictures *seen, int64_t max_new,
-                     char **text)
+// What the model wrote.
+typedef struct answer {
+    int32_t *ids;
+    int64_t count;
+    gr_generation_end end;
+    char *text;
+} answer;
+
+static void answer_fini(answer *a)
+{
+    GR_FREE(a->ids);
+    GR_FREE(a->text);
+}
+
+// Greedy answer to a prompt.
+static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
+                           const gr_chat_sample *prompt, const pictures *seen, int64_t max_new,
+                           answer *out)
 {
     gr_err err = GR_OK;
-    int32_t *positions = NULL, *ids = NULL;
-    int64_t count = 0;
+    int32_t *positions = NULL;
     const int64_t tokens = prompt->ids.count;
     const int32_t ends[] = {0, (int32_t)tokens};
     const int32_t stop[] = {gr_tokenizer_id(tokenizer, "<|im_end|>"),
                             gr_tokenizer_id(tokenizer, "<|endoftext|>")};
     GR_ALLOC(positions, tokens);
-    GR_ALLOC(ids, max_new);
+    GR_ALLOC(out->ids, max_new);
     for (int64_t t = 0; t < tokens; t++) {
         positions[t] = (int32_t)t;
     }
@@ -104,34 +117,60 @@ static gr_err answer(gri_session *s, const gr_tokenizer *tokenizer,
         .pixels = seen->pixels,
         .image_rows = prompt->image_rows.data,
     };
-    GR_TRY(gr_generate(s->model, &batch, stop, 2, max_new, ids, &count));
-    GR_TRY(gr_tokenizer_decode(tokenizer, ids, count, true, text));
+    const gr_generation how = {
+        .most = max_new, .ids = gr_tokenizer_size(tokenizer), .stop = stop, .stops = 2};
+    GR_TRY(gr_generate(s->model, &batch, &how, out->ids, &out->count, &out->end));
+    GR_TRY(gr_tokenizer_decode(tokenizer, out->ids, out->count, true, &out->text));
 done:
     GR_FREE(positions);
-    GR_FREE(ids);
+    return err;
+}
+
+static gr_err print_answer(const answer *a, const gr_chat_sample *prompt)
+{
+    static const char *const ends[] = {[GR_GENERATION_STOPPED] = "stop",
+                                       [GR_GENERATION_LENGTH] = "length",
+                                       [GR_GENERATION_POSITIONS] = "positions"};
+    gr_json json = {.indent = 2};
+    gr_json_map_begin(&json, NULL);
+    gr_json_string(&json, "text", a->text);
+    gr_json_string(&json, "end", ends[a->end]);
+    gr_json_int(&json, "prompt_tokens", prompt->ids.count);
+    gr_json_list_begin(&json, "ids");
+    for (int64_t i = 0; i < a->count; i++) {
+        gr_json_int(&json, NULL, a->ids[i]);
+    }
+    gr_json_list_end(&json);
+    gr_json_map_end(&json);
+    gr_err err = gri_print_json(&json);
+    gr_json_fini(&json);
     return err;
 }
 
 static gr_err generate(const char *dir, const gri_list *images, const picture_rules *rules,
                        gr_chat_options options, const char *prompt, int64_t max_new,
-                       int64_t threads)
+                       int64_t threads, bool json)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
     gr_tokenizer *tokenizer = NULL;
     gr_chat_sample sample = {0};
     pictures seen = {0};
-    char *text = NULL;
+    answer a = {0};
     const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
     GR_TRY(load_pictures(images, &s.config, rules, &seen));
     options.image_tokens = images->count > 0 ? gr_image_tokens(&s.config.vision) : 0;
     GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, images->count, seen.tiles, &sample));
-    GR_TRY(answer(&s, tokenizer, &sample, &seen, max_new, &text));
-    printf("%s\n", text);
+    GR_TRY(write_answer(&s, tokenizer, &sample, &seen, max_new, &a));
+    if (json) {
+        GR_TRY(print_answer(&a, &sample));
+    } else {
+        printf("%s\n", a.text);
+    }
 done:
-    GR_FREE(text);
+    answer_fini(&a);
     pictures_fini(&seen);
     gr_chat_sample_fini(&sample);
     gr_tokenizer_destroy(&tokenizer);
@@ -160,7 +199,7 @@ gr_err gri_generate(int argc, char **argv)
     int64_t max_new = 128, threads = 0;
     picture_rules rules = {.tiles = 1};
     int alpha = 0, exif = 0;
-    bool help = false;
+    bool help = false, json = false;
     const gri_arg args[] = {
         GRI_WORD("MODEL", &dir, "model directory with its tokenizer", .required = true),
         GRI_LIST("image", "FILE", &images,
@@ -183,6 +222,7 @@ gr_err gri_generate(int argc, char **argv)
                  "system message (default: the template's; chat has none)"),
         GRI_INT("max-new", "N", &max_new, 1, 1 << 20, "most tokens to write (default: 128)"),
         GRI_THREADS(&threads),
+        GRI_FLAG("json", &json, "print text, ids and why it ended as JSON"),
     };
     GR_TRY(
         GRI_ARGS_PARSE("generate",
@@ -192,7 +232,7 @@ gr_err gri_generate(int argc, char **argv)
     rules.how = (alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) | (exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
     if (!help) {
         GR_TRY(find_template(template, &options.template));
-        GR_TRY(generate(dir, &images, &rules, options, prompt, max_new, threads));
+        GR_TRY(generate(dir, &images, &rules, options, prompt, max_new, threads, json));
     }
 done:
     gri_list_fini(&images);

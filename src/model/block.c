@@ -98,6 +98,29 @@ static heads heads_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b
     return h;
 }
 
+/// Appends the rows of `from` to the first `rows` of `to`; both matrices.
+static void append(gr_exec *ex, gr_tensor from, gr_tensor to, int64_t rows)
+{
+    int64_t mark = gr_arena_mark(ex->scratch), count = from.shape[0];
+    int32_t *place = gr_arena_take(ex->scratch, count * (int64_t)sizeof *place);
+    for (int64_t i = 0; i < count; i++) {
+        place[i] = (int32_t)(rows + i);
+    }
+    ex->ops->rows_scatter(ex, from, gr_tensor_i32(place, count), to);
+    gr_arena_reset(ex->scratch, mark);
+}
+
+/// Adds keys and values to the memory and returns the heads with all that it holds.
+static heads remember(gr_exec *ex, const gri_block_shape *s, gri_memory *memory, heads h)
+{
+    append(ex, gr_tensor_split(h.k, s->kv_heads), memory->keys, memory->rows);
+    append(ex, gr_tensor_split(h.v, s->kv_heads), memory->values, memory->rows);
+    memory->rows += h.k.shape[0];
+    h.k = gr_tensor_split(gr_tensor_rows(memory->keys, 0, memory->rows), s->kv_heads);
+    h.v = gr_tensor_split(gr_tensor_rows(memory->values, 0, memory->rows), s->kv_heads);
+    return h;
+}
+
 /// y = x + z, or x + scale z; z is kept for backward where there is a scale, else it is y.
 static void add_branch(gr_exec *ex, gri_weight scale, gr_tensor x, gr_tensor z, gr_tensor y)
 {
@@ -119,6 +142,9 @@ static void attention_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block
         gri_linear_fwd(ex, &b->qkv[i], n, projected(b, i, kept->qkv));
     }
     heads h = heads_fwd(ex, s, b, seq, kept);
+    if (seq.memory) {
+        h = remember(ex, s, seq.memory, h);
+    }
     ex->ops->attention_fwd(ex, h.q, h.k, h.v, seq.cu_seqlens, s->causal, attention_scale(s),
                            gr_tensor_split(kept->mixed, s->heads), kept->lse);
     gr_tensor z = has(b->scale1) ? kept->z1 : kept->x1;
@@ -323,15 +349,35 @@ static void block_fwd(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequen
     mlp_fwd(ex, &stack->shape, &stack->blocks[i], kept, y);
 }
 
-static void infer(gr_exec *ex, const gri_stack *stack, gri_sequences seq, gr_tensor x)
+static void infer(gr_exec *ex, const gri_stack *stack, gri_sequences seq, gri_memory *memory,
+                  gr_tensor x)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
     gri_block_kept shared = {.x = x};
     take_kept(ex, stack, x.shape[0], &shared);
     for (int64_t i = 0; i < stack->count; i++) {
+        seq.memory = memory ? &memory[i] : NULL;
         block_fwd(ex, stack, i, seq, &shared, x);
     }
     gr_arena_reset(ex->scratch, mark);
+}
+
+gri_memory *gri_memory_take(gr_exec *ex, const gri_stack *stack, int64_t capacity)
+{
+    int64_t width = stack->shape.kv_heads * stack->shape.head_size;
+    gri_memory *memory = gr_arena_take(ex->scratch, stack->count * (int64_t)sizeof(gri_memory));
+    for (int64_t i = 0; i < stack->count; i++) {
+        memory[i] = (gri_memory){.keys = gri_take_matrix(ex, capacity, width),
+                                 .values = gri_take_matrix(ex, capacity, width)};
+    }
+    return memory;
+}
+
+void gri_stack_continue(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
+                        gri_memory *memory, gr_tensor x)
+{
+    GR_ASSERT(stack->shape.causal && seq.cu_seqlens.shape[0] == 2);
+    infer(ex, stack, seq, memory, x);
 }
 
 /// Runs block i for its output alone; its input stays.
@@ -349,7 +395,7 @@ gr_tensor gri_stack_fwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq, 
                         gri_block_kept **kept)
 {
     if (!kept) {
-        infer(ex, stack, seq, x);
+        infer(ex, stack, seq, NULL, x);
         return x;
     }
     *kept = gr_arena_take(ex->scratch, stack->count * (int64_t)sizeof **kept);

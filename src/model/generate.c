@@ -1,81 +1,74 @@
-#include "src/base/mem.h"
 #include "src/model/forward.h"
 
 #include <math.h>
-#include <string.h>
 
-/// The sequence so far. The prompt's image rows stay where they are; new tokens come behind them.
-typedef struct text {
-    gr_batch batch; ///< a copy of the prompt that grows, over the arrays below
-    int32_t *ids, *positions;
-    int32_t cu_seqlens[2];
-} text;
-
-static gr_err text_init(text *t, const gr_batch *prompt, int64_t max_new)
-{
-    gr_err err = GR_OK;
-    size_t bytes = (size_t)prompt->tokens * sizeof(int32_t);
-    GR_ALLOC(t->ids, prompt->tokens + max_new);
-    GR_ALLOC(t->positions, prompt->tokens + max_new);
-    memcpy(t->ids, prompt->ids, bytes);
-    memcpy(t->positions, prompt->positions, bytes);
-    t->cu_seqlens[0] = 0;
-    t->cu_seqlens[1] = (int32_t)prompt->tokens;
-    t->batch = *prompt;
-    t->batch.ids = t->ids;
-    t->batch.positions = t->positions;
-    t->batch.cu_seqlens = t->cu_seqlens;
-done:
-    return err;
-}
-
-static void text_fini(text *t)
-{
-    GR_FREE(t->ids);
-    GR_FREE(t->positions);
-}
-
-static void text_append(text *t, int32_t id)
-{
-    int64_t n = t->batch.tokens;
-    t->ids[n] = id;
-    t->positions[n] = t->positions[n - 1] + 1;
-    t->batch.tokens = n + 1;
-    t->cu_seqlens[1] = (int32_t)(n + 1);
-}
-
-/// The likeliest next id; of equal ones the smallest.
-static gr_err next_id(const gr_model *model, const text *t, gr_tensor outputs, int32_t *out)
+/// The likeliest id behind the last row of h.
+static gr_err likeliest(const gr_model *model, gr_tensor h, int64_t ids, int32_t *out)
 {
     gr_err err = GR_OK;
     gr_exec *ex = model->ex;
-    const gr_language_config *l = &model->config.language;
-    int64_t mark = gr_arena_mark(ex->scratch), T = t->batch.tokens;
-    gri_language_input in = gri_language_input_take(model, &t->batch, outputs);
-    gr_tensor h = gri_take_matrix(ex, T, l->width);
-    gr_tensor logits = gri_take_matrix(ex, 1, l->vocabulary);
-    gri_language_fwd(ex, &model->language, &in, h, NULL);
-    ex->ops->linear_fwd(ex, gr_tensor_rows(h, T - 1, 1), model->language.head.value,
-                        gr_tensor_none(), logits);
+    gr_tensor logits = gri_take_matrix(ex, 1, ids);
+    gr_tensor head = gr_tensor_rows(model->language.head.value, 0, ids);
+    ex->ops->linear_fwd(ex, gr_tensor_rows(h, h.shape[0] - 1, 1), head, gr_tensor_none(),
+                        logits);
     const float *z = gr_tensor_f32(logits, 0);
     int64_t best = 0;
-    for (int64_t v = 0; v < l->vocabulary; v++) {
+    for (int64_t v = 0; v < ids; v++) {
         if (!isfinite(z[v])) {
-            GR_FAIL(GR_ERR_NONFINITE, "the logit of id %lld behind %lld tokens is not finite",
-                    (long long)v, (long long)T);
+            GR_FAIL(GR_ERR_NONFINITE, "the logit of id %lld is not finite", (long long)v);
         }
         best = z[v] > z[best] ? v : best;
     }
     *out = (int32_t)best;
 done:
+    return err;
+}
+
+/// Runs the next rows of the sequence and gives the likeliest id behind them.
+static gr_err next_id(const gr_model *model, const gri_language_input *in, int64_t ids,
+                      int32_t *out)
+{
+    gr_exec *ex = model->ex;
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gr_tensor h = gri_take_matrix(ex, in->ids.shape[0], model->config.language.width);
+    gri_language_fwd(ex, &model->language, in, h, NULL);
+    gr_err err = likeliest(model, h, ids, out);
     gr_arena_reset(ex->scratch, mark);
     return err;
 }
 
-static bool stops_at(const int32_t *stop, int64_t stops, int32_t id)
+/// The prompt: its images and all its rows.
+static gr_err first_id(const gr_model *model, const gr_batch *prompt, gri_memory *memory,
+                       int64_t ids, int32_t *out)
 {
-    for (int64_t i = 0; i < stops; i++) {
-        if (stop[i] == id) {
+    gr_exec *ex = model->ex;
+    int64_t mark = gr_arena_mark(ex->scratch);
+    gri_images images = {0};
+    gri_images_fwd(model, prompt, false, false, &images);
+    gri_language_input in = gri_language_input_take(model, prompt, images.outputs);
+    in.memory = memory;
+    gr_err err = next_id(model, &in, ids, out);
+    gr_arena_reset(ex->scratch, mark);
+    return err;
+}
+
+/// One more row, at this position.
+static gr_err following_id(const gr_model *model, int32_t id, int32_t position,
+                           gri_memory *memory, int64_t ids, int32_t *out)
+{
+    static const int32_t row[] = {0, 1};
+    const gri_language_input in = {
+        .ids = gr_tensor_i32(&id, 1),
+        .seq = {.cu_seqlens = gr_tensor_i32(row, 2), .positions = gr_tensor_i32(&position, 1)},
+        .memory = memory,
+    };
+    return next_id(model, &in, ids, out);
+}
+
+static bool stops_at(const gr_generation *how, int32_t id)
+{
+    for (int64_t i = 0; i < how->stops; i++) {
+        if (how->stop[i] == id) {
             return true;
         }
     }
@@ -97,32 +90,39 @@ done:
     return err;
 }
 
-gr_err gr_generate(gr_model *model, const gr_batch *prompt, const int32_t *stop, int64_t stops,
-                   int64_t max_new, int32_t *out, int64_t *count)
+gr_err gr_generate(gr_model *model, const gr_batch *prompt, const gr_generation *how,
+                   int32_t *out, int64_t *count, gr_generation_end *end)
 {
     gr_err err = GR_OK;
+    const gr_language_config *l = &model->config.language;
     int64_t mark = gr_arena_mark(model->ex->scratch), written = 0;
-    gri_images images = {0};
-    text t = {0};
-    GR_ASSERT(max_new >= 0);
+    int64_t ids = how->ids > 0 && how->ids < l->vocabulary ? how->ids : l->vocabulary;
+    GR_ASSERT(how->most >= 0);
     GR_TRY(check_prompt(model, prompt));
-    int64_t room =
-        model->config.language.max_positions - 1 - prompt->positions[prompt->tokens - 1];
-    int64_t most = max_new < room ? max_new : room;
-    GR_TRY(text_init(&t, prompt, most));
-    gri_images_fwd(model, prompt, false, false, &images);
+    int32_t position = prompt->positions[prompt->tokens - 1];
+    int64_t room = l->max_positions - 1 - position;
+    int64_t most = how->most < room ? how->most : room;
+    gri_memory *memory =
+        gri_memory_take(model->ex, &model->language.stack, prompt->tokens + most);
+    *end = most < how->most ? GR_GENERATION_POSITIONS : GR_GENERATION_LENGTH;
     while (written < most) {
         int32_t id = 0;
-        GR_TRY(next_id(model, &t, images.outputs, &id));
-        if (stops_at(stop, stops, id)) {
+        if (written == 0) {
+            GR_TRY(first_id(model, prompt, memory, ids, &id));
+        } else {
+            GR_TRY(following_id(model, out[written - 1], ++position, memory, ids, &id));
+        }
+        if (stops_at(how, id)) {
+            *end = GR_GENERATION_STOPPED;
             break;
         }
         out[written++] = id;
-        text_append(&t, id);
     }
     *count = written;
 done:
-    text_fini(&t);
+    if (err != GR_OK) {
+        gr_err_context("behind %lld tokens", (long long)(prompt->tokens + written));
+    }
     gr_arena_reset(model->ex->scratch, mark);
     return err;
 }

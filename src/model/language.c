@@ -41,7 +41,12 @@ static void decode(gr_exec *ex, const gri_language *l, const gri_language_input 
     if (gr_tensor_present(in->images)) {
         ex->ops->rows_scatter(ex, in->images, in->image_rows, x);
     }
-    kept->last = gri_stack_fwd(ex, &l->stack, in->seq, x, keep ? &kept->blocks : NULL);
+    if (in->memory) {
+        gri_stack_continue(ex, &l->stack, in->seq, in->memory, x);
+        kept->last = x;
+    } else {
+        kept->last = gri_stack_fwd(ex, &l->stack, in->seq, x, keep ? &kept->blocks : NULL);
+    }
     kept->n = gri_norm_take(ex, &l->norm, h.shape[0]);
     gri_norm_fwd(ex, &l->norm, l->config->norm_eps, kept->last, h, &kept->n);
 }

@@ -58,10 +58,18 @@ void gri_norm_fwd(gr_exec *ex, const gri_norm *norm, double eps, gr_tensor x, gr
 void gri_norm_bwd(gr_exec *ex, const gri_norm *norm, gr_tensor dy, gr_tensor x,
                   const gri_norm_kept *kept, gr_tensor dx, bool accumulate, float *grads);
 
+/// Keys and values of the rows that one block has seen, for continuing one sequence.
+typedef struct gri_memory {
+    gr_tensor keys, values; ///< [capacity, G hd]; keys rotated
+    int64_t rows;           ///< filled
+} gri_memory;
+
 /// Which rows of a batch belong together, and where each stands in its sequence.
 typedef struct gri_sequences {
     gr_tensor cu_seqlens; ///< [S + 1]
     gr_tensor positions;  ///< [T]; absent where there is no rotation
+    gri_memory *
+        memory; ///< what came before the one sequence; the rows are added to it. NULL: nothing did
 } gri_sequences;
 
 /// What all blocks of one stack have in common.
@@ -115,6 +123,12 @@ typedef struct gri_stack {
 /// in the arena and all of it stays there; without (NULL) x is overwritten and nothing else stays.
 gr_tensor gri_stack_fwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq, gr_tensor x,
                         gri_block_kept **kept);
+/// Empty memories of all blocks, in the arena, with room for `capacity` rows.
+gri_memory *gri_memory_take(gr_exec *ex, const gri_stack *stack, int64_t capacity);
+/// Runs x [T, width], the next rows of the one causal sequence whose earlier ones are in `memory` [count], through all
+/// blocks in place.
+void gri_stack_continue(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
+                        gri_memory *memory, gr_tensor x);
 /// d [T, width], gradient of the result, becomes the gradient of the input. Spoils `kept`.
 void gri_stack_bwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
                    const gri_block_kept *kept, float *grads, gr_tensor d);

@@ -69,10 +69,24 @@ typedef struct gr_trace {
 GR_MUST_CHECK gr_err gr_model_trace(gr_model *model, const gr_batch *batch,
                                     const gr_trace *out);
 
-/// Greedy continuation of one sequence (batch->sequences = 1, targets ignored): appends at most
-/// `max_new` ids to out[], stopping before the first id in stop[] and at the model's last
-/// position. *count gets their number. GR_ERR_NONFINITE if a logit is not finite.
-GR_MUST_CHECK gr_err gr_generate(gr_model *model, const gr_batch *prompt, const int32_t *stop,
-                                 int64_t stops, int64_t max_new, int32_t *out, int64_t *count);
+/// How a text is continued.
+typedef struct gr_generation {
+    int64_t most; ///< new ids
+    int64_t
+        ids; ///< only ids below are chosen: embeddings often have rows that no token uses; 0: all
+    const int32_t *stop; ///< [stops]: each ends the text and is not part of it
+    int64_t stops;
+} gr_generation;
+typedef enum gr_generation_end {
+    GR_GENERATION_STOPPED,  ///< at one of stop[]
+    GR_GENERATION_LENGTH,   ///< after `most` ids
+    GR_GENERATION_POSITIONS ///< the model's last position is taken
+} gr_generation_end;
+/// Greedy continuation of one sequence (batch->sequences = 1, targets ignored): each time the likeliest id, of equal
+/// ones the smallest, into out[most]; *count gets their number. Keys and values of earlier tokens are kept, so that
+/// a token costs one row. GR_ERR_NONFINITE if a logit is not finite.
+GR_MUST_CHECK gr_err gr_generate(gr_model *model, const gr_batch *prompt,
+                                 const gr_generation *how, int32_t *out, int64_t *count,
+                                 gr_generation_end *end);
 
 #endif

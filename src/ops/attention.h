@@ -6,6 +6,8 @@
 /// T tokens, H query heads, G key/value heads (G divides H; head h reads key head h / (H/G)),
 /// D head size. q [T, H, D], k and v [T, G, D]; rows may be strided (blocks of one packed qkv).
 /// cu_seqlens [S + 1] int32: sequence s owns rows cu[s] .. cu[s+1]-1; cu[0] = 0, cu[S] = T.
+/// Continuing one sequence (forward only, causal, S = 1): k and v may have U > T rows, of which the queries
+/// are the last T: query t stands where key U - T + t does.
 /// Sources: Vaswani et al. 2017; Dao et al. 2022 (log-sum-exp kept, scores recomputed in backward).
 
 #include "src/ops/exec.h"

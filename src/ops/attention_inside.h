@@ -5,7 +5,7 @@
 
 #include "src/ops/work.h"
 
-/// Rows row .. row + rows - 1 are queries of the sequence that begins at row `first`; `keys` rows
+/// Rows row .. row + rows - 1 are queries of the sequence whose keys begin at row `first`; `keys` rows
 /// of it, from `first` on, are seen by at least one of them.
 typedef struct gri_query_tile {
     int64_t sequence, first, row, rows, keys;
@@ -17,7 +17,8 @@ typedef struct gri_attention {
     bool causal;
     double scale;
     int64_t tokens, heads, kv_heads, head_size;
-    int64_t sequences, longest; ///< tokens of the longest sequence
+    int64_t ahead;              ///< keys before the first query, of the only sequence
+    int64_t sequences, longest; ///< keys of the longest sequence
     int64_t tiles;
     const gri_query_tile *tile;  ///< in order of sequence, then of row
     const int64_t *sequence_end; ///< [sequences]: number of tiles up to and with this sequence
@@ -40,7 +41,7 @@ static inline int64_t gri_attention_kv(const gri_attention *a, int64_t head)
 static inline int64_t gri_attention_visible(const gri_attention *a, gri_query_tile tile,
                                             int64_t i)
 {
-    return a->causal ? tile.row - tile.first + i + 1 : tile.keys;
+    return a->causal ? a->ahead + tile.row - tile.first + i + 1 : tile.keys;
 }
 
 #endif

@@ -2,8 +2,8 @@
 
 enum { TILE = GR_ATTENTION_TILE_ROWS };
 
-static int64_t add_tiles(gri_query_tile *tile, int64_t sequence, int64_t first, int64_t length,
-                         bool causal)
+static int64_t add_tiles(const gri_attention *a, gri_query_tile *tile, int64_t sequence,
+                         int64_t first, int64_t length)
 {
     int64_t count = gri_tiles(length, TILE);
     for (int64_t i = 0; i < count; i++) {
@@ -12,7 +12,7 @@ static int64_t add_tiles(gri_query_tile *tile, int64_t sequence, int64_t first, 
                                    .first = first,
                                    .row = first + i * TILE,
                                    .rows = rows,
-                                   .keys = causal ? i * TILE + rows : length};
+                                   .keys = a->causal ? a->ahead + i * TILE + rows : length};
     }
     return count;
 }
@@ -25,8 +25,8 @@ static void list_tiles(gr_exec *ex, const int32_t *cu, gri_attention *a)
     for (int64_t s = 0; s < a->sequences; s++) {
         int64_t length = cu[s + 1] - cu[s];
         GR_ASSERT(length >= 0);
-        a->longest = length > a->longest ? length : a->longest;
-        a->tiles += add_tiles(tile + a->tiles, s, cu[s], length, a->causal);
+        a->longest = length + a->ahead > a->longest ? length + a->ahead : a->longest;
+        a->tiles += add_tiles(a, tile + a->tiles, s, cu[s], length);
         end[s] = a->tiles;
     }
     a->tile = tile;
@@ -43,11 +43,13 @@ gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tenso
                        .heads = q.shape[1],
                        .kv_heads = k.shape[1],
                        .head_size = q.shape[2],
+                       .ahead = k.shape[0] - q.shape[0],
                        .sequences = cu_seqlens.shape[0] - 1};
     GR_ASSERT(gri_is_3d(q, a.tokens, a.heads, a.head_size));
-    GR_ASSERT(gri_is_3d(k, a.tokens, a.kv_heads, a.head_size));
-    GR_ASSERT(gri_is_3d(v, a.tokens, a.kv_heads, a.head_size));
+    GR_ASSERT(gri_is_3d(k, a.tokens + a.ahead, a.kv_heads, a.head_size));
+    GR_ASSERT(gri_is_3d(v, a.tokens + a.ahead, a.kv_heads, a.head_size));
     GR_ASSERT(a.kv_heads > 0 && a.heads % a.kv_heads == 0 && a.sequences >= 0);
+    GR_ASSERT(a.ahead == 0 || (a.ahead > 0 && causal && a.sequences == 1));
     const int32_t *cu = gri_i32(cu_seqlens, a.sequences + 1);
     GR_ASSERT(cu[0] == 0 && cu[a.sequences] == a.tokens);
     list_tiles(ex, cu, &a);

@@ -19,6 +19,10 @@ expect_usage "expected one of chat, plain, qwen2.5" ask model --template qwen
 expect_code 65 "no token <think>" ask model --template qwen3
 expect_code 0 "" "$GRADUS" generate model --image src/a.png --prompt "Before <image> after" --max-new 3
 
+expect_code 0 "" ask model --image src/a.png --json
+expect_json stdout
+grep -q '"end": "\(stop\|length\)"' stdout && grep -q '"prompt_tokens": [1-9]' stdout || fail "--json lacks a key"
+
 # Tiles are further pictures: the answer changes, and a tiny picture's grid follows its aspect.
 expect_code 0 "" ask model --image src/a.png --tiles 6
 ! cmp -s stdout first || fail "six tiles gave the answer of one"
