@@ -209,6 +209,14 @@ static void test_refused(void)
         {"\"merges\":[[", "\"merges\":[\"a ?!\",[", "the second is not in the vocabulary"},
         {"\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"Fuse\"",
          "type is \"Fuse\""},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"", "\"post_processor\":{\"type\":\"Bert\"",
+         "type is \"Bert\"; supported are"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+         "[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]",
+         "a token is put around every text"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\"", "single"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gr_tokenizer *t = NULL;
@@ -219,6 +227,23 @@ static void test_refused(void)
     }
     gr_tokenizer *t = NULL;
     GR_CHECK_ERR(gr_tokenizer_load("/nowhere", &t), GR_ERR_MISSING, "/nowhere/tokenizer.json");
+}
+
+/// Templates that add nothing, alone and behind another post-processor.
+static void test_post_processors(void)
+{
+    static const char *const said[] = {
+        "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":"
+        "\"A\"}}]",
+        "\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},{"
+        "\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}}]}]",
+    };
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        gr_tokenizer *t = NULL;
+        write_changed("\"post_processor\":{\"type\":\"ByteLevel\"", said[i]);
+        GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &t));
+        gr_tokenizer_destroy(&t);
+    }
 }
 
 /// A file cut anywhere is refused with its name.
@@ -443,6 +468,7 @@ static const gr_test tests[] = {
     {"smollm2", test_smollm2},
     {"save", test_save},
     {"refused", test_refused},
+    {"post_processors", test_post_processors},
     {"cut", test_cut},
     {"holes", test_holes},
     {"ignore_merges", test_ignore_merges},

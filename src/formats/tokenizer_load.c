@@ -335,6 +335,49 @@ done:
     return err;
 }
 
+/// A template may only say "the text": what it puts around each text would be around each piece of a
+/// conversation, which chat.h writes itself.
+static gr_err check_template(const gr_node *template)
+{
+    gr_err err = GR_OK;
+    const gr_node *single = NULL;
+    GR_TRY(gr_node_get_list(template, "single", &single));
+    for (int64_t i = 0; i < single->u.list.count; i++) {
+        const gr_node *piece = &single->u.list.items[i], *special = NULL;
+        GR_TRY(gr_node_expect(piece, GR_DOC_MAP));
+        special = gr_node_find(piece, "SpecialToken");
+        if (special) {
+            GR_TRY(gr_node_error(special,
+                                 "a token is put around every text; only templates that "
+                                 "add none are supported"));
+        }
+    }
+done:
+    return err;
+}
+
+static gr_err check_post_processor(const gr_node *node)
+{
+    gr_err err = GR_OK;
+    const char *type = NULL;
+    const gr_node *list = NULL;
+    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    GR_TRY(gr_node_get_string(node, "type", &type));
+    if (strcmp(type, "Sequence") == 0) {
+        GR_TRY(gr_node_get_list(node, "processors", &list));
+        for (int64_t i = 0; i < list->u.list.count; i++) {
+            GR_TRY(check_post_processor(&list->u.list.items[i]));
+        }
+    } else if (strcmp(type, "TemplateProcessing") == 0) {
+        GR_TRY(check_template(node));
+    } else if (strcmp(type, "ByteLevel") != 0) {
+        GR_TRY(gr_node_error(
+            node, "type is \"%s\"; supported are ByteLevel and TemplateProcessing", type));
+    }
+done:
+    return err;
+}
+
 static gr_err check_root(const gr_node *root)
 {
     static const char *const keys[] = {
@@ -347,8 +390,9 @@ static gr_err check_root(const gr_node *root)
     GR_TRY(check_unset(root, "truncation"));
     GR_TRY(check_unset(root, "padding"));
     GR_TRY(get_typed(root, "decoder", "ByteLevel", &node));
-    if (gr_node_find(root, "post_processor")) {
-        GR_TRY(get_typed(root, "post_processor", "ByteLevel", &node));
+    node = gr_node_find(root, "post_processor");
+    if (node) {
+        GR_TRY(check_post_processor(node));
     }
 done:
     return err;

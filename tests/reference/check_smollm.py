@@ -107,14 +107,6 @@ def dequantised(gguf, where):
     return model.eval()
 
 
-def save_tokenizer(tokenizer, path):
-    """As the model's own file has it: the conversion from GGUF puts a post-processor in that adds nothing."""
-    read = json.loads(tokenizer.backend_tokenizer.to_str())
-    assert [s for s in read["post_processor"]["single"] if "SpecialToken" in s] == [], read["post_processor"]
-    read["post_processor"] = None
-    path.write_text(json.dumps(read))
-
-
 def main(gradus, gguf, folder, *texts):
     logging.set_verbosity_error()
     gguf, folder = pathlib.Path(gguf), pathlib.Path(folder)
@@ -122,7 +114,7 @@ def main(gradus, gguf, folder, *texts):
     model = dequantised(gguf, where)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **where)
     model.save_pretrained(folder / "model")
-    save_tokenizer(tokenizer, folder / "model" / "tokenizer.json")
+    tokenizer.save_pretrained(folder / "model")
     good = greedy(gradus, folder, model, tokenizer)
     good &= losses(gradus, folder, model, tokenizer, sentences(texts))
     sys.exit(0 if good else 1)
