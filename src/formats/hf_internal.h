@@ -12,6 +12,9 @@
 #define GRI_HF_WEIGHTS      "model.safetensors"
 #define GRI_HF_INDEX        "model.safetensors.index.json"
 
+/// Pillow's numbers of filters, as `resample` has them.
+enum { GRI_HF_BILINEAR = 2, GRI_HF_BICUBIC = 3 };
+
 /// Longest tensor name that we know how to place, with its NUL.
 enum { GRI_HF_NAME = 128 };
 
@@ -65,6 +68,12 @@ GR_MUST_CHECK gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout la
                                                 const gr_vision_config *v);
 GR_MUST_CHECK gr_err gri_hf_write_language_config(const char *dir, const gr_language_config *l);
 GR_MUST_CHECK gr_err gri_hf_write_preprocessor(const char *dir, const gr_vision_config *v);
+/// InternVL's keys about tiles and padding.
+void gri_hf_tiling_keys(gr_json *j, const gr_picture_rules *r);
+/// How the model's pictures are made: v->pictures, image_mean and image_std, from config.json (`config` is its root) and the
+/// preprocessor_config.json beside it.
+GR_MUST_CHECK gr_err gri_hf_read_pictures(const gr_node *config, const char *dir,
+                                          gr_vision_config *v);
 /// The keys of one part's map.
 void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v);
 void gri_hf_language_keys(gr_json *j, const gr_language_config *l);

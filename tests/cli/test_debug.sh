@@ -112,6 +112,29 @@ expect_usage "no vision part" "$GRADUS" debug step --model text --batch b --out 
 expect_code 74 "out" "$GRADUS" debug step --model model --batch batch.safetensors --out nowhere/out
 [ ! -e x ] || fail "a failed step left a file"
 
+# debug pictures: what the directory says is done, and what it says that is not computed is refused by its name.
+make_source src
+pictures() { "$GRADUS" debug pictures --model seen --image src/a.png --image src/b.png --out pixels.safetensors "$@"; }
+cp -r model seen
+expect_code 0 "" pictures
+grep -aq '"pixel_values":{"dtype":"F32","shape":\[2,3,16,16\]' pixels.safetensors || fail "wrong shape of pixels"
+cp pixels.safetensors fixed.safetensors
+expect_code 0 "" pictures --tiles 6
+grep -aq '"pixel_values":{"dtype":"F32","shape":\[1[0-9],3,16,16\]' pixels.safetensors || fail "no tiles"
+cp pixels.safetensors tiled.safetensors
+sed -i 's/"dynamic_image_size": false/"dynamic_image_size": true/; s/"max_dynamic_patch": 1/"max_dynamic_patch": 6/
+s/"use_thumbnail": false/"use_thumbnail": true/' seen/config.json
+expect_code 0 "" pictures
+cmp pixels.safetensors tiled.safetensors || fail "config.json's tiles are not those of --tiles"
+expect_code 0 "" pictures --tiles 1
+cmp pixels.safetensors fixed.safetensors || fail "--tiles 1 is not the whole picture"
+sed -i 's/"resample": 3/"resample": 1/' seen/preprocessor_config.json
+expect_code 65 "preprocessor_config.json: resample: 1 is not computed" pictures
+sed -i 's/"resample": 1/"resample": 3, "do_pad": true/' seen/preprocessor_config.json
+expect_code 65 "do_pad: is not known" pictures
+expect_code 66 "nowhere" "$GRADUS" debug pictures --model nowhere --out x
+expect_code 65 "no vision part" "$GRADUS" debug pictures --model text --image src/a.png --out x
+
 echo "debug: all as expected"
 
 # bf16, where this build and processor have it: near, but not the same; else refused with its reason.
