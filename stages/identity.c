@@ -110,6 +110,10 @@ gr_err gr_identity_take(const gr_setup *setup, gr_identity *out)
     out->items[GR_IDENTITY_DATA] = of_data(setup);
     out->items[GR_IDENTITY_MODEL] = of_model(setup);
     out->items[GR_IDENTITY_KERNEL] = of_text(gr_blas_kernel());
+    if (setup->recipe->precision == GR_PRECISION_BF16) { // then oneDNN multiplies
+        out->items[GR_IDENTITY_KERNEL] =
+            link_digests(out->items[GR_IDENTITY_KERNEL], of_text(gr_onednn_version()));
+    }
     out->items[GR_IDENTITY_VERSION] = of_text(GRADUS_VERSION);
 done:
     return err;

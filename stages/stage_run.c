@@ -57,6 +57,7 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
     const gr_params *params = gr_model_get_params(t->setup->model);
     int64_t lanes = t->recipe->lanes;
     r->stage = stage;
+    GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, stage)));
     GR_TRY(gr_world_agree(t->world, gr_setup_loader(t->setup, stage, false, &r->loader)));
     r->steps = gri_stage_steps(stage, r->loader);
     r->schedule = (gr_schedule){.kind = stage->schedule,

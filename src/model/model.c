@@ -76,6 +76,11 @@ float *gr_model_weights(gr_model *model, gr_part part)
     return model->weights[part];
 }
 
+void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules)
+{
+    model->config.vision.pictures = *rules;
+}
+
 void gr_model_set_recompute(gr_model *model, bool on)
 {
     model->vision.stack.recompute = on;

@@ -43,6 +43,9 @@ float *gr_model_weights(gr_model *model, gr_part part);
 /// Whether the forward pass keeps only the inputs of blocks and computes each block again in backward:
 /// the same bits, less memory, about a third more work. Off at first.
 void gr_model_set_recompute(gr_model *model, bool on);
+/// How pictures are made for the model from now on. It computes nothing with it: it is the part of its description that
+/// training changes, and that is written with it.
+void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules);
 /// Fresh weights for these parts.
 void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed);
 
