@@ -206,7 +206,21 @@ gr_err gr_setup_enter_stage(gr_setup *setup, const gr_recipe_stage *stage)
     GR_TRY(stage_pictures(setup, stage, &rules));
     gr_model_set_pictures(setup->model, &rules);
     gr_model_set_recompute(setup->model, stage->recompute);
+    setup->stage = stage;
 done:
+    return err;
+}
+
+gr_err gr_setup_save_tokenizer(const gr_setup *setup, const char *dir)
+{
+    gr_err err = GR_OK;
+    char *jinja = NULL;
+    const gr_chat_options options = {.system = setup->recipe->system,
+                                     .template = setup->stage ? setup->stage->template : NULL};
+    GR_TRY(gr_chat_jinja(&options, &jinja));
+    GR_TRY(gr_tokenizer_save(setup->tokenizer, dir, jinja));
+done:
+    GR_FREE(jinja);
     return err;
 }
 

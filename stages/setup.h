@@ -14,7 +14,8 @@ typedef struct gr_setup {
     gr_model *model;
     gr_picture_rules pictures; ///< as the directory of the vision part has them
     gr_tokenizer *tokenizer;
-    gr_dataset **datasets; ///< one per distinct path of the recipe
+    const gr_recipe_stage *stage; ///< entered last; NULL: none yet
+    gr_dataset **datasets;        ///< one per distinct path of the recipe
     int64_t dataset_count;
 } gr_setup;
 
@@ -25,6 +26,9 @@ void gr_setup_destroy(gr_setup **setup);
 
 /// Sets the model to a stage: how its pictures are made, whether blocks are computed again.
 GR_MUST_CHECK gr_err gr_setup_enter_stage(gr_setup *setup, const gr_recipe_stage *stage);
+
+/// Writes the tokenizer, with the chat template of the stage if it came without one.
+GR_MUST_CHECK gr_err gr_setup_save_tokenizer(const gr_setup *setup, const char *dir);
 
 /// The loader of a stage's training data, or of its validation data: in file order, one lane's share at a
 /// time. `setup` must outlive it.

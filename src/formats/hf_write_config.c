@@ -40,10 +40,10 @@ gr_err gri_hf_write_full_config(const char *dir, const gr_model_config *config)
     gr_json_bool(&j, "tie_word_embeddings", config->language.tied);
     gr_json_string(&j, "torch_dtype", "float32");
     gr_json_map_begin(&j, "vision_config");
-    gri_hf_vision_keys(&j, GR_HF_LAYOUT_SAILVIT, &config->vision);
+    gri_hf_vision_keys(&j, GR_HF_LAYOUT_SAILVIT, GR_DTYPE_F32, &config->vision);
     gr_json_map_end(&j);
     gr_json_map_begin(&j, "llm_config");
-    gri_hf_language_keys(&j, &config->language);
+    gri_hf_language_keys(&j, GR_DTYPE_F32, &config->language);
     gr_json_map_end(&j);
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
@@ -52,13 +52,13 @@ done:
     return err;
 }
 
-gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout layout,
+gr_err gri_hf_write_vision_config(const char *dir, gr_hf_layout layout, gr_dtype dtype,
                                   const gr_vision_config *v)
 {
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
     gr_json_map_begin(&j, NULL);
-    gri_hf_vision_keys(&j, layout, v);
+    gri_hf_vision_keys(&j, layout, dtype, v);
     if (v->position_size && v->position_size != v->image_size) {
         gr_json_int(&j, "force_image_size", v->image_size);
     }
@@ -69,12 +69,29 @@ done:
     return err;
 }
 
-gr_err gri_hf_write_language_config(const char *dir, const gr_language_config *l)
+void gri_hf_write_tokens(gr_json *j, const gri_hf_token tokens[GRI_HF_TOKENS])
+{
+    for (int i = 0; i < GRI_HF_TOKENS; i++) {
+        if (tokens[i].said) {
+            gr_node_write(j, tokens[i].said);
+        } else if (tokens[i].id >= 0) {
+            gr_json_int(j, tokens[i].key, tokens[i].id);
+        } else {
+            gr_json_null(j, tokens[i].key);
+        }
+    }
+}
+
+gr_err gri_hf_write_language_config(const char *dir, gr_dtype dtype, const gri_hf_token *tokens,
+                                    const gr_language_config *l)
 {
     gr_err err = GR_OK;
     gr_json j = {.indent = INDENT};
     gr_json_map_begin(&j, NULL);
-    gri_hf_language_keys(&j, l);
+    gri_hf_language_keys(&j, dtype, l);
+    if (tokens) {
+        gri_hf_write_tokens(&j, tokens);
+    }
     gr_json_map_end(&j);
     GR_TRY(gri_hf_write_json(dir, GRI_HF_CONFIG, &j));
 done:

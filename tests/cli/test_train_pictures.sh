@@ -36,6 +36,8 @@ parts same.parts
 cmp fixed.parts same.parts || fail "recomputing changed the bits"
 grep -q '"dynamic_image_size": false' fixed/final/config.json || fail "fixed pictures are not said to be fixed"
 
+grep -q '"chat_template": ".*add_generation_prompt' fixed/final/tokenizer_config.json || fail "no chat template"
+
 # Tiles: the same bits on two ranks, other pixels than without, and written where generate finds them.
 expect_code 0 "complete: 3 updates" train 1 --run tiled "$tiled"
 parts tiled.parts
