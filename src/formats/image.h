@@ -22,7 +22,7 @@ const char *gr_image_kind(const void *data, size_t size);
 enum {
     /// Alpha is blended over white, rounded to nearest: what a page would show.
     GR_IMAGE_OVER_WHITE = 1 << 0,
-    /// EXIF orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows.
+    /// EXIF (else XMP) orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows.
     GR_IMAGE_UPRIGHT = 1 << 1,
 };
 
@@ -44,7 +44,8 @@ GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t 
 /// Fails as gr_image_decode does for what a header can show.
 GR_MUST_CHECK gr_err gr_image_size(const char *name, const void *data, size_t size,
                                    unsigned how, int64_t *width, int64_t *height);
-/// The EXIF orientation that a PNG, JPEG or WebP file carries, 1 (upright) to 8; 1 when it has none or a broken one.
+/// The orientation that a PNG, JPEG or WebP file carries in EXIF, else in XMP: 1 (upright) to 8; 1 when it has none or a
+/// broken one.
 int gr_image_orientation(const void *data, size_t size);
 
 typedef enum gr_image_filter { GR_IMAGE_BICUBIC, GR_IMAGE_BILINEAR } gr_image_filter;
