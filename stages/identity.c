@@ -61,6 +61,7 @@ static gr_digest of_model(const gr_setup *setup)
         v->norm,
         v->mlp,
         v->norm_eps,
+        v->drop_path,
         v->image_mean[0],
         v->image_mean[1],
         v->image_mean[2],

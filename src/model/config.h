@@ -75,7 +75,7 @@ typedef struct gr_vision_config {
     gr_mlp_kind mlp;
     bool qkv_bias, qk_norm;
     double norm_eps;
-    double drop_path; ///< of training with it; not computed, so vision cannot train unless 0
+    double drop_path; ///< probability to leave a branch of the last block out, in training
     double initializer_range;           ///< std of fresh weights
     double layer_scale;                 ///< fresh value of InternViT's branch scales
     double image_mean[3], image_std[3]; ///< of pixels in 0..1

@@ -81,6 +81,20 @@ parts stretched.parts
 cmp stretched.parts fixed.parts || fail "fit: stretch is not the whole picture"
 expect_code 78 "expected stretch, crop or pad" train 1 --run bad --set stages.all.images='{fit: bend}'
 
+# Dropped paths: the same ones on two ranks, others with another seed.
+sed 's/model_type: aimv2/model_type: intern_vit_6b\n  norm_type: layer_norm\n  qkv_bias: true\n  qk_normalization: false\n  drop_path_rate: 0.4/' \
+    "$here/tiny.yaml" >drop.yaml
+drop=--set=model.vision=drop.yaml
+expect_code 0 "" train 1 --run drop "$drop"
+parts drop.parts
+expect_code 0 "" train 2 --run drop2 "$drop"
+parts drop2.parts
+cmp drop.parts drop2.parts || fail "dropped paths: other bits on two ranks"
+sed 's/drop_path_rate: 0.4/drop_path_rate: 0.0/' drop.yaml >stay.yaml
+expect_code 0 "" train 1 --run stay --set model.vision=stay.yaml
+parts stay.parts
+expect_differ drop.parts stay.parts "no path was dropped"
+
 # bf16 where it can run; a plain word where it cannot.
 if train 1 --run bf16 --set precision=bf16 >stdout 2>stderr; then
     parts bf16.parts
