@@ -24,12 +24,12 @@ typedef struct gr_loader_options {
     const gr_tokenizer *tokenizer; ///< borrowed
     gr_chat_options
         chat; ///< its system text is borrowed; image_tokens is set here from `vision`
-    const gr_vision_config
-        *vision; ///< copied; NULL when the model has none: samples with images are errors
+    const gr_vision_config *
+        vision; ///< copied, with its rules about pictures; NULL: samples with images are errors
     int64_t global_batch;    ///< B, samples of one step
     int64_t lanes;           ///< L <= B
     int64_t sequence_length; ///< most tokens of a microbatch
-    int64_t max_images;      ///< most images of a microbatch; 0: no limit
+    int64_t max_images;      ///< most tiles of images in a microbatch; 0: no limit
     uint64_t seed, stream;   ///< key of the order
     bool shuffle;            ///< false: order 0, 1, 2 ... (validation)
 } gr_loader_options;
@@ -42,9 +42,9 @@ int64_t gr_loader_epoch_size(const gr_loader *loader);
 
 /// The microbatches of one lane of one step.
 typedef struct gr_lane_batch {
-    int64_t count;     ///< microbatches
-    gr_batch *batches; ///< [count]
-    int64_t samples, tokens, targets, images;
+    int64_t count;                            ///< microbatches
+    gr_batch *batches;                        ///< [count]
+    int64_t samples, tokens, targets, images; ///< images: their tiles
 } gr_lane_batch;
 
 /// Announces the lanes [first, first + count) of `step` and later steps up to `last_step` (exclusive), in the order in which

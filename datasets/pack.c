@@ -2,6 +2,7 @@
 
 #include "datasets/shard_format.h"
 #include "src/base/mem.h"
+#include "src/formats/pictures.h"
 
 #include <string.h>
 
@@ -99,23 +100,19 @@ done:
     return err;
 }
 
-static gr_err encode(const gri_pack_rules *rules, const gr_sample *sample, gr_chat_sample *out)
+static gr_err encode(const gri_pack_rules *rules, const gr_sample *sample, const int64_t *tiles,
+                     gr_chat_sample *out)
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
     gr_chat_turn *turns = NULL;
     int64_t count = 0;
-    if (sample->images > 0 && !rules->vision) {
-        GR_FAIL(GR_ERR_DATA, "%lld images, but the model has no vision part",
-                (long long)sample->images);
-    }
     GR_TRY(
         gr_doc_parse_json("conversation", sample->text, sample->text_size, GR_ERR_DATA, &doc));
     GR_TRY(read_turns(gr_doc_root(doc), &turns, &count));
-    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images, NULL,
+    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images, tiles,
                           out));
     GR_ASSERT(out->targets.count == out->ids.count);
-    GR_ASSERT(out->image_rows.count == sample->images * rules->image_tokens);
 done:
     GR_FREE(turns);
     gr_doc_destroy(&doc);
@@ -133,10 +130,12 @@ static gr_err check_fit(const gri_pack_rules *rules, int64_t tokens, int64_t ima
                 (long long)tokens, (long long)rules->sequence_length);
     }
     if (rules->max_images > 0 && images > rules->max_images) {
-        GR_FAIL(GR_ERR_DATA,
-                "%lld images, but max_images is %lld: raise it or take the sample out of the "
-                "data set",
-                (long long)images, (long long)rules->max_images);
+        bool tiled = rules->vision && rules->vision->pictures.most > 1;
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%lld %s, but max_images is %lld: raise it or take the sample out of the data set",
+            (long long)images, tiled ? "tiles of images" : "images",
+            (long long)rules->max_images);
     }
 done:
     return err;
@@ -175,28 +174,53 @@ done:
     return err;
 }
 
-/// Decodes, resizes and normalises one image to the end of the pixels.
-static gr_err add_image(gri_pack *pack, const gr_vision_config *vision, const void *bytes,
-                        size_t size)
+/// Room for the pixels of `tiles` more.
+static gr_err reserve_pixels(gri_pack *pack, int64_t values, int64_t tiles)
 {
     gr_err err = GR_OK;
-    gr_image image = {0}, square = {0};
-    int64_t side = vision->image_size, floats = 3 * side * side;
-    int64_t need = (pack->view.images + 1) * floats;
+    int64_t need = (pack->view.images + tiles) * values;
     if (need > pack->pixel_capacity) {
         int64_t capacity = need > 2 * pack->pixel_capacity ? need : 2 * pack->pixel_capacity;
         GR_RESIZE(pack->pixels, pack->pixel_capacity, capacity);
         pack->pixel_capacity = capacity;
     }
-    GR_TRY(gr_image_decode("image", bytes, size, GRI_SHARD_DECODE, &image));
-    GR_TRY(gr_image_resize(&image, GR_IMAGE_BICUBIC, side, side, &square));
-    gr_image_normalize(&square, vision->image_mean, vision->image_std,
-                       pack->pixels + pack->view.images * floats);
-    pack->view.images++;
-    pack->view.batches[pack->view.count - 1].images++;
 done:
-    gr_image_fini(&image);
-    gr_image_fini(&square);
+    return err;
+}
+
+/// The tiles of one image, to the end of the pixels.
+static gr_err add_image(gri_pack *pack, const gr_vision_config *vision, const void *bytes,
+                        size_t size, int64_t tiles)
+{
+    gr_err err = GR_OK;
+    const int64_t values = 3 * vision->image_size * vision->image_size;
+    GR_TRY(reserve_pixels(pack, values, tiles));
+    GR_TRY(gr_picture_pixels(vision, GRI_SHARD_DECODE, "image", bytes, size, tiles,
+                             pack->pixels + pack->view.images * values));
+    pack->view.images += tiles;
+    pack->view.batches[pack->view.count - 1].images += tiles;
+done:
+    return err;
+}
+
+/// How many tiles each image becomes, and all together; from headers alone.
+static gr_err count_tiles(const gri_pack_rules *rules, const gr_sample *sample, int64_t **tiles,
+                          int64_t *total)
+{
+    gr_err err = GR_OK;
+    *total = 0;
+    GR_ALLOC(*tiles, sample->images);
+    if (sample->images > 0 && !rules->vision) {
+        GR_FAIL(GR_ERR_DATA, "%lld images, but the model has no vision part",
+                (long long)sample->images);
+    }
+    for (int64_t i = 0; i < sample->images; i++) {
+        GR_TRY_CONTEXT(gr_picture_tiles(rules->vision, GRI_SHARD_DECODE, "image",
+                                        sample->image[i], sample->image_size[i], &(*tiles)[i]),
+                       "image %lld", (long long)i);
+        *total += (*tiles)[i];
+    }
+done:
     return err;
 }
 
@@ -204,18 +228,23 @@ static gr_err add_sample(gri_pack *pack, const gri_pack_rules *rules, const gr_s
 {
     gr_err err = GR_OK;
     gr_chat_sample encoded = {0};
-    GR_TRY(encode(rules, sample, &encoded));
-    GR_TRY(check_fit(rules, encoded.ids.count, sample->images));
-    if (!has_room(pack, rules, encoded.ids.count, sample->images)) {
+    int64_t *tiles = NULL, total = 0;
+    GR_TRY(count_tiles(rules, sample, &tiles, &total));
+    GR_TRY(encode(rules, sample, tiles, &encoded));
+    GR_ASSERT(encoded.image_rows.count == total * rules->image_tokens);
+    GR_TRY(check_fit(rules, encoded.ids.count, total));
+    if (!has_room(pack, rules, encoded.ids.count, total)) {
         GR_TRY(begin_microbatch(pack));
     }
     GR_TRY(add_tokens(pack, &encoded));
     for (int64_t i = 0; i < sample->images; i++) {
-        GR_TRY_CONTEXT(add_image(pack, rules->vision, sample->image[i], sample->image_size[i]),
-                       "image %lld", (long long)i);
+        GR_TRY_CONTEXT(
+            add_image(pack, rules->vision, sample->image[i], sample->image_size[i], tiles[i]),
+            "image %lld", (long long)i);
     }
     pack->view.samples++;
 done:
+    GR_FREE(tiles);
     gr_chat_sample_fini(&encoded);
     return err;
 }

@@ -149,7 +149,7 @@ gr_err gr_checkpoint_save(const char *run, const gr_setup *setup, const gr_updat
     }
     GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
     GR_TRY(gr_hf_save(temporary, setup->model));
-    GR_TRY(gr_tokenizer_save(setup->tokenizer, temporary));
+    GR_TRY(gr_setup_save_tokenizer(setup, temporary));
     GR_TRY(write_state(temporary, identity, updater, progress));
     if (updater) {
         GR_TRY(write_moments(temporary, gr_model_get_params(setup->model), updater));
@@ -308,7 +308,7 @@ gr_err gr_checkpoint_save_final(const char *run, const gr_setup *setup)
     GR_TRY(gr_path_join(run, "final", &path));
     GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
     GR_TRY(gr_hf_save(temporary, setup->model));
-    GR_TRY(gr_tokenizer_save(setup->tokenizer, temporary));
+    GR_TRY(gr_setup_save_tokenizer(setup, temporary));
     GR_TRY(gri_checkpoint_dir_commit(temporary, path));
 done:
     GR_FREE(temporary);

@@ -61,12 +61,21 @@ static gr_digest of_model(const gr_setup *setup)
         v->norm,
         v->mlp,
         v->norm_eps,
+        v->drop_path,
         v->image_mean[0],
         v->image_mean[1],
         v->image_mean[2],
         v->image_std[0],
         v->image_std[1],
         v->image_std[2],
+        v->pictures.fit,
+        (double)v->pictures.edge,
+        v->pictures.bilinear,
+        v->pictures.rescale,
+        (double)v->pictures.fewest,
+        (double)v->pictures.most,
+        v->pictures.thumbnail,
+        v->pictures.second_scale,
         c->norm_eps,
         (double)c->blocks_left_out,
         c->unnormed,
@@ -102,6 +111,10 @@ gr_err gr_identity_take(const gr_setup *setup, gr_identity *out)
     out->items[GR_IDENTITY_DATA] = of_data(setup);
     out->items[GR_IDENTITY_MODEL] = of_model(setup);
     out->items[GR_IDENTITY_KERNEL] = of_text(gr_blas_kernel());
+    if (setup->recipe->precision == GR_PRECISION_BF16) { // then oneDNN multiplies
+        out->items[GR_IDENTITY_KERNEL] =
+            link_digests(out->items[GR_IDENTITY_KERNEL], of_text(gr_onednn_version()));
+    }
     out->items[GR_IDENTITY_VERSION] = of_text(GRADUS_VERSION);
 done:
     return err;

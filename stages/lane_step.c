@@ -1,10 +1,18 @@
 #include "stages/lane_step.h"
 
 #include "src/base/mem.h"
+#include "src/base/rng.h"
 #include "stages/stop.h"
 #include "stages/updater.h"
 
 #include <string.h>
+
+/// A stream of random numbers for each microbatch of the stage, whichever rank computes it.
+static uint64_t noise_stream(const gr_lane_step *s, int64_t step, int64_t lane,
+                             int64_t microbatch)
+{
+    return gr_rng_u64(s->stream, (uint64_t)step, (uint64_t)lane << 32 | (uint64_t)microbatch);
+}
 
 /// One lane: its microbatches in order, gradients added into `gradient` (NULL: forward only).
 static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float *gradient,
@@ -22,7 +30,10 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
     for (int64_t i = 0; i < batch->count; i++) {
         double loss = 0.0;
         if (gradient) {
-            GR_TRY(gr_model_loss_grad(s->model, &batch->batches[i], s->trains, grads, &loss));
+            gr_batch one = batch->batches[i];
+            one.noise_seed = s->seed;
+            one.noise_stream = noise_stream(s, step, lane, i);
+            GR_TRY(gr_model_loss_grad(s->model, &one, s->trains, grads, &loss));
         } else {
             GR_TRY(gr_model_loss(s->model, &batch->batches[i], &loss));
         }

@@ -20,6 +20,7 @@ typedef struct gr_lane_step {
     int64_t lane_count;         ///< of the whole run
     int64_t limit;              ///< positions at or beyond it are left out; 0: none
     gr_part_set trains;         ///< empty: forward only
+    uint64_t seed, stream;      ///< of random numbers in training: the run's and the stage's
     gr_lanes *lanes;            ///< gradient vectors of the lanes; NULL when nothing trains
     gr_lane_totals *mine, *all; ///< private: what this rank and every rank counted
 } gr_lane_step;

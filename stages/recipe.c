@@ -56,6 +56,10 @@ static gr_err check_stage(const gr_recipe *recipe, const gr_node *node, int64_t 
                                  gr_part_name((gr_part)p)));
         }
     }
+    if (gr_node_find(node, "images") && !recipe->part[GR_PART_VISION]) {
+        GR_TRY(gr_node_error(gr_node_find(node, "images"),
+                             "the model has no vision part that looks at pictures"));
+    }
     if (stage->global_batch < recipe->lanes) {
         GR_TRY(gr_node_error(gr_node_find(node, "global_batch"),
                              "%lld samples cannot fill %lld lanes; raise it or lower lanes",
@@ -92,10 +96,14 @@ done:
 
 static gr_err parse_recipe(gr_recipe *out)
 {
-    static const char *const keys[] = {"seed",   "lanes",       "model",  "tokenizer",
-                                       "system", "checkpoints", "stages", NULL};
+    static const char *const keys[] = {"seed",        "lanes",     "model",
+                                       "tokenizer",   "precision", "system",
+                                       "checkpoints", "stages",    NULL};
+    static const char *const precisions[] = {
+        [GR_PRECISION_FP32] = "fp32", [GR_PRECISION_BF16] = "bf16", NULL};
     gr_err err = GR_OK;
     int64_t seed = 0;
+    int precision = GR_PRECISION_FP32;
     const gr_node *root = gr_doc_root(out->doc);
     out->lanes = 1;
     GR_TRY(gr_node_expect(root, GR_DOC_MAP));
@@ -104,10 +112,12 @@ static gr_err parse_recipe(gr_recipe *out)
     GR_TRY(gr_node_opt_int(root, "lanes", 1, MOST_LANES, &out->lanes));
     GR_TRY(parse_model(root, out));
     GR_TRY(gr_node_get_string(root, "tokenizer", &out->tokenizer));
+    GR_TRY(gri_recipe_choice(root, "precision", precisions, &precision));
     GR_TRY(gr_node_opt_string(root, "system", &out->system));
     GR_TRY(parse_checkpoints(root, out));
     GR_TRY(parse_stages(root, out));
     out->seed = (uint64_t)seed;
+    out->precision = (gr_precision)precision;
 done:
     return err;
 }

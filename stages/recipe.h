@@ -8,6 +8,7 @@
 #include "src/base/doc.h"
 #include "src/formats/chat.h"
 #include "src/model/config.h"
+#include "src/ops/exec.h"
 #include "src/optim/schedule.h"
 
 /// A data set and the part of it that is used: samples whose place (datasets/order.h) is in
@@ -22,15 +23,25 @@ typedef struct gr_recipe_sources {
     int64_t count;
 } gr_recipe_sources;
 
+/// How a stage shows its pictures to the model.
+typedef struct gr_recipe_images {
+    int64_t tiles;  ///< most tiles of a picture's grid; 1: the picture is not cut
+    bool thumbnail; ///< and the whole picture behind them
+    bool own_fit;   ///< `fit` is the recipe's, else the model's stays
+    gr_picture_fit fit;
+} gr_recipe_images;
+
 typedef struct gr_recipe_stage {
     const char *name;
     gr_part_set trains;
     gr_recipe_sources data;
     gr_recipe_sources validation;
-    int64_t validate_every;              ///< steps between validations; 0: at the ends only
-    int64_t global_batch;                ///< samples of one step
-    int64_t sequence_length;             ///< most tokens of a microbatch
-    int64_t max_images;                  ///< most images of a microbatch; 0: no limit
+    int64_t validate_every;  ///< steps between validations; 0: at the ends only
+    int64_t global_batch;    ///< samples of one step
+    int64_t sequence_length; ///< most tokens of a microbatch
+    int64_t max_images;      ///< most tiles of a microbatch; 0: no limit
+    gr_recipe_images images;
+    bool recompute;                      ///< blocks are computed again in backward: less memory
     double epochs;                       ///< length in passes over the data, if steps is 0
     int64_t steps;                       ///< length in steps
     double learning_rate[GR_PART_COUNT]; ///< peak, per part
@@ -51,6 +62,7 @@ typedef struct gr_recipe {
         *part[GR_PART_COUNT]; ///< directory with weights, YAML with sizes (fresh weights), or
                               ///< NULL: the model has no such part
     const char *tokenizer;    ///< directory
+    gr_precision precision;   ///< of matrix products
     const char *system;       ///< of conversations without one; NULL: the template's; "": none
     int64_t checkpoint_every; ///< steps; 0: at the ends of stages only
     int64_t checkpoint_keep;  ///< newest ones kept

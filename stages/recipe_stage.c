@@ -1,29 +1,37 @@
 #include "stages/recipe_private.h"
 
 #include "src/base/mem.h"
+#include "src/base/str.h"
+#include "src/formats/image_tiles.h"
 
 #include <string.h>
 
 enum { MANY = 1 << 30 };
 
-/// Sets *out to the index of the word that `key` holds in `names`; leaves it when the key is absent.
-static gr_err opt_choice(const gr_node *map, const char *key, const char *const names[2],
+gr_err gri_recipe_choice(const gr_node *map, const char *key, const char *const *names,
                          int *out)
 {
     gr_err err = GR_OK;
+    gr_str expected = {0};
     const char *text = NULL;
     GR_TRY(gr_node_opt_string(map, key, &text));
-    for (int i = 0; text && i < 2; i++) {
+    for (int i = 0; text && names[i]; i++) {
         if (strcmp(text, names[i]) == 0) {
             *out = i;
             goto done;
         }
+        GR_TRY(gr_str_addf(&expected, "%s%s",
+                           i == 0         ? ""
+                           : names[i + 1] ? ", "
+                                          : " or ",
+                           names[i]));
     }
     if (text) {
-        GR_TRY(gr_node_error(gr_node_find(map, key), "expected %s or %s, got \"%s\"", names[0],
-                             names[1], text));
+        GR_TRY(gr_node_error(gr_node_find(map, key), "expected %s, got \"%s\"", expected.data,
+                             text));
     }
 done:
+    gr_str_fini(&expected);
     return err;
 }
 
@@ -156,14 +164,14 @@ done:
 
 static gr_err parse_optimizer(const gr_node *node, gr_recipe_stage *out)
 {
-    static const char *const schedules[2] = {"constant", "cosine"};
+    static const char *const schedules[] = {"constant", "cosine", NULL};
     gr_err err = GR_OK;
     double betas[2] = {0.9, 0.999};
     int schedule = GR_SCHEDULE_COSINE;
     out->eps = 1e-8;
     out->clip = 1.0;
     GR_TRY(parse_learning_rate(node, out));
-    GR_TRY(opt_choice(node, "schedule", schedules, &schedule));
+    GR_TRY(gri_recipe_choice(node, "schedule", schedules, &schedule));
     GR_TRY(gr_node_opt_int(node, "warmup_steps", 0, INT64_MAX / 2, &out->warmup_steps));
     GR_TRY(gr_node_opt_real(node, "final_fraction", 0.0, 1.0, &out->final_fraction));
     if (gr_node_find(node, "betas")) {
@@ -175,6 +183,36 @@ static gr_err parse_optimizer(const gr_node *node, gr_recipe_stage *out)
     out->schedule = (gr_schedule_kind)schedule;
     out->beta1 = betas[0];
     out->beta2 = betas[1];
+done:
+    return err;
+}
+
+/// "fixed", or a map about tiles and the whole picture.
+static gr_err parse_images(const gr_node *stage, gr_recipe_images *out)
+{
+    static const char *const keys[] = {"tiles", "thumbnail", "fit", NULL};
+    static const char *const words[] = {"fixed", NULL};
+    static const char *const fits[] = {
+        [GR_FIT_STRETCH] = "stretch", [GR_FIT_CROP] = "crop", [GR_FIT_PAD] = "pad", NULL};
+    gr_err err = GR_OK;
+    const gr_node *node = gr_node_find(stage, "images");
+    int word = 0, fit = 0;
+    *out = (gr_recipe_images){.tiles = 1, .thumbnail = true};
+    if (!node || node->type != GR_DOC_MAP) {
+        GR_TRY(gri_recipe_choice(stage, "images", words, &word));
+        goto done;
+    }
+    GR_TRY(gr_node_check_keys(node, keys));
+    GR_TRY(gr_node_opt_int(node, "tiles", 1, GR_TILES_MOST, &out->tiles));
+    GR_TRY(gr_node_opt_bool(node, "thumbnail", &out->thumbnail));
+    GR_TRY(gri_recipe_choice(node, "fit", fits, &fit));
+    out->own_fit = gr_node_find(node, "fit") != NULL;
+    out->fit = (gr_picture_fit)fit;
+    if (out->tiles > 1 && out->fit != GR_FIT_STRETCH) {
+        GR_TRY(gr_node_error(gr_node_find(node, "fit"),
+                             "%s contradicts tiles: a picture is stretched to its grid",
+                             fits[fit]));
+    }
 done:
     return err;
 }
@@ -203,6 +241,8 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
                                        "global_batch",
                                        "sequence_length",
                                        "max_images",
+                                       "images",
+                                       "recompute",
                                        "epochs",
                                        "steps",
                                        "learning_rate",
@@ -216,7 +256,7 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
                                        "loss",
                                        "template",
                                        NULL};
-    static const char *const losses[2] = {"answers", "all"};
+    static const char *const losses[] = {"answers", "all", NULL};
     gr_err err = GR_OK;
     int loss = 0;
     GR_TRY(gr_node_expect(node, GR_DOC_MAP));
@@ -224,8 +264,10 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
     GR_TRY(gr_node_get_string(node, "name", &out->name));
     GR_TRY(parse_trains(node, &out->trains));
     GR_TRY(parse_data(node, out));
+    GR_TRY(parse_images(node, &out->images));
+    GR_TRY(gr_node_opt_bool(node, "recompute", &out->recompute));
     GR_TRY(parse_optimizer(node, out));
-    GR_TRY(opt_choice(node, "loss", losses, &loss));
+    GR_TRY(gri_recipe_choice(node, "loss", losses, &loss));
     GR_TRY(parse_template(node, &out->template));
     out->all_text = loss == 1;
 done:

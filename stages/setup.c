@@ -140,7 +140,9 @@ gr_err gr_setup_create(const gr_recipe *recipe, int threads, gr_setup **out)
     GR_ALLOC(setup, 1);
     setup->recipe = recipe;
     GR_TRY(compose_config(recipe, &config));
+    setup->pictures = config.vision.pictures;
     GR_TRY(gr_exec_create_cpu(threads, 0, &setup->exec));
+    GR_TRY_CONTEXT(gr_exec_set_precision(setup->exec, recipe->precision), "precision");
     GR_TRY(gr_model_create(&config, setup->exec, &setup->model));
     GR_TRY(load_tokenizer(setup));
     for (int64_t i = 0; i < recipe->stage_count; i++) {
@@ -171,6 +173,57 @@ void gr_setup_destroy(gr_setup **setup)
     GR_FREE(*setup);
 }
 
+/// The model directory's rules with what the stage's recipe says instead.
+static gr_err stage_pictures(const gr_setup *setup, const gr_recipe_stage *stage,
+                             gr_picture_rules *out)
+{
+    gr_err err = GR_OK;
+    const gr_recipe_images *images = &stage->images;
+    gr_picture_rules rules = setup->pictures;
+    rules.fit = images->own_fit ? images->fit : rules.fit;
+    rules.edge = rules.fit == GR_FIT_CROP ? rules.edge : 0;
+    rules.fewest = 1;
+    rules.most = images->tiles;
+    rules.thumbnail = images->tiles > 1 && images->thumbnail;
+    rules.second_scale = rules.second_scale && images->tiles > 1;
+    if (images->tiles > 1 && rules.fit == GR_FIT_CROP) {
+        GR_FAIL(
+            GR_ERR_RECIPE,
+            "stage %s: images.tiles is %lld, but the vision part's preprocessor_config.json "
+            "crops pictures, and tiles are cut out of the whole picture: set images.fit to "
+            "stretch",
+            stage->name, (long long)images->tiles);
+    }
+    *out = rules;
+done:
+    return err;
+}
+
+gr_err gr_setup_enter_stage(gr_setup *setup, const gr_recipe_stage *stage)
+{
+    gr_err err = GR_OK;
+    gr_picture_rules rules;
+    GR_TRY(stage_pictures(setup, stage, &rules));
+    gr_model_set_pictures(setup->model, &rules);
+    gr_model_set_recompute(setup->model, stage->recompute);
+    setup->stage = stage;
+done:
+    return err;
+}
+
+gr_err gr_setup_save_tokenizer(const gr_setup *setup, const char *dir)
+{
+    gr_err err = GR_OK;
+    char *jinja = NULL;
+    const gr_chat_options options = {.system = setup->recipe->system,
+                                     .template = setup->stage ? setup->stage->template : NULL};
+    GR_TRY(gr_chat_jinja(&options, &jinja));
+    GR_TRY(gr_tokenizer_save(setup->tokenizer, dir, jinja));
+done:
+    GR_FREE(jinja);
+    return err;
+}
+
 gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool validation,
                        gr_loader **out)
 {
@@ -178,7 +231,9 @@ gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool
     gr_loader_source *sources = NULL;
     const gr_recipe_sources *list = validation ? &stage->validation : &stage->data;
     const gr_model_config *config = gr_model_get_config(setup->model);
+    gr_vision_config vision = config->vision;
     bool sees = config->parts & (1u << GR_PART_VISION);
+    GR_TRY(stage_pictures(setup, stage, &vision.pictures));
     GR_ALLOC(sources, list->count);
     for (int64_t i = 0; i < list->count; i++) {
         sources[i].dataset = find_dataset(setup, list->items[i].path);
@@ -192,8 +247,8 @@ gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool
         .chat = {.system = setup->recipe->system,
                  .all_text = stage->all_text,
                  .template = stage->template,
-                 .image_tokens = sees ? gr_image_tokens(&config->vision) : 0},
-        .vision = sees ? &config->vision : NULL,
+                 .image_tokens = sees ? gr_image_tokens(&vision) : 0},
+        .vision = sees ? &vision : NULL,
         .global_batch = stage->global_batch,
         .lanes = setup->recipe->lanes,
         .sequence_length = stage->sequence_length,

@@ -3,6 +3,7 @@
 #include "stages/stage_run.h"
 
 #include "src/base/log.h"
+#include "src/base/rng.h"
 #include "stages/checkpoint.h"
 #include "stages/metrics.h"
 #include "stages/validate.h"
@@ -57,6 +58,7 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
     const gr_params *params = gr_model_get_params(t->setup->model);
     int64_t lanes = t->recipe->lanes;
     r->stage = stage;
+    GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, stage)));
     GR_TRY(gr_world_agree(t->world, gr_setup_loader(t->setup, stage, false, &r->loader)));
     r->steps = gri_stage_steps(stage, r->loader);
     r->schedule = (gr_schedule){.kind = stage->schedule,
@@ -66,6 +68,8 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
     GR_TRY(gr_world_agree(t->world, gr_updater_create(params, stage->trains, &r->updater)));
     GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes,
                              stage_samples(stage, r->loader), stage->trains, &r->train));
+    r->train.seed = t->recipe->seed;
+    r->train.stream = gr_rng_stream(stage->name);
     if (stage->validation.count > 0) {
         GR_TRY(gr_world_agree(t->world,
                               gr_setup_loader(t->setup, stage, true, &r->validation_loader)));

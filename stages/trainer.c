@@ -193,7 +193,9 @@ done:
 static gr_err finish(gr_trainer *t)
 {
     gr_err err = GR_OK;
+    const gr_recipe_stage *last = &t->recipe->stages[t->recipe->stage_count - 1];
     GR_TRY(gr_world_alike(t->world, check_done(t)));
+    GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, last))); // if none ran now
     if (gri_trainer_leads(t) &&
         !(t->updates_here == 0 && gr_checkpoint_has_final(t->options->run))) {
         err = gr_checkpoint_save_final(t->options->run, t->setup);

@@ -414,7 +414,39 @@ static void test_allocation_failures(void)
     gr_tokenizer_destroy(&t);
 }
 
+/// As transformers reads it; tests/reference/check_chat_template.py runs them all.
+static void test_jinja(void)
+{
+    char *text = NULL;
+    gr_chat_options options = {.template = gr_chat_template_find("qwen3")};
+    GR_CHECK_OK(gr_chat_jinja(&options, &text));
+    GR_CHECK_STR(
+        text,
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+        "{% if message['role'] == 'assistant' %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}"
+        "{{ message['content'] + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}"
+        "{{ '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' }}{% endif %}");
+    GR_FREE(text);
+    options = (gr_chat_options){.system = "it's a \\ line\n"};
+    GR_CHECK_OK(gr_chat_jinja(&options, &text));
+    GR_CHECK(strstr(text, "{{ '<|im_start|>system\\nit\\'s a \\\\ line\\n<|im_end|>\\n' }}") !=
+             NULL);
+    GR_FREE(text);
+    int64_t before = gr_mem_requests();
+    GR_CHECK_OK(gr_chat_jinja(&options, &text));
+    int64_t requests = gr_mem_requests() - before;
+    GR_FREE(text);
+    int64_t used = gr_mem_used();
+    for (int64_t i = 1; i <= requests; i++) {
+        gr_mem_fail_at(i);
+        GR_CHECK_ERR(gr_chat_jinja(&options, &text), GR_ERR_MEMORY, "");
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    gr_mem_fail_at(0);
+}
+
 static const gr_test tests[] = {
+    {"jinja", test_jinja},
     {"numbers", test_numbers},
     {"turns", test_turns},
     {"own_system", test_own_system},

@@ -241,7 +241,7 @@ static void test_export_vision(void)
     gr_model *full = make_filled(GR_PARTS_ALL, true);
     for (size_t i = 0; i < 2; i++) {
         const char *dir = fresh_dir("vision");
-        GR_CHECK_OK(gr_hf_export_vision(dir, layouts[i], full));
+        GR_CHECK_OK(gr_hf_export_vision(dir, layouts[i], GR_DTYPE_F32, full));
         check_loads(dir, full, VISION);
         gr_model *into = make(tiny(GR_PARTS_ALL, true));
         GR_CHECK_OK(gr_hf_load_weights(dir, VISION, into));
@@ -267,7 +267,7 @@ static void test_transformers_pieces(void)
 {
     const char *dir = fresh_dir("pieces");
     gr_model *model = make_filled(VISION, true);
-    GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, model));
+    GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
     gr_safetensors *file = NULL;
     GR_CHECK_OK(gr_safetensors_open(in_dir(dir, "model.safetensors"), &file));
     const gr_param *qkv = gr_params_find(gr_model_get_params(model),
@@ -294,7 +294,7 @@ static void test_export_language(void)
     for (int tied = 0; tied < 2; tied++) {
         const char *dir = fresh_dir("language");
         gr_model *full = make_filled(GR_PARTS_ALL, tied);
-        GR_CHECK_OK(gr_hf_export_language(dir, full));
+        GR_CHECK_OK(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, full));
         check_loads(dir, full, LANGUAGE);
         gr_safetensors *file = NULL;
         GR_CHECK_OK(gr_safetensors_open(in_dir(dir, "model.safetensors"), &file));
@@ -305,13 +305,61 @@ static void test_export_language(void)
     }
 }
 
+static void check_line(const char *dir, const char *name, const char *part)
+{
+    char *text = NULL;
+    size_t size = 0;
+    GR_CHECK_OK(gr_file_read(in_dir(dir, name), 0, &text, &size));
+    if (!GR_CHECK(strstr(text, part) != NULL)) {
+        printf("  %s has no %s: %s\n", name, part, text);
+    }
+    GR_FREE(text);
+}
+
+/// Which tokens end a text: as the source's config.json says, else by its tokenizer, else nothing.
+static void test_token_ids(void)
+{
+    const char *from = fresh_dir("from"), *dir = fresh_dir("to");
+    gr_model *model = make_filled(GR_PARTS_ALL, true);
+    GR_CHECK_OK(gr_hf_save(from, model));
+    GR_CHECK_OK(gr_hf_export_language(dir, from, GR_DTYPE_F32, model));
+    check_line(dir, "generation_config.json", "\"eos_token_id\": null");
+    check_line(dir, "config.json", "\"bos_token_id\": null");
+    write_text(
+        from, "tokenizer.json",
+        "{\"added_tokens\": [{\"id\": 5, \"content\": \"<|im_end|>\", \"special\": true}, "
+        "{\"id\": 6, \"content\": \"<s>\", \"special\": true}], "
+        "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+        "\"use_regex\": true}, \"decoder\": {\"type\": \"ByteLevel\"}, "
+        "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}}");
+    GR_CHECK_OK(gr_hf_export_language(dir, from, GR_DTYPE_F32, model));
+    check_line(dir, "generation_config.json", "\"eos_token_id\": 5");
+    write_text(
+        from, "tokenizer_config.json",
+        "{\"bos_token\": {\"content\": \"<s>\"}, \"eos_token\": \"<s>\", \"pad_token\": null}");
+    GR_CHECK_OK(gr_hf_export_language(dir, from, GR_DTYPE_F32, model));
+    check_line(dir, "config.json", "\"eos_token_id\": 6");
+    check_line(dir, "config.json", "\"bos_token_id\": 6");
+    check_line(dir, "config.json", "\"pad_token_id\": null");
+    replace_text(from, "config.json", "\"llm_config\": {",
+                 "\"llm_config\": {\"eos_token_id\": [7, 5],");
+    GR_CHECK_OK(gr_hf_export_language(dir, from, GR_DTYPE_F32, model));
+    check_line(dir, "generation_config.json", "\"eos_token_id\": [\n    7,\n    5");
+    check_line(dir, "generation_config.json", "\"bos_token_id\": 6");
+    write_text(from, "generation_config.json", "{\"eos_token_id\": 9, \"top_k\": 3}");
+    GR_CHECK_OK(gr_hf_export_language(dir, from, GR_DTYPE_F32, model));
+    check_line(dir, "generation_config.json", "\"top_k\": 3");
+    gr_model_destroy(&model);
+}
+
 static void test_export_of_an_absent_part(void)
 {
     const char *dir = fresh_dir("absent");
     gr_model *vision = make_filled(VISION, true), *language = make_filled(LANGUAGE, true);
-    GR_CHECK_ERR(gr_hf_export_language(dir, vision), GR_ERR_DATA, "no language part");
-    GR_CHECK_ERR(gr_hf_export_vision(dir, GR_HF_LAYOUT_SAILVIT, language), GR_ERR_DATA,
-                 "no vision part");
+    GR_CHECK_ERR(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, vision), GR_ERR_DATA,
+                 "no language part");
+    GR_CHECK_ERR(gr_hf_export_vision(dir, GR_HF_LAYOUT_SAILVIT, GR_DTYPE_F32, language),
+                 GR_ERR_DATA, "no vision part");
     gr_model_destroy(&vision);
     gr_model_destroy(&language);
 }
@@ -456,7 +504,7 @@ static void test_bad_weights(void)
     gr_model *model = make_filled(VISION, true), *into = make(tiny(VISION, true));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *dir = fresh_dir("bad");
-        GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, model));
+        GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
         edit e = edit_begin(dir);
         cases[i].change(&e);
         edit_end(&e);
@@ -483,7 +531,7 @@ static void test_other_types(void)
     gr_model *model = make_filled(LANGUAGE, true);
     for (size_t d = 0; d < 3; d++) {
         const char *dir = fresh_dir("types");
-        GR_CHECK_OK(gr_hf_export_language(dir, model));
+        GR_CHECK_OK(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, model));
         edit e = edit_begin(dir);
         gr_safetensor one = {"mlp1.pad", GR_DTYPE_U8, 0, {0}, 1, data};
         memmove(e.items + 1, e.items, (size_t)e.count++ * sizeof *e.items);
@@ -518,13 +566,72 @@ static void test_other_types(void)
     gr_model_destroy(&model);
 }
 
+static void check_dtype(const char *dir, gr_part part, gr_dtype want, const char *word)
+{
+    char *text = NULL, said[64];
+    size_t size = 0;
+    gr_dtype got = GR_DTYPE_COUNT;
+    snprintf(said, sizeof said, "\"torch_dtype\": \"%s\"", word);
+    GR_CHECK_OK(gr_hf_stored_dtype(dir, part, &got));
+    GR_CHECK_INT(got, want);
+    GR_CHECK_OK(gr_file_read(in_dir(dir, "config.json"), 0, &text, &size));
+    GR_CHECK(strstr(text, said) != NULL);
+    GR_FREE(text);
+}
+
+/// Written in each type, read, and written in that type again: the same files.
+static void test_export_types(void)
+{
+    static const gr_dtype dtypes[] = {GR_DTYPE_F32, GR_DTYPE_BF16, GR_DTYPE_F16};
+    static const char *const words[] = {"float32", "bfloat16", "float16"};
+    gr_model *model = make_filled(GR_PARTS_ALL, true), *half = make(tiny(GR_PARTS_ALL, true));
+    for (size_t d = 0; d < 3; d++) {
+        const char *vision = fresh_dir("vision"), *language = fresh_dir("language"),
+                   *again = fresh_dir("again");
+        GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_TRANSFORMERS, dtypes[d], model));
+        GR_CHECK_OK(gr_hf_export_language(language, NULL, dtypes[d], model));
+        check_dtype(vision, GR_PART_VISION, dtypes[d], words[d]);
+        check_dtype(language, GR_PART_LANGUAGE, dtypes[d], words[d]);
+        GR_CHECK_OK(gr_hf_load_weights(vision, VISION, half));
+        GR_CHECK_NORM(gr_model_weights(half, GR_PART_VISION),
+                      gr_model_weights(model, GR_PART_VISION),
+                      gr_model_get_params(model)->size[GR_PART_VISION],
+                      dtypes[d] == GR_DTYPE_F32 ? 0 : 0x1p-8, 0);
+        GR_CHECK_OK(gr_hf_export_vision(again, GR_HF_LAYOUT_TRANSFORMERS, dtypes[d], half));
+        char *text[2] = {NULL, NULL};
+        size_t size[2] = {0, 0};
+        GR_CHECK_OK(gr_file_read(in_dir(vision, "model.safetensors"), 0, &text[0], &size[0]));
+        GR_CHECK_OK(gr_file_read(in_dir(again, "model.safetensors"), 0, &text[1], &size[1]));
+        if (GR_CHECK_INT((int64_t)size[1], (int64_t)size[0])) {
+            GR_CHECK_BYTES(text[1], text[0], size[0]);
+        }
+        GR_FREE(text[0]);
+        GR_FREE(text[1]);
+    }
+    const char *dir = fresh_dir("mixed");
+    GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_BF16, model));
+    edit e = edit_begin(dir);
+    static const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    gr_safetensor *norm = edit_find(&e, "rms_norm.weight");
+    norm->dtype = GR_DTYPE_F32;
+    norm->data = (const unsigned char *)ones;
+    edit_end(&e);
+    gr_dtype mixed = GR_DTYPE_COUNT;
+    GR_CHECK_OK(gr_hf_stored_dtype(dir, GR_PART_VISION, &mixed));
+    GR_CHECK_INT(mixed, GR_DTYPE_F32);
+    GR_CHECK_ERR(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_I8, model),
+                 GR_ERR_USAGE, "cannot write weights as I8");
+    gr_model_destroy(&model);
+    gr_model_destroy(&half);
+}
+
 /// The config says tied, but a head of its own is stored: it counts, and is written back.
 static void test_tying_trap(void)
 {
     const char *dir = fresh_dir("tied"), *again = fresh_dir("again");
     gr_model_config config = {0};
     gr_model *model = make_filled(LANGUAGE, false);
-    GR_CHECK_OK(gr_hf_export_language(dir, model));
+    GR_CHECK_OK(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, model));
     replace_text(dir, "config.json", "\"tie_word_embeddings\": false",
                  "\"tie_word_embeddings\": true");
     check_loads(dir, model, LANGUAGE);
@@ -595,7 +702,7 @@ static void test_config_alone(void)
     gr_model_config config = {0};
     const char *dir = fresh_dir("config");
     gr_model *model = make_filled(LANGUAGE, true);
-    GR_CHECK_OK(gr_hf_export_language(dir, model));
+    GR_CHECK_OK(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, model));
     GR_CHECK(unlink(in_dir(dir, "model.safetensors")) == 0);
     GR_CHECK_OK(gr_hf_load_config(dir, &config));
     check_same_language(&config.language, &gr_model_get_config(model)->language);
@@ -624,7 +731,7 @@ static void test_preprocessor(void)
     gr_model_config config = {0};
     const char *dir = fresh_dir("preprocessor");
     gr_model *model = make_filled(VISION, true);
-    GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, model));
+    GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
     write_text(dir, "preprocessor_config.json", "{\"image_mean\": [1, 0.5, 0.25]}");
     GR_CHECK_OK(gr_hf_load_config(dir, &config));
     GR_CHECK(same_reals(config.vision.image_mean, (double[3]){1, 0.5, 0.25}, 3));
@@ -643,8 +750,8 @@ static gr_err all_ways(const char *saved, const char *vision, const char *langua
     gr_err err = GR_OK;
     gr_model_config config = {0};
     GR_TRY(gr_hf_save(saved, model));
-    GR_TRY(gr_hf_export_vision(vision, GR_HF_LAYOUT_TRANSFORMERS, model));
-    GR_TRY(gr_hf_export_language(language, model));
+    GR_TRY(gr_hf_export_vision(vision, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
+    GR_TRY(gr_hf_export_language(language, NULL, GR_DTYPE_F32, model));
     GR_TRY(gr_hf_load_config(saved, &config));
     GR_TRY(gr_hf_load_weights(saved, GR_PARTS_ALL, model));
 done:
@@ -687,6 +794,8 @@ static const gr_test tests[] = {
     {"transformers_pieces", test_transformers_pieces},
     {"export_language", test_export_language},
     {"export_of_an_absent_part", test_export_of_an_absent_part},
+    {"export_types", test_export_types},
+    {"token_ids", test_token_ids},
     {"bad_weights", test_bad_weights},
     {"other_types", test_other_types},
     {"tying_trap", test_tying_trap},

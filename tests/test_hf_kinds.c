@@ -158,14 +158,14 @@ static void test_export(void)
         gr_model *model = make_filled((gr_vision_kind)v, (gr_language_kind)v), *got = NULL;
         for (int layout = 0; layout < 2; layout++) {
             const char *dir = fresh_dir("vision");
-            GR_CHECK_OK(gr_hf_export_vision(dir, (gr_hf_layout)layout, model));
+            GR_CHECK_OK(gr_hf_export_vision(dir, (gr_hf_layout)layout, GR_DTYPE_F32, model));
             GR_CHECK(holds(dir, names[v][layout]));
             got = check_loads(dir, model, VISION);
             GR_CHECK_INT(gr_model_get_config(got)->vision.image_size, 12);
             gr_model_destroy(&got);
         }
         const char *dir = fresh_dir("language");
-        GR_CHECK_OK(gr_hf_export_language(dir, model));
+        GR_CHECK_OK(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, model));
         got = check_loads(dir, model, LANGUAGE);
         GR_CHECK_INT(gr_model_get_config(got)->language.kind, v);
         gr_model_destroy(&got);
@@ -234,7 +234,7 @@ static void test_transformers_internvl(void)
     static collection c;
     gr_model *model = make_filled(GR_VISION_INTERNVIT, GR_LANGUAGE_LLAMA);
     GR_CHECK_OK(gr_hf_save(saved, model));
-    GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_TRANSFORMERS, model));
+    GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
     collect(&c, 0, in_dir(vision, "model.safetensors"), "", "model.vision_tower.");
     collect(&c, 1, in_dir(saved, "model-connector.safetensors"), "mlp1.0.",
             "model.multi_modal_projector.layer_norm.");
@@ -267,7 +267,7 @@ static void test_siglip_pair(void)
     static collection c;
     gr_model_config read;
     gr_model *model = make_filled(GR_VISION_SIGLIP, GR_LANGUAGE_QWEN2);
-    GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_SAILVIT, model));
+    GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_SAILVIT, GR_DTYPE_F32, model));
     for (int strange = 0; strange < 2; strange++) {
         memset(&c, 0, sizeof c);
         collect(&c, 0, in_dir(vision, "model.safetensors"), "", "");
@@ -322,8 +322,8 @@ static void test_bad_tensors(void)
         gr_model_config config;
         gr_model *model = make_filled(cases[i].kind, GR_LANGUAGE_QWEN2), *got = NULL;
         memset(&c, 0, sizeof c);
-        GR_CHECK_OK(gr_hf_export_vision(from, GR_HF_LAYOUT_TRANSFORMERS, model));
-        GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, model));
+        GR_CHECK_OK(gr_hf_export_vision(from, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
+        GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
         collect(&c, 0, in_dir(from, "model.safetensors"), "", "");
         if (strstr(cases[i].part, "shape")) {
             rename_tensors(&c, cases[i].to, "head.gone"); // its name is free for another

@@ -46,6 +46,9 @@ static const char *const fixtures[] = {
     "exif8.jpg",
     "exif6.png",
     "exif8.webp",
+    "xmp6.jpg",
+    "xmp5.png",
+    "xmp3.webp",
 };
 enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], WIDTH = 11, HEIGHT = 7 };
 
@@ -64,7 +67,7 @@ static unsigned char *read_fixture(const char *name, const char *suffix, size_t 
 
 static void check_pixels(const char *name, unsigned how, const char *suffix)
 {
-    bool turned = strcmp(suffix, ".upright.rgb") == 0 && name[4] >= '5';
+    bool turned = strcmp(suffix, ".upright.rgb") == 0 && name[strcspn(name, "12345678")] >= '5';
     size_t size = 0, wanted = 0;
     gr_image image = {0};
     unsigned char *data = read_fixture(name, "", &size);
@@ -100,7 +103,7 @@ static void test_pixels(void)
         GR_FREE(white);
     }
     GR_CHECK_INT(with_alpha, 8);
-    GR_CHECK_INT(with_exif, 10);
+    GR_CHECK_INT(with_exif, 13);
 }
 
 static void test_kind(void)
@@ -283,6 +286,52 @@ static int orientation_of(const void *exif, size_t size)
     return gr_image_orientation(file, 13 + size);
 }
 
+/// The same with XMP behind it.
+static int orientation_of_both(const void *exif, size_t size, const char *xmp)
+{
+    unsigned char file[512] = {0xFF, 0xD8, 0xFF, 0xE1, 0};
+    size_t at = 12 + size, n = strlen(xmp);
+    file[5] = (unsigned char)(size + 8);
+    memcpy(file + 6, "Exif\0\0", 6);
+    memcpy(file + 12, exif, size);
+    const unsigned char marker[4] = {0xFF, 0xE1, 0, (unsigned char)(2 + 29 + n)};
+    memcpy(file + at, marker, 4);
+    memcpy(file + at + 4, "http://ns.adobe.com/xap/1.0/\0", 29);
+    memcpy(file + at + 33, xmp, n);
+    return gr_image_orientation(file, at + 33 + n);
+}
+
+/// XMP counts where EXIF does not say it, by the first spelling that has a digit.
+static void test_xmp(void)
+{
+    static const unsigned char says_6[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1,
+                                             3,   0,   1,  0, 0, 0, 6, 0, 0, 0, 0,    0};
+    static const struct {
+        const char *xmp;
+        int want;
+    } cases[] = {
+        {"", 1},
+        {"tiff:Orientation=\"3\"", 3},
+        {"<tiff:Orientation>8<", 8},
+        {"tiff:Orientation='3'", 1},
+        {"tiff:Orientation", 1},
+        {"tiff:Orientation=", 1},
+        {"tiff:Orientation=\"", 1},
+        {"tiff:Orientation=\"x tiff:Orientation>2", 2},
+        {"tiff:Orientation>0 tiff:Orientation>2", 1},
+        {"tiff:Orientation>9", 1},
+        {"tiff:orientation>2", 1},
+    };
+    unsigned char silent[26];
+    memcpy(silent, says_6, 26);
+    silent[10] = 0x13;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        GR_CHECK_INT(orientation_of_both(silent, 26, cases[i].xmp), cases[i].want);
+        GR_CHECK_INT(orientation_of_both("no EXIF", 7, cases[i].xmp), cases[i].want);
+        GR_CHECK_INT(orientation_of_both(says_6, 26, cases[i].xmp), 6);
+    }
+}
+
 /// What is broken or lies counts as upright.
 static void test_orientation(void)
 {
@@ -347,6 +396,7 @@ static const gr_test tests[] = {
     {"absurd_size", test_absurd_size},
     {"absurd_webp", test_absurd_webp},
     {"orientation", test_orientation},
+    {"xmp", test_xmp},
     {"allocation_failures", test_allocation_failures},
 };
 GR_TEST_MAIN("image", tests)

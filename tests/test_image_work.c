@@ -253,7 +253,7 @@ static void test_normalize(void)
                 want[256 * c + i] = (float)((rgb[3 * i + c] / 255.0 - mean[c]) / std[c]);
             }
         }
-        gr_image_normalize(&image, mean, std, got);
+        gr_image_normalize(&image, 0, mean, std, got);
         // Three fp32 roundings of numbers of size 1, divided by 0.22.
         GR_CHECK_CLOSE(got, want, 256 * 3, 0, 6e-7);
     }

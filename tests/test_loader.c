@@ -677,8 +677,74 @@ static void test_tear_down(void)
     gr_tokenizer_destroy(&tokenizer);
 }
 
+/// What sample n becomes when each of its pictures has this many tiles.
+static void check_tiled(const gr_batch *batch, int64_t sequence, int64_t n, int64_t tiles,
+                        int64_t image)
+{
+    char value[64];
+    answer(n, value);
+    gr_chat_sample want = {0};
+    const int64_t each[2] = {tiles, tiles};
+    const gr_chat_turn turns[2] = {{.text = "what?", .size = 5},
+                                   {.assistant = true, .text = value, .size = strlen(value)}};
+    gr_chat_options chat = {.image_tokens = IMAGE_TOKENS};
+    GR_CHECK_OK(gr_chat_encode(tokenizer, &chat, turns, 2, image_count(n), each, &want));
+    int64_t from = batch->cu_seqlens[sequence], to = batch->cu_seqlens[sequence + 1];
+    if (GR_CHECK_INT(to - from, want.ids.count)) {
+        GR_CHECK_BYTES(batch->ids + from, want.ids.data, (size_t)want.ids.count * 4);
+        GR_CHECK_BYTES(batch->targets + from, want.targets.data, (size_t)want.ids.count * 4);
+    }
+    const int32_t *rows = batch->image_rows + image * IMAGE_TOKENS;
+    for (int64_t r = 0; r < want.image_rows.count; r++) {
+        GR_CHECK_INT(rows[r], from + want.image_rows.data[r]);
+    }
+    for (int64_t i = 0; i < image_count(n) * tiles; i++) {
+        check_pixels(batch, image + i, n, i / tiles);
+    }
+    gr_chat_sample_fini(&want);
+}
+
+/// Pictures of 5 x 3 pixels become 2 x 1 tiles and a view of the whole; text, rows and pixels agree, and max_images counts
+/// tiles.
+static void test_tiles(void)
+{
+    gr_vision_config tiled = vision;
+    tiled.pictures = (gr_picture_rules){.most = 4, .thumbnail = true};
+    gr_loader_options options = options_of(SAMPLES, 1, false);
+    options.vision = &tiled;
+    options.max_images = 6;
+    options.sequence_length = 100;
+    gr_loader *loader = set_up() ? create(options) : NULL;
+    const gr_lane_batch *lane = NULL;
+    int64_t next = 0, images = 0;
+    if (loader && GR_CHECK_OK(gr_loader_lane(loader, 0, 0, 0, &lane))) {
+        for (int64_t b = 0; b < lane->count; b++) {
+            const gr_batch *batch = &lane->batches[b];
+            int64_t image = 0;
+            for (int64_t s = 0; s < batch->sequences; s++, next++) {
+                check_tiled(batch, s, next, 3, image);
+                image += 3 * image_count(next);
+            }
+            GR_CHECK_INT(batch->images, image);
+            GR_CHECK(image <= 6);
+            images += image;
+        }
+        GR_CHECK_INT(next, SAMPLES);
+        GR_CHECK_INT(lane->images, images);
+    }
+    gr_loader_destroy(&loader);
+    options.max_images = 5;
+    loader = create(options);
+    if (loader) {
+        GR_CHECK_ERR(gr_loader_lane(loader, 0, 0, 0, &lane), GR_ERR_DATA,
+                     "6 tiles of images, but max_images is 5");
+    }
+    gr_loader_destroy(&loader);
+}
+
 static const gr_test tests[] = {
     {"content", test_content},
+    {"tiles", test_tiles},
     {"lanes", test_lanes},
     {"epochs", test_epochs},
     {"large_batch", test_large_batch},

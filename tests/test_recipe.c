@@ -65,6 +65,8 @@ static void test_good(void)
     GR_CHECK(s->learning_rate[GR_PART_CONNECTOR] == 1e-3);
     GR_CHECK(s->beta2 == 0.999);
     GR_CHECK(!s->all_text && s->template == gr_chat_template_find("chat"));
+    GR_CHECK_INT(s->images.tiles, 1);
+    GR_CHECK(!s->images.own_fit && !s->recompute && r->precision == GR_PRECISION_FP32);
     gr_recipe_destroy(&r);
 }
 
@@ -72,15 +74,24 @@ static void test_settings(void)
 {
     gr_recipe *r = NULL;
     gr_str text = {0};
-    const char *const settings[] = {"seed=9", "stages.warm-up.steps=11", "stages[0].loss=all",
-                                    "stages[0].learning_rate={connector: 0.5}"};
+    const char *const settings[] = {
+        "seed=9",
+        "stages.warm-up.steps=11",
+        "stages[0].loss=all",
+        "stages[0].learning_rate={connector: 0.5}",
+        "precision=bf16",
+        "stages[0].recompute=true",
+        "stages[0].images={tiles: 6, thumbnail: false, fit: stretch}"};
     GR_CHECK_OK(gr_str_add(&text, head));
     GR_CHECK_OK(gr_str_add(&text, stage));
-    if (GR_CHECK_OK(load_text(text.data, settings, 4, &r))) {
+    if (GR_CHECK_OK(load_text(text.data, settings, 7, &r))) {
         GR_CHECK_INT((int64_t)r->seed, 9);
         GR_CHECK_INT(r->stages[0].steps, 11);
         GR_CHECK(r->stages[0].all_text);
         GR_CHECK(r->stages[0].learning_rate[GR_PART_CONNECTOR] == 0.5);
+        GR_CHECK(r->precision == GR_PRECISION_BF16 && r->stages[0].recompute);
+        GR_CHECK_INT(r->stages[0].images.tiles, 6);
+        GR_CHECK(!r->stages[0].images.thumbnail && r->stages[0].images.own_fit);
         gr_recipe_destroy(&r);
     }
     const char *const bad[] = {"seed"};
@@ -123,6 +134,23 @@ static const bad_case bad_cases[] = {
     {"steps: 5", "steps: 5\n    schedule: linear", "constant or cosine"},
     {"steps: 5", "steps: 5\n    betas: [0.9, 1.5]", "betas"},
     {"steps: 5", "steps: 5\n    loss: some", "answers or all"},
+    {"steps: 5", "steps: 5\n    images: tiled", "expected fixed, got \"tiled\""},
+    {"steps: 5", "steps: 5\n    images: {tile: 4}", "tiles"},
+    {"steps: 5", "steps: 5\n    images: {tiles: 0}", "tiles"},
+    {"steps: 5", "steps: 5\n    images: {tiles: 2000}", "tiles"},
+    {"steps: 5", "steps: 5\n    images: {tiles: four}", "integer"},
+    {"steps: 5", "steps: 5\n    images: {thumbnail: 1}", "thumbnail"},
+    {"steps: 5", "steps: 5\n    images: {fit: cut}", "stretch, crop or pad, got \"cut\""},
+    {"steps: 5", "steps: 5\n    images: {tiles: 4, fit: pad}", "pad contradicts tiles"},
+    {"steps: 5", "steps: 5\n    images: [4]", "images"},
+    {"model: {vision: v, connector: c, language: l}\ntokenizer: t\nstages:\n  - name: warm-up\n    "
+     "trains: [connector]",
+     "model: {language: l}\ntokenizer: t\nstages:\n  - name: warm-up\n    images: fixed\n    "
+     "trains: [language]",
+     "no vision part that looks"},
+    {"steps: 5", "steps: 5\n    recompute: blocks", "recompute"},
+    {"seed: 7", "seed: 7\nprecision: fp16", "expected fp32 or bf16, got \"fp16\""},
+    {"steps: 5", "steps: 5\n    precision: bf16", "precision"},
     {"steps: 5", "steps: 5\n    template: qwen", "one of chat, plain, qwen2.5"},
     {"steps: 5", "steps: 5\n    steps: 6", "steps"},
     {"name: warm-up", "nam: warm-up", "name"},

@@ -217,7 +217,40 @@ static void test_bf16_round_trip(void)
     GR_CHECK_INT((int64_t)bits_of(wide[0x3F80]), 0x3F800000);
 }
 
+/// All halves come back, and what lies between two goes to the nearer one, from the middle to the even one.
+static void test_f16_round_trip(void)
+{
+    static uint16_t halves[65536], back[65536];
+    static float wide[65536];
+    int64_t wrong = 0;
+    for (uint32_t i = 0; i < 65536; i++) {
+        halves[i] = (uint16_t)i;
+    }
+    GR_CHECK(gr_convert_to_f32(GR_DTYPE_F16, halves, 65536, wide));
+    gr_convert_f32_to_f16(wide, 65536, back);
+    for (uint32_t i = 0; i < 65536; i++) {
+        wrong += back[i] != (isnan(wide[i]) ? halves[i] | 0x200 : halves[i]);
+    }
+    GR_CHECK_INT(wrong, 0);
+    for (uint32_t i = 0; i < 0x7BFF;
+         i++) { // both signs, each with its neighbour away from zero
+        for (uint32_t sign = 0; sign <= 0x8000; sign += 0x8000) {
+            float low = wide[sign | i], high = wide[sign | (i + 1)], middle = (low + high) / 2;
+            const float three[3] = {nextafterf(middle, low), middle, nextafterf(middle, high)};
+            gr_convert_f32_to_f16(three, 3, back);
+            wrong += back[0] != (sign | i) || back[2] != (sign | (i + 1)) ||
+                     back[1] != (sign | (i % 2 ? i + 1 : i));
+        }
+    }
+    GR_CHECK_INT(wrong, 0);
+    const float far[] = {65519.996F, 65520, 1e30F, -65520, INFINITY, 1e-30F, -1e-30F};
+    const uint16_t want[] = {0x7BFF, 0x7C00, 0x7C00, 0xFC00, 0x7C00, 0, 0x8000};
+    gr_convert_f32_to_f16(far, 7, back);
+    GR_CHECK_BYTES(back, want, sizeof want);
+}
+
 static const gr_test tests[] = {
+    {"f16 round trip", test_f16_round_trip},
     {"types", test_types},
     {"shapes", test_shapes},
     {"views", test_views},

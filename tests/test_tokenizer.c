@@ -139,7 +139,7 @@ static void test_longest_added(void)
 {
     gr_tokenizer *t = load_fixture(), *more = NULL;
     gr_ids ids = {0};
-    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir()));
+    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir(), NULL));
     GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &more));
     GR_FREE(more->literal.ids);
     GR_FREE(more->normalized.ids);

@@ -149,7 +149,7 @@ done:
     return err;
 }
 
-static void write_node(gr_json *j, const gr_node *node)
+void gr_node_write(gr_json *j, const gr_node *node)
 {
     switch (node->type) {
     case GR_DOC_NULL:
@@ -171,7 +171,7 @@ static void write_node(gr_json *j, const gr_node *node)
     case GR_DOC_MAP:
         (node->type == GR_DOC_LIST ? gr_json_list_begin : gr_json_map_begin)(j, node->key);
         for (int64_t i = 0; i < node->u.list.count; i++) {
-            write_node(j, &node->u.list.items[i]);
+            gr_node_write(j, &node->u.list.items[i]);
         }
         (node->type == GR_DOC_LIST ? gr_json_list_end : gr_json_map_end)(j);
         break;
@@ -182,7 +182,7 @@ gr_err gr_doc_to_json(const gr_doc *doc, char **text)
 {
     gr_err err = GR_OK;
     gr_json j = {.indent = 2};
-    write_node(&j, &doc->root);
+    gr_node_write(&j, &doc->root);
     GR_TRY(gr_json_finish(&j));
     *text = j.text.data;
     j.text = (gr_str){0};

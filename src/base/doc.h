@@ -10,6 +10,7 @@
 /// in both languages.
 
 #include "src/base/err.h"
+#include "src/base/json.h"
 
 #include <stdint.h>
 
@@ -67,6 +68,9 @@ const char *gr_doc_name(const gr_doc *doc);
 GR_MUST_CHECK gr_err gr_doc_set(gr_doc *doc, const char *path, const char *value);
 /// The document as JSON text in new memory (GR_FREE): the resolved recipe.
 GR_MUST_CHECK gr_err gr_doc_to_json(const gr_doc *doc, char **text);
+
+/// Writes a node with all below it, under its own key.
+void gr_node_write(gr_json *j, const gr_node *node);
 
 /// Child of a map, NULL if absent or null. GR_ASSERTs that `map` is a map.
 const gr_node *gr_node_find(const gr_node *map, const char *key);

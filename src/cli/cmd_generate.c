@@ -1,81 +1,11 @@
-#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
 #include "src/formats/chat.h"
-#include "src/formats/image_tiles.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { MAX_IMAGE_BYTES = 1 << 30 };
-
-/// How pictures are read; the defaults show the model what a viewer shows a person.
-typedef struct picture_rules {
-    int64_t tiles; ///< most tiles of one picture's grid
-    unsigned how;  ///< GR_IMAGE_*
-} picture_rules;
-
-/// The pictures as the model takes them.
-typedef struct pictures {
-    float *pixels;  ///< [count, 3, side, side]
-    int64_t count;  ///< tiles of all pictures
-    int64_t *tiles; ///< of each picture
-} pictures;
-
-static void pictures_fini(pictures *p)
-{
-    GR_FREE(p->pixels);
-    GR_FREE(p->tiles);
-}
-
-// Appends one picture: its tiles, and a view of the whole when there are several.
-static gr_err add_picture(const char *path, const gr_vision_config *v,
-                          const picture_rules *rules, int64_t *tiles, pictures *out)
-{
-    gr_err err = GR_OK;
-    char *data = NULL;
-    size_t size = 0;
-    gr_image image = {0}, cut = {0};
-    const gr_tile_rules grid = {
-        .side = v->image_size, .fewest = 1, .most = rules->tiles, .thumbnail = true};
-    const int64_t floats = 3 * v->image_size * v->image_size;
-    gr_tile_plan plan = {0};
-    GR_TRY(gr_file_read(path, MAX_IMAGE_BYTES, &data, &size));
-    GR_TRY(gr_image_decode(path, data, size, rules->how, &image));
-    GR_TRY(gr_tiles_plan(&grid, image.width, image.height, &plan));
-    GR_TRY_CONTEXT(gr_tiles_cut(&grid, &plan, &image, &cut), "%s", path);
-    GR_RESIZE(out->pixels, out->count * floats, (out->count + plan.count) * floats);
-    for (int64_t i = 0; i < plan.count; i++) {
-        const gr_image tile = {v->image_size, v->image_size, cut.rgb + i * floats};
-        gr_image_normalize(&tile, v->image_mean, v->image_std,
-                           out->pixels + (out->count + i) * floats);
-    }
-    out->count += plan.count;
-    *tiles = plan.count;
-done:
-    gr_image_fini(&image);
-    gr_image_fini(&cut);
-    GR_FREE(data);
-    return err;
-}
-
-static gr_err load_pictures(const gri_list *paths, const gr_model_config *config,
-                            const picture_rules *rules, pictures *out)
-{
-    gr_err err = GR_OK;
-    if (paths->count > 0 && !(config->parts & 1u << GR_PART_VISION)) {
-        GR_FAIL(GR_ERR_DATA, "the model has no vision part: it cannot look at %s",
-                paths->items[0]);
-    }
-    GR_ALLOC(out->tiles, paths->count);
-    for (int64_t i = 0; i < paths->count; i++) {
-        GR_TRY(add_picture(paths->items[i], &config->vision, rules, &out->tiles[i], out));
-    }
-done:
-    return err;
-}
 
 // What the model wrote.
 typedef struct answer {
@@ -93,8 +23,8 @@ static void answer_fini(answer *a)
 
 // Greedy answer to a prompt.
 static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
-                           const gr_chat_sample *prompt, const pictures *seen, int64_t max_new,
-                           answer *out)
+                           const gr_chat_sample *prompt, const gr_pictures *seen,
+                           int64_t max_new, answer *out)
 {
     gr_err err = GR_OK;
     int32_t *positions = NULL;
@@ -147,7 +77,7 @@ static gr_err print_answer(const answer *a, const gr_chat_sample *prompt)
     return err;
 }
 
-static gr_err generate(const char *dir, const gri_list *images, const picture_rules *rules,
+static gr_err generate(const char *dir, const gri_picture_options *pictures,
                        gr_chat_options options, const char *prompt, int64_t max_new,
                        int64_t threads, bool json)
 {
@@ -155,14 +85,15 @@ static gr_err generate(const char *dir, const gri_list *images, const picture_ru
     gri_session s = {0};
     gr_tokenizer *tokenizer = NULL;
     gr_chat_sample sample = {0};
-    pictures seen = {0};
+    gr_pictures seen = {0};
     answer a = {0};
     const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
-    GR_TRY(load_pictures(images, &s.config, rules, &seen));
-    options.image_tokens = images->count > 0 ? gr_image_tokens(&s.config.vision) : 0;
-    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, images->count, seen.tiles, &sample));
+    GR_TRY(gri_pictures_load(pictures, &s.config, &seen));
+    options.image_tokens = pictures->files.count > 0 ? gr_image_tokens(&s.config.vision) : 0;
+    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, pictures->files.count, seen.tiles,
+                          &sample));
     GR_TRY(write_answer(&s, tokenizer, &sample, &seen, max_new, &a));
     if (json) {
         GR_TRY(print_answer(&a, &sample));
@@ -171,7 +102,7 @@ static gr_err generate(const char *dir, const gri_list *images, const picture_ru
     }
 done:
     answer_fini(&a);
-    pictures_fini(&seen);
+    gr_pictures_fini(&seen);
     gr_chat_sample_fini(&sample);
     gr_tokenizer_destroy(&tokenizer);
     gri_session_close(&s);
@@ -193,28 +124,14 @@ done:
 gr_err gri_generate(int argc, char **argv)
 {
     gr_err err = GR_OK;
-    gri_list images = {0};
     const char *dir = NULL, *prompt = NULL, *template = "chat";
     gr_chat_options options = {0};
     int64_t max_new = 128, threads = 0;
-    picture_rules rules = {.tiles = 1};
-    int alpha = 0, exif = 0;
+    gri_picture_options pictures = {0};
     bool help = false, json = false;
     const gri_arg args[] = {
         GRI_WORD("MODEL", &dir, "model directory with its tokenizer", .required = true),
-        GRI_LIST("image", "FILE", &images,
-                 "PNG, JPEG or WebP; <image> in the prompt says where it stands (default: in "
-                 "front)"),
-        GRI_INT(
-            "tiles", "N", &rules.tiles, 1, GR_TILES_MOST,
-            "most tiles of one picture's grid, as InternVL cuts it; a view of the whole comes "
-            "behind them (default: 1, the whole picture)"),
-        GRI_CHOICE("alpha", "white|drop", &alpha,
-                   "transparent pictures are blended over white (default), or lose their alpha "
-                   "as with Pillow's convert(\"RGB\")"),
-        GRI_CHOICE("exif", "apply|ignore", &exif,
-                   "pictures are turned as their EXIF orientation says (default), or taken as "
-                   "they lie"),
+        GRI_PICTURES(&pictures),
         GRI_TEXT("prompt", "TEXT", &prompt, "the question", .required = true),
         GRI_TEXT("template", "NAME", &template,
                  "how the conversation is written, as in a recipe (default: chat)"),
@@ -229,12 +146,11 @@ gr_err gri_generate(int argc, char **argv)
                        "Prints the model's answer to a prompt about pictures (the most likely "
                        "token each time).",
                        args, argc, argv, &help));
-    rules.how = (alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) | (exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
     if (!help) {
         GR_TRY(find_template(template, &options.template));
-        GR_TRY(generate(dir, &images, &rules, options, prompt, max_new, threads, json));
+        GR_TRY(generate(dir, &pictures, options, prompt, max_new, threads, json));
     }
 done:
-    gri_list_fini(&images);
+    gri_list_fini(&pictures.files);
     return err;
 }

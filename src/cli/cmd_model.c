@@ -63,19 +63,23 @@ done:
     return err;
 }
 
-// The part alone as its own model, with the tokenizer when it is the language part.
-static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_layout layout)
+// The part alone as its own model, with the tokenizer when it is the language part. dtype GR_DTYPE_COUNT: as stored.
+static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_layout layout,
+                          gr_dtype dtype)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
     bool tokenizer = false;
     GR_TRY(gri_session_load(from, 1u << part, 1, &s));
+    if (dtype == GR_DTYPE_COUNT) {
+        GR_TRY(gr_hf_stored_dtype(from, part, &dtype));
+    }
     GR_TRY(gri_result_dir(to));
     if (part == GR_PART_VISION) {
-        GR_TRY(gr_hf_export_vision(to, layout, s.model));
+        GR_TRY(gr_hf_export_vision(to, layout, dtype, s.model));
         goto done;
     }
-    GR_TRY(gr_hf_export_language(to, s.model));
+    GR_TRY(gr_hf_export_language(to, from, dtype, s.model));
     GR_TRY(gri_has_tokenizer(from, &tokenizer));
     if (tokenizer) {
         GR_TRY(gri_copy_tokenizer(from, to));
@@ -89,7 +93,8 @@ gr_err gri_model_export(int argc, char **argv)
 {
     gr_err err = GR_OK;
     const char *from = NULL, *out = NULL;
-    int layout = -1, part = 0;
+    static const gr_dtype dtypes[] = {GR_DTYPE_COUNT, GR_DTYPE_F32, GR_DTYPE_BF16};
+    int layout = -1, part = 0, dtype = 0;
     bool help = false;
     const gri_arg args[] = {
         GRI_WORD("CHECKPOINT", &from, "model directory", .required = true),
@@ -99,6 +104,9 @@ gr_err gri_model_export(int argc, char **argv)
             "layout", "sailvit|transformers", &layout,
             "tensor names of the vision part: the original ones of SAILViT, InternViT or SigLIP "
             "(default), or those of transformers' own class, which opens without foreign code"),
+        GRI_CHOICE("dtype", "source|fp32|bf16", &dtype,
+                   "type of the weights: the checkpoint's own (default; training writes fp32), "
+                   "or this one, rounded to nearest"),
     };
     GR_TRY(
         GRI_ARGS_PARSE("model export",
@@ -112,7 +120,8 @@ gr_err gri_model_export(int argc, char **argv)
         GR_FAIL(GR_ERR_USAGE, "model export: --layout is for --part vision");
     }
     GR_TRY(export_part(from, out, part == 0 ? GR_PART_VISION : GR_PART_LANGUAGE,
-                       layout == 1 ? GR_HF_LAYOUT_TRANSFORMERS : GR_HF_LAYOUT_SAILVIT));
+                       layout == 1 ? GR_HF_LAYOUT_TRANSFORMERS : GR_HF_LAYOUT_SAILVIT,
+                       dtypes[dtype]));
 done:
     return err;
 }

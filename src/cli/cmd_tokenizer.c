@@ -132,7 +132,7 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     }
     GR_TRY(gri_result_dir(out)); // before the long part
     GR_TRY(train(&t, vocabulary, &tokenizer));
-    GR_TRY(gr_tokenizer_save(tokenizer, out));
+    GR_TRY(gr_tokenizer_save(tokenizer, out, NULL));
     printf("texts %lld\nbytes %lld\nids %lld\n", (long long)t.count, (long long)t.bytes.size,
            (long long)gr_tokenizer_size(tokenizer));
 done:

@@ -24,6 +24,8 @@ static const gri_command commands[] = {
     {"tokenizer decode", "token ids to text", gri_tokenizer_decode},
     {"debug step", "loss, logits and gradients of one batch, to check the mathematics",
      gri_debug_step},
+    {"debug pictures", "pictures as the model sees them, to check the preprocessing",
+     gri_debug_pictures},
     {"generate", "answer a prompt about a picture", gri_generate},
     {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul},
     {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step},

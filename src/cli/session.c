@@ -62,6 +62,28 @@ void gri_session_close(gri_session *session)
     gr_exec_destroy(&session->exec);
 }
 
+gr_err gri_pictures_load(const gri_picture_options *options, const gr_model_config *config,
+                         gr_pictures *out)
+{
+    gr_err err = GR_OK;
+    gr_vision_config vision = config->vision;
+    const gri_list *files = &options->files;
+    unsigned how = (options->alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) |
+                   (options->exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
+    if (files->count > 0 && !(config->parts & 1u << GR_PART_VISION)) {
+        GR_FAIL(GR_ERR_DATA, "the model has no vision part: it cannot look at %s",
+                files->items[0]);
+    }
+    if (options->tiles > 0) {
+        vision.pictures.fewest = 1;
+        vision.pictures.most = options->tiles;
+        vision.pictures.thumbnail = true;
+    }
+    GR_TRY(gr_pictures_load(&vision, how, files->items, files->count, out));
+done:
+    return err;
+}
+
 gr_err gri_parts_parse(const char *command, const char *text, gr_part_set have,
                        gr_part_set *out)
 {

@@ -5,6 +5,9 @@
 
 #include "mpi/world.h"
 #include "src/base/json.h"
+#include "src/cli/args.h"
+#include "src/formats/image_tiles.h"
+#include "src/formats/pictures.h"
 #include "src/formats/tokenizer.h"
 #include "src/model/model.h"
 
@@ -33,6 +36,31 @@ int gri_threads(int64_t asked, int node_ranks);
     GRI_INT("threads", "N", (out_), 1, 1024,                                                   \
             "threads (default: OMP_NUM_THREADS, or the cores of this process); changes the "   \
             "speed, never a result")
+
+/// Pictures of the command line: as the model's directory says they are made, unless told otherwise.
+typedef struct gri_picture_options {
+    gri_list files; ///< free with gri_list_fini
+    int64_t tiles;  ///< most tiles of one picture's grid; 0: as the directory says
+    int alpha;      ///< 0 over white, 1 dropped
+    int exif;       ///< 0 applied, 1 ignored
+} gri_picture_options;
+/// The table entries of --image, --tiles, --alpha, --exif.
+#define GRI_PICTURES(out_)                                                                     \
+    GRI_LIST("image", "FILE", &(out_)->files,                                                  \
+             "PNG, JPEG or WebP; <image> in a prompt says where it stands (default: in "       \
+             "front)"),                                                                        \
+        GRI_INT("tiles", "N", &(out_)->tiles, 1, GR_TILES_MOST,                                \
+                "most tiles of one picture's grid, as InternVL cuts it; a view of the whole "  \
+                "comes behind them; 1: the whole picture (default: as the model's directory "  \
+                "says)"),                                                                      \
+        GRI_CHOICE("alpha", "white|drop", &(out_)->alpha,                                      \
+                   "transparent pictures are blended over white (default), or lose their "     \
+                   "alpha as with Pillow's convert(\"RGB\")"),                                 \
+        GRI_CHOICE("exif", "apply|ignore", &(out_)->exif,                                      \
+                   "pictures are turned as their EXIF orientation says (default), or taken "   \
+                   "as they lie")
+GR_MUST_CHECK gr_err gri_pictures_load(const gri_picture_options *options,
+                                       const gr_model_config *config, gr_pictures *out);
 
 /// "vision,connector" of --train to a set; each part must be one that the model has.
 GR_MUST_CHECK gr_err gri_parts_parse(const char *command, const char *text, gr_part_set have,

@@ -1,6 +1,7 @@
 #include "src/cli/step_batch.h"
 
 #include "src/base/mem.h"
+#include "src/base/nearest.h"
 #include "src/base/str.h"
 #include "src/formats/safetensors.h"
 
@@ -229,6 +230,34 @@ done:
     return err;
 }
 
+// A misspelt tensor would silently mean another batch.
+static gr_err check_names(const gr_safetensors *file)
+{
+    static const char *const known[] = {"input_ids", "labels", "cu_seqlens", "pixel_values"};
+    enum { KNOWN = sizeof known / sizeof known[0] };
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < file->count; i++) {
+        const char *name = file->items[i].name;
+        bool found = false;
+        for (int k = 0; k < KNOWN; k++) {
+            found = found || strcmp(name, known[k]) == 0;
+        }
+        const char *near = found ? NULL : gr_nearest(name, known, KNOWN);
+        if (near) {
+            GR_FAIL(GR_ERR_DATA, "%s: tensor \"%s\" is not known; did you mean \"%s\"?",
+                    file->path, name, near);
+        }
+        if (!found) {
+            GR_FAIL(GR_ERR_DATA,
+                    "%s: tensor \"%s\" is not known; expected input_ids, labels, cu_seqlens, "
+                    "pixel_values",
+                    file->path, name);
+        }
+    }
+done:
+    return err;
+}
+
 static gr_err read_all(const gr_safetensors *file, const gr_model_config *config,
                        int64_t image_token, gri_step_batch *b)
 {
@@ -262,6 +291,7 @@ gr_err gri_step_batch_read(const char *path, const gr_model_config *config, int6
     gr_safetensors *file = NULL;
     gri_step_batch b = {0};
     GR_TRY(gr_safetensors_open(path, &file));
+    GR_TRY(check_names(file));
     GR_TRY(read_all(file, config, image_token, &b));
     *out = b;
     b = (gri_step_batch){0};

@@ -61,6 +61,9 @@ GR_MUST_CHECK gr_err gr_chat_encode(const gr_tokenizer *tokenizer,
                                     const gr_chat_options *options, const gr_chat_turn *turns,
                                     int64_t count, int64_t images, const int64_t *tiles,
                                     gr_chat_sample *out);
+/// The same as a Jinja template for other programs (of `options` the template and the system message), in new memory
+/// (GR_FREE). Pictures are not in it: their placeholders are the tokenizing program's.
+GR_MUST_CHECK gr_err gr_chat_jinja(const gr_chat_options *options, char **out);
 /// The prompt for an answer: the turns, then "<|im_start|>assistant\n" and, where the template has it, the empty thought.
 /// targets stay empty.
 GR_MUST_CHECK gr_err gr_chat_prompt(const gr_tokenizer *tokenizer,

@@ -1,3 +1,4 @@
+#include "src/base/str.h"
 #include "src/formats/chat.h"
 
 #include <string.h>
@@ -35,4 +36,77 @@ const gr_chat_template *gr_chat_template_find(const char *name)
         t++;
     }
     return t->name ? t : NULL;
+}
+
+/// Text between the quotes of a Jinja string.
+static gr_err add_quoted(gr_str *s, const char *text)
+{
+    gr_err err = GR_OK;
+    for (; *text; text++) {
+        const char *escaped = *text == '\n'   ? "\\n"
+                              : *text == '\'' ? "\\'"
+                              : *text == '\\' ? "\\\\"
+                                              : NULL;
+        if (escaped) {
+            GR_TRY(gr_str_add(s, escaped));
+        } else {
+            GR_TRY(gr_str_add_bytes(s, text, 1));
+        }
+    }
+done:
+    return err;
+}
+
+/// The system message that stands in front of conversations without one.
+static gr_err add_system(gr_str *s, const char *system, const char *after_end)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_str_add(
+        s, "{% if messages | selectattr('role', 'equalto', 'system') | list | length == 0 %}"
+           "{{ '<|im_start|>system\\n"));
+    GR_TRY(add_quoted(s, system));
+    GR_TRY(gr_str_add(s, "<|im_end|>"));
+    GR_TRY(add_quoted(s, after_end));
+    GR_TRY(gr_str_add(s, "' }}{% endif %}"));
+done:
+    return err;
+}
+
+gr_err gr_chat_jinja(const gr_chat_options *options, char **out)
+{
+    static const char plain[] =
+        "{% for message in messages %}{{ message['content'] }}{% if not loop.last %}{{ '\\n' }}{% endif %}"
+        "{% endfor %}{% if not add_generation_prompt %}{{ '<|endoftext|>' }}{% endif %}";
+    gr_err err = GR_OK;
+    gr_str s = {0};
+    const gr_chat_template *t =
+        options->template ? options->template : gr_chat_template_find("chat");
+    const char *system = options->system ? options->system : t->system;
+    const char *thought = t->no_thinking ? "<think>\n\n</think>\n\n" : "";
+    if (t->plain) {
+        GR_TRY(gr_str_add(&s, plain));
+        goto finish;
+    }
+    if (system[0]) {
+        GR_TRY(add_system(&s, system, t->after_end));
+    }
+    GR_TRY(gr_str_add(
+        &s, "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"));
+    if (thought[0]) {
+        GR_TRY(gr_str_add(&s, "{% if message['role'] == 'assistant' %}{{ '"));
+        GR_TRY(add_quoted(&s, thought));
+        GR_TRY(gr_str_add(&s, "' }}{% endif %}"));
+    }
+    GR_TRY(gr_str_add(&s, "{{ message['content'] + '<|im_end|>"));
+    GR_TRY(add_quoted(&s, t->after_end));
+    GR_TRY(gr_str_add(
+        &s, "' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n"));
+    GR_TRY(add_quoted(&s, thought));
+    GR_TRY(gr_str_add(&s, "' }}{% endif %}"));
+finish:
+    *out = s.data;
+    s = (gr_str){0};
+done:
+    gr_str_fini(&s);
+    return err;
 }

@@ -27,9 +27,16 @@ typedef enum gr_hf_layout {
     GR_HF_LAYOUT_TRANSFORMERS, ///< transformers' Aimv2VisionModel, InternVLVisionModel or
                                ///< SiglipVisionModel, opens without foreign code
 } gr_hf_layout;
-/// Writes the vision encoder alone: config.json, preprocessor_config.json, model.safetensors.
-GR_MUST_CHECK gr_err gr_hf_export_vision(const char *dir, gr_hf_layout layout, gr_model *model);
-/// Writes the language model alone, as Qwen2ForCausalLM, Qwen3ForCausalLM or LlamaForCausalLM.
-GR_MUST_CHECK gr_err gr_hf_export_language(const char *dir, gr_model *model);
+/// The type that a part's weights have in DIR: BF16 or F16 where all its tensors are of it, else F32.
+GR_MUST_CHECK gr_err gr_hf_stored_dtype(const char *dir, gr_part part, gr_dtype *out);
+/// Writes the vision encoder alone: config.json, preprocessor_config.json, model.safetensors. `dtype`: F32, BF16 or F16
+/// (rounded to nearest even; exact where weights were read from that type).
+GR_MUST_CHECK gr_err gr_hf_export_vision(const char *dir, gr_hf_layout layout, gr_dtype dtype,
+                                         gr_model *model);
+/// Writes the language model alone, as Qwen2ForCausalLM, Qwen3ForCausalLM or LlamaForCausalLM. `from`: the directory it was
+/// read from (NULL: none), for generation_config.json and the ids that begin, end and fill a text: its own, or
+/// made from its tokenizer's.
+GR_MUST_CHECK gr_err gr_hf_export_language(const char *dir, const char *from, gr_dtype dtype,
+                                           gr_model *model);
 
 #endif

@@ -23,57 +23,16 @@ done:
     return err;
 }
 
-static gr_err read_statistics(const gr_node *root, const char *key, double out[3])
-{
-    gr_err err = GR_OK;
-    const gr_node *list = gr_node_find(root, key);
-    if (!list) {
-        return GR_OK;
-    }
-    GR_TRY(gr_node_expect(list, GR_DOC_LIST));
-    if (list->u.list.count != 3) {
-        GR_TRY(gr_node_error(list, "expected 3 numbers, one a channel, got %lld",
-                             (long long)list->u.list.count));
-    }
-    double values[3];
-    for (int i = 0; i < 3; i++) {
-        const gr_node *item = &list->u.list.items[i];
-        if (item->type != GR_DOC_INT) {
-            GR_TRY(gr_node_expect(item, GR_DOC_REAL));
-        }
-        values[i] = item->type == GR_DOC_INT ? (double)item->u.integer : item->u.real;
-    }
-    memcpy(out, values, sizeof values);
-done:
-    return err;
-}
-
-/// The statistics that the model's pictures were normalised with belong to the model, but Hugging Face
-/// keeps them in a file of their own.
-static gr_err read_preprocessor(const char *dir, gr_vision_config *v)
-{
-    gr_err err = GR_OK;
-    char *path = NULL;
-    gr_doc *doc = NULL;
-    GR_TRY(gr_path_join(dir, GRI_HF_PREPROCESSOR, &path));
-    if (gr_file_exists(path)) {
-        GR_TRY(gr_doc_load(path, GR_ERR_DATA, &doc));
-        GR_TRY(gr_node_expect(gr_doc_root(doc), GR_DOC_MAP));
-        GR_TRY(read_statistics(gr_doc_root(doc), "image_mean", v->image_mean));
-        GR_TRY(read_statistics(gr_doc_root(doc), "image_std", v->image_std));
-    }
-done:
-    gr_doc_destroy(&doc);
-    GR_FREE(path);
-    return err;
-}
-
-static gr_err parse_file(const char *path, gr_model_config *out)
+/// The description, and beside a config.json what its pictures are made by. `dir` is NULL for a YAML file.
+static gr_err parse_file(const char *path, const char *dir, gr_model_config *out)
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
     GR_TRY(gr_doc_load(path, GR_ERR_DATA, &doc));
     GR_TRY(gr_model_config_parse(doc, out));
+    if (dir && (out->parts & (1u << GR_PART_VISION))) {
+        GR_TRY(gri_hf_read_pictures(gr_doc_root(doc), dir, &out->vision));
+    }
 done:
     gr_doc_destroy(&doc);
     return err;
@@ -89,11 +48,8 @@ gr_err gr_hf_load_config(const char *path, gr_model_config *out)
         GR_FAIL(GR_ERR_MISSING, "%s: no such model directory or YAML file", path);
     }
     GR_TRY(gr_path_join(dir ? path : NULL, dir ? GRI_HF_CONFIG : path, &file));
-    GR_TRY(parse_file(file, &config));
+    GR_TRY(parse_file(file, dir ? path : NULL, &config));
     if (dir) {
-        if (config.parts & (1u << GR_PART_VISION)) {
-            GR_TRY(read_preprocessor(path, &config.vision));
-        }
         GR_TRY(gri_hf_has_weights(path, &weights));
         if (weights && (config.parts & (1u << GR_PART_LANGUAGE))) {
             GR_TRY(look_for_head(path, &config.language.tied));

@@ -97,7 +97,16 @@ static void siglip_keys(gr_json *j, const gr_vision_config *v)
     gr_json_bool(j, "vision_use_head", false);
 }
 
-void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config *v)
+static void type_of_weights(gr_json *j, gr_dtype dtype)
+{
+    gr_json_string(j, "torch_dtype",
+                   dtype == GR_DTYPE_BF16  ? "bfloat16"
+                   : dtype == GR_DTYPE_F16 ? "float16"
+                                           : "float32");
+}
+
+void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, gr_dtype dtype,
+                        const gr_vision_config *v)
 {
     switch (v->kind) {
     case GR_VISION_INTERNVIT:
@@ -109,7 +118,7 @@ void gri_hf_vision_keys(gr_json *j, gr_hf_layout layout, const gr_vision_config 
     default:
         aimv2_keys(j, layout, v);
     }
-    gr_json_string(j, "torch_dtype", "float32");
+    type_of_weights(j, dtype);
 }
 
 /// What only one kind says.
@@ -127,7 +136,7 @@ static void language_extras(gr_json *j, const gr_language_config *l)
     gr_json_int(j, "max_window_layers", l->blocks);
 }
 
-void gri_hf_language_keys(gr_json *j, const gr_language_config *l)
+void gri_hf_language_keys(gr_json *j, gr_dtype dtype, const gr_language_config *l)
 {
     static const char *const classes[GR_LANGUAGE_KINDS] = {
         [GR_LANGUAGE_QWEN2] = "Qwen2ForCausalLM",
@@ -151,5 +160,5 @@ void gri_hf_language_keys(gr_json *j, const gr_language_config *l)
     gr_json_real(j, "initializer_range", l->initializer_range);
     gr_json_real(j, "attention_dropout", 0.0);
     language_extras(j, l);
-    gr_json_string(j, "torch_dtype", "float32");
+    type_of_weights(j, dtype);
 }

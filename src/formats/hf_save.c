@@ -3,16 +3,18 @@
 
 #include <string.h>
 
+/// One parameter, or a piece of it; `data` are its numbers as they are written.
 static gr_err add_tensor(const gr_param *param, gri_hf_names names, gr_vision_kind kind,
-                         int piece, float *data, gri_hf_tensors *out, int *pieces)
+                         int piece, const unsigned char *data, gri_hf_tensors *out, int *pieces)
 {
     gr_err err = GR_OK;
     char name[GRI_HF_NAME];
     *pieces = gri_hf_name_of(names, kind, param->name, piece, name);
-    gr_safetensor t = {.dtype = GR_DTYPE_F32,
+    const int64_t size = (int64_t)gr_dtype_size(out->dtype), count = param->count / *pieces;
+    gr_safetensor t = {.dtype = out->dtype,
                        .ndim = param->ndim,
-                       .count = param->count / *pieces,
-                       .data = (const unsigned char *)(data + param->count / *pieces * piece)};
+                       .count = count,
+                       .data = data + count * piece * size};
     memcpy(t.shape, param->shape, sizeof param->shape);
     t.shape[0] /= *pieces;
     if (names == GRI_HF_NAMES_TRANSFORMERS && kind == GR_VISION_AIMV2 && param->ndim == 3) {
@@ -21,26 +23,52 @@ static gr_err add_tensor(const gr_param *param, gri_hf_names names, gr_vision_ki
     }
     GR_STRDUP(t.name, name);
     out->items[out->count++] = t;
-    out->bytes += t.count * (int64_t)sizeof(float);
+    out->bytes += count * size;
 done:
     return err;
 }
 
-gr_err gri_hf_tensors_create(gr_model *model, gr_part part, gri_hf_names names,
+/// The part's numbers in another type than fp32.
+static gr_err convert(const float *weights, int64_t count, gri_hf_tensors *out)
+{
+    gr_err err = GR_OK;
+    GR_ALLOC(out->converted, count);
+    switch (out->dtype) {
+    case GR_DTYPE_BF16:
+        gr_convert_f32_to_bf16(weights, count, out->converted);
+        break;
+    case GR_DTYPE_F16:
+        gr_convert_f32_to_f16(weights, count, out->converted);
+        break;
+    default:
+        GR_FAIL(GR_ERR_USAGE, "cannot write weights as %s: expected F32, BF16 or F16",
+                gr_dtype_name(out->dtype));
+    }
+done:
+    return err;
+}
+
+gr_err gri_hf_tensors_create(gr_model *model, gr_part part, gri_hf_names names, gr_dtype dtype,
                              gri_hf_tensors *out)
 {
     enum { MOST_PIECES = 3 };
     gr_err err = GR_OK;
-    gri_hf_tensors tensors = {0};
+    gri_hf_tensors tensors = {.dtype = dtype};
+    const float *weights = gr_model_weights(model, part);
+    const unsigned char *data = (const unsigned char *)weights;
     const gr_params *params = gr_model_get_params(model);
     gr_vision_kind kind = gr_model_get_config(model)->vision.kind;
+    if (dtype != GR_DTYPE_F32) {
+        GR_TRY(convert(weights, params->size[part], &tensors));
+        data = (const unsigned char *)tensors.converted;
+    }
     GR_ALLOC(tensors.items, (params->first[part + 1] - params->first[part]) * MOST_PIECES);
     for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
         const gr_param *param = &params->items[i];
-        float *data = gr_model_weights(model, part) + param->offset;
+        const unsigned char *at = data + param->offset * (int64_t)gr_dtype_size(dtype);
         int pieces = 1;
         for (int piece = 0; piece < pieces; piece++) {
-            GR_TRY(add_tensor(param, names, kind, piece, data, &tensors, &pieces));
+            GR_TRY(add_tensor(param, names, kind, piece, at, &tensors, &pieces));
         }
     }
     *out = tensors;
@@ -56,6 +84,7 @@ void gri_hf_tensors_fini(gri_hf_tensors *tensors)
         GR_FREE(tensors->items[i].name);
     }
     GR_FREE(tensors->items);
+    GR_FREE(tensors->converted);
     *tensors = (gri_hf_tensors){0};
 }
 
@@ -70,7 +99,7 @@ static gr_err save_part(const char *dir, gr_model *model, gr_part part, gri_hf_n
         GR_TRY(GR_ERR_MEMORY);
     }
     GR_TRY(gr_path_join(dir, file, &path));
-    GR_TRY(gri_hf_tensors_create(model, part, names, &tensors));
+    GR_TRY(gri_hf_tensors_create(model, part, names, GR_DTYPE_F32, &tensors));
     GR_TRY(gr_safetensors_write(path, tensors.items, tensors.count));
     for (int64_t i = 0; i < tensors.count; i++) {
         gr_json_string(weight_map, tensors.items[i].name, file);
@@ -117,9 +146,10 @@ gr_err gr_hf_save(const char *dir, gr_model *model)
     if (full) {
         GR_TRY(gri_hf_write_full_config(dir, config));
     } else if (vision) {
-        GR_TRY(gri_hf_write_vision_config(dir, GR_HF_LAYOUT_SAILVIT, &config->vision));
+        GR_TRY(gri_hf_write_vision_config(dir, GR_HF_LAYOUT_SAILVIT, GR_DTYPE_F32,
+                                          &config->vision));
     } else {
-        GR_TRY(gri_hf_write_language_config(dir, &config->language));
+        GR_TRY(gri_hf_write_language_config(dir, GR_DTYPE_F32, NULL, &config->language));
     }
     if (vision) {
         GR_TRY(gri_hf_write_preprocessor(dir, &config->vision));

@@ -22,7 +22,7 @@ const char *gr_image_kind(const void *data, size_t size);
 enum {
     /// Alpha is blended over white, rounded to nearest: what a page would show.
     GR_IMAGE_OVER_WHITE = 1 << 0,
-    /// EXIF orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows.
+    /// EXIF (else XMP) orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows.
     GR_IMAGE_UPRIGHT = 1 << 1,
 };
 
@@ -40,7 +40,12 @@ enum { GR_IMAGE_MAX_PIXELS = 1 << 28, GR_IMAGE_MAX_SIDE = 1 << 20 };
 /// GR_ERR_DATA; so are animations.
 GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t size,
                                      unsigned how, gr_image *out);
-/// The EXIF orientation that a PNG, JPEG or WebP file carries, 1 (upright) to 8; 1 when it has none or a broken one.
+/// The sides that gr_image_decode would give, from the header alone: nothing of the picture's size is allocated.
+/// Fails as gr_image_decode does for what a header can show.
+GR_MUST_CHECK gr_err gr_image_size(const char *name, const void *data, size_t size,
+                                   unsigned how, int64_t *width, int64_t *height);
+/// The orientation that a PNG, JPEG or WebP file carries in EXIF, else in XMP: 1 (upright) to 8; 1 when it has none or a
+/// broken one.
 int gr_image_orientation(const void *data, size_t size);
 
 typedef enum gr_image_filter { GR_IMAGE_BICUBIC, GR_IMAGE_BILINEAR } gr_image_filter;
@@ -57,9 +62,9 @@ GR_MUST_CHECK gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter fi
 /// trunc(255 * mean)).
 GR_MUST_CHECK gr_err gr_image_pad_square(const gr_image *in, const unsigned char colour[3],
                                          gr_image *out);
-/// out[c][y][x] = (rgb / 255 - mean[c]) / std[c], fp32 [3, height, width].
-void gr_image_normalize(const gr_image *in, const double mean[3], const double std[3],
-                        float *out);
+/// out[c][y][x] = (rgb * scale - mean[c]) / std[c], fp32 [3, height, width]; scale 0: rgb / 255.
+void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
+                        const double std[3], float *out);
 /// WebP, quality 0..100, or lossless when quality is negative. Bytes in new memory (GR_FREE).
 GR_MUST_CHECK gr_err gr_image_encode_webp(const gr_image *in, double quality,
                                           unsigned char **data, size_t *size);

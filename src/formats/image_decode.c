@@ -53,13 +53,12 @@ const char *gr_image_kind(const void *data, size_t size)
     return NULL;
 }
 
-gr_err gr_image_decode(const char *name, const void *data, size_t size, unsigned how,
-                       gr_image *out)
+/// By the decoder of its kind, as the picture lies.
+static gr_err decode(const char *name, const void *data, size_t size, unsigned how,
+                     gr_image *out)
 {
     gr_err err = GR_OK;
-    gr_image image = {0};
     const char *kind = gr_image_kind(data, size);
-    bool over_white = (how & GR_IMAGE_OVER_WHITE) != 0;
     if (size == 0) {
         GR_FAIL(GR_ERR_DATA, "%s: empty; expected a PNG, JPEG or WebP image", name);
     }
@@ -67,12 +66,23 @@ gr_err gr_image_decode(const char *name, const void *data, size_t size, unsigned
         GR_FAIL(GR_ERR_DATA, "%s: neither PNG, JPEG nor WebP by its first bytes", name);
     }
     if (strcmp(kind, "png") == 0) {
-        GR_TRY(gri_png_decode(name, data, size, over_white, &image));
+        GR_TRY(gri_png_decode(name, data, size, how, out));
     } else if (strcmp(kind, "jpeg") == 0) {
-        GR_TRY(gri_jpeg_decode(name, data, size, &image));
+        GR_TRY(gri_jpeg_decode(name, data, size, how, out));
     } else {
-        GR_TRY(gri_webp_decode(name, data, size, over_white, &image));
+        GR_TRY(gri_webp_decode(name, data, size, how, out));
     }
+done:
+    return err;
+}
+
+gr_err gr_image_decode(const char *name, const void *data, size_t size, unsigned how,
+                       gr_image *out)
+{
+    gr_err err = GR_OK;
+    gr_image image = {0};
+    unsigned white = how & GR_IMAGE_OVER_WHITE ? GRI_DECODE_OVER_WHITE : 0;
+    GR_TRY(decode(name, data, size, white, &image));
     if (how & GR_IMAGE_UPRIGHT) {
         GR_TRY(gri_image_turn(gr_image_orientation(data, size), &image));
     }
@@ -80,5 +90,18 @@ gr_err gr_image_decode(const char *name, const void *data, size_t size, unsigned
     image = (gr_image){0};
 done:
     gr_image_fini(&image);
+    return err;
+}
+
+gr_err gr_image_size(const char *name, const void *data, size_t size, unsigned how,
+                     int64_t *width, int64_t *height)
+{
+    gr_err err = GR_OK;
+    gr_image image = {0};
+    GR_TRY(decode(name, data, size, GRI_DECODE_HEADER_ONLY, &image));
+    bool turned = (how & GR_IMAGE_UPRIGHT) && gr_image_orientation(data, size) >= 5;
+    *width = turned ? image.height : image.width;
+    *height = turned ? image.width : image.height;
+done:
     return err;
 }

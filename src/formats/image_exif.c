@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-/// EXIF orientation: one number, found the same way in all three containers. Nothing here can fail: what is broken or
-/// out of place says nothing about the pixels, and the picture counts as upright. XMP is not read.
+/// Orientation: one number, found the same way in all three containers; in EXIF, and where that does not say it in XMP, as
+/// Pillow's exif_transpose does. Nothing here can fail: what is broken or out of place says nothing about the pixels, and
+/// the picture counts as upright. XMP that a PNG holds compressed is not read (Pillow does).
 
-enum { UPRIGHT = 1, TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY = 12 };
+enum { UNSAID = 0, UPRIGHT = 1, TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY = 12 };
 
 typedef struct span {
     const unsigned char *data;
@@ -23,18 +24,19 @@ static uint32_t read_int(const unsigned char *p, int bytes, bool little)
 }
 
 /// A TIFF header and its first directory: byte order, 42, offset; count, then entries of tag, type, count, value.
+/// UNSAID without an entry.
 static int orientation_of_tiff(span s)
 {
     if (s.size >= 6 && memcmp(s.data, "Exif\0\0", 6) == 0) {
         s = (span){s.data + 6, s.size - 6};
     }
     if (s.size < 8 || (memcmp(s.data, "II*\0", 4) != 0 && memcmp(s.data, "MM\0*", 4) != 0)) {
-        return UPRIGHT;
+        return UNSAID;
     }
     bool little = s.data[0] == 'I';
     size_t at = read_int(s.data + 4, 4, little);
     if (at > s.size - 2) {
-        return UPRIGHT;
+        return UNSAID;
     }
     size_t entries = read_int(s.data + at, 2, little);
     for (at += 2; entries > 0 && s.size - at >= ENTRY; entries--, at += ENTRY) {
@@ -46,11 +48,47 @@ static int orientation_of_tiff(span s)
             return good ? (int)value : UPRIGHT;
         }
     }
-    return UPRIGHT;
+    return UNSAID;
+}
+
+/// The first tiff:Orientation="6" or <tiff:Orientation>6 in the text.
+static int orientation_of_xmp(span s)
+{
+    static const char name[] = "tiff:Orientation";
+    const size_t n = sizeof name - 1;
+    const unsigned char *at = s.data, *end = s.data + s.size;
+    while (at && (at = memmem(at, (size_t)(end - at), name, n)) != NULL) {
+        at += n;
+        size_t left = (size_t)(end - at);
+        size_t skip = left >= 2 && memcmp(at, "=\"", 2) == 0 ? 2
+                      : left >= 1 && *at == '>'              ? 1
+                                                             : 0;
+        if (skip && left > skip && at[skip] >= '0' && at[skip] <= '9') {
+            int value = at[skip] - '0';
+            return value >= 1 && value <= 8 ? value : UPRIGHT;
+        }
+    }
+    return UNSAID;
+}
+
+/// Where a container keeps a piece: in chunks of this kind that begin with these bytes.
+typedef struct place {
+    const char *png, *webp; ///< names of chunks
+    const char *jpeg, *png_text;
+    size_t jpeg_size, png_text_size;
+} place;
+static const place in_exif = {"eXIf", "EXIF", "Exif\0\0", "", 6, 0};
+// In PNG a keyword, its NUL and 0 for "not compressed".
+static const place in_xmp = {
+    "iTXt", "XMP ", "http://ns.adobe.com/xap/1.0/\0", "XML:com.adobe.xmp\0\0", 29, 19};
+
+static bool begins_with(span s, const char *bytes, size_t n)
+{
+    return s.size >= n && memcmp(s.data, bytes, n) == 0;
 }
 
 /// Segments of FF, kind, 16-bit size with its own two bytes; up to the first scan.
-static span find_in_jpeg(span s)
+static span find_in_jpeg(span s, const place *what)
 {
     size_t at = 2;
     while (s.size - at >= 4 && s.data[at] == 0xFF) {
@@ -63,8 +101,9 @@ static span find_in_jpeg(span s)
         if (kind == 0xDA || size < 2 || size > s.size - at - 2) {
             break;
         }
-        if (kind == 0xE1 && size >= 8 && memcmp(s.data + at + 4, "Exif\0\0", 6) == 0) {
-            return (span){s.data + at + 4, size - 2};
+        const span piece = {s.data + at + 4, size - 2};
+        if (kind == 0xE1 && begins_with(piece, what->jpeg, what->jpeg_size)) {
+            return piece;
         }
         at += 2 + size;
     }
@@ -72,7 +111,7 @@ static span find_in_jpeg(span s)
 }
 
 /// Chunks of size, kind, data, checksum.
-static span find_in_png(span s)
+static span find_in_png(span s, const place *what)
 {
     size_t at = 8;
     while (s.size - at >= 12) {
@@ -80,8 +119,10 @@ static span find_in_png(span s)
         if (size > s.size - at - 12) {
             break;
         }
-        if (memcmp(s.data + at + 4, "eXIf", 4) == 0) {
-            return (span){s.data + at + 8, size};
+        const span piece = {s.data + at + 8, size};
+        if (memcmp(s.data + at + 4, what->png, 4) == 0 &&
+            begins_with(piece, what->png_text, what->png_text_size)) {
+            return piece;
         }
         at += 12 + size;
     }
@@ -89,7 +130,7 @@ static span find_in_png(span s)
 }
 
 /// Chunks of kind, size, data, padded to even sizes.
-static span find_in_webp(span s)
+static span find_in_webp(span s, const place *what)
 {
     size_t at = 12;
     while (s.size - at >= 8) {
@@ -97,7 +138,7 @@ static span find_in_webp(span s)
         if (size > s.size - at - 8) {
             break;
         }
-        if (memcmp(s.data + at, "EXIF", 4) == 0) {
+        if (memcmp(s.data + at, what->webp, 4) == 0) {
             return (span){s.data + at + 8, size};
         }
         at += 8 + size;
@@ -106,19 +147,25 @@ static span find_in_webp(span s)
     return (span){0};
 }
 
+static span find(span file, const place *what)
+{
+    const char *kind = gr_image_kind(file.data, file.size);
+    if (!kind) {
+        return (span){0};
+    }
+    return strcmp(kind, "jpeg") == 0  ? find_in_jpeg(file, what)
+           : strcmp(kind, "png") == 0 ? find_in_png(file, what)
+                                      : find_in_webp(file, what);
+}
+
 int gr_image_orientation(const void *data, size_t size)
 {
-    const char *kind = gr_image_kind(data, size);
-    const span file = {data, size};
-    span exif = {0};
-    if (kind && strcmp(kind, "jpeg") == 0) {
-        exif = find_in_jpeg(file);
-    } else if (kind && strcmp(kind, "png") == 0) {
-        exif = find_in_png(file);
-    } else if (kind) {
-        exif = find_in_webp(file);
+    const span file = {data, size}, exif = find(file, &in_exif), xmp = find(file, &in_xmp);
+    int said = exif.data ? orientation_of_tiff(exif) : UNSAID;
+    if (said == UNSAID && xmp.data) {
+        said = orientation_of_xmp(xmp);
     }
-    return exif.data ? orientation_of_tiff(exif) : UPRIGHT;
+    return said == UNSAID ? UPRIGHT : said;
 }
 
 gr_err gri_image_turn(int orientation, gr_image *image)

@@ -101,7 +101,7 @@ static bool can_hold(const jpeg_job *job)
     return job->jpeg.arith_code || (double)pixels <= 8192.0 * (double)job->size;
 }
 
-static gr_err read_jpeg(const char *name, jpeg_job *job)
+static gr_err read_jpeg(const char *name, unsigned how, jpeg_job *job)
 {
     gr_err err = GR_OK;
     if (!guarded(job, step_header)) {
@@ -114,6 +114,9 @@ static gr_err read_jpeg(const char *name, jpeg_job *job)
         GR_FAIL(GR_ERR_DATA, "%s: bad JPEG: %lld x %lld pixels cannot be in %zu bytes", name,
                 (long long)job->image.width, (long long)job->image.height, job->size);
     }
+    if (how & GRI_DECODE_HEADER_ONLY) {
+        goto done;
+    }
     GR_ALLOC(job->image.rgb, job->image.width * job->image.height * 3);
     if (job->channels == 4) {
         GR_ALLOC(job->row, job->image.width * 4);
@@ -125,7 +128,8 @@ done:
     return err;
 }
 
-gr_err gri_jpeg_decode(const char *name, const void *data, size_t size, gr_image *out)
+gr_err gri_jpeg_decode(const char *name, const void *data, size_t size, unsigned how,
+                       gr_image *out)
 {
     gr_err err = GR_OK;
     jpeg_job *job = NULL;
@@ -136,7 +140,7 @@ gr_err gri_jpeg_decode(const char *name, const void *data, size_t size, gr_image
     job->jpeg.client_data = job;
     job->errors.error_exit = on_error;
     job->errors.emit_message = on_message;
-    GR_TRY(read_jpeg(name, job));
+    GR_TRY(read_jpeg(name, how, job));
     *out = job->image;
     job->image = (gr_image){0};
 done:

@@ -114,7 +114,7 @@ done:
     return err;
 }
 
-gr_err gri_png_decode(const char *name, const void *data, size_t size, bool over_white,
+gr_err gri_png_decode(const char *name, const void *data, size_t size, unsigned how,
                       gr_image *out)
 {
     gr_err err = GR_OK;
@@ -137,11 +137,13 @@ gr_err gri_png_decode(const char *name, const void *data, size_t size, bool over
         GR_FAIL(GR_ERR_DATA, "%s: bad PNG: %lld x %lld pixels cannot be in %zu bytes", name,
                 (long long)image.width, (long long)image.height, size);
     }
-    job.alpha = over_white && has_alpha(&job);
-    if (!guarded(&job, step_transforms)) {
-        GR_FAIL(GR_ERR_DATA, "%s: bad PNG: %s", name, job.problem);
+    if (!(how & GRI_DECODE_HEADER_ONLY)) {
+        job.alpha = (how & GRI_DECODE_OVER_WHITE) && has_alpha(&job);
+        if (!guarded(&job, step_transforms)) {
+            GR_FAIL(GR_ERR_DATA, "%s: bad PNG: %s", name, job.problem);
+        }
+        GR_TRY(read_pixels(name, &job, &image));
     }
-    GR_TRY(read_pixels(name, &job, &image));
     *out = image;
     image = (gr_image){0};
 done:

@@ -127,14 +127,15 @@ done:
     return err;
 }
 
-void gr_image_normalize(const gr_image *in, const double mean[3], const double std[3],
-                        float *out)
+void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
+                        const double std[3], float *out)
 {
     int64_t pixels = in->width * in->height;
     for (int64_t c = 0; c < 3; c++) {
         float value[256];
         for (int v = 0; v < 256; v++) {
-            value[v] = ((float)v / 255.0F - (float)mean[c]) / (float)std[c];
+            float pixel = scale == 0 ? (float)v / 255.0F : (float)(v * scale);
+            value[v] = (pixel - (float)mean[c]) / (float)std[c];
         }
         for (int64_t i = 0; i < pixels; i++) {
             out[c * pixels + i] = value[in->rgb[3 * i + c]];

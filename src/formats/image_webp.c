@@ -41,7 +41,7 @@ done:
     return err;
 }
 
-gr_err gri_webp_decode(const char *name, const void *data, size_t size, bool over_white,
+gr_err gri_webp_decode(const char *name, const void *data, size_t size, unsigned how,
                        gr_image *out)
 {
     gr_err err = GR_OK;
@@ -58,14 +58,18 @@ gr_err gri_webp_decode(const char *name, const void *data, size_t size, bool ove
     image.width = features.width;
     image.height = features.height;
     GR_TRY(gri_image_check_size(name, image.width, image.height));
+    if (how & GRI_DECODE_HEADER_ONLY) {
+        goto finish;
+    }
     GR_ALLOC(image.rgb, image.width * image.height * 3);
-    if (over_white && features.has_alpha) {
+    if ((how & GRI_DECODE_OVER_WHITE) && features.has_alpha) {
         GR_ALLOC(rgba, image.width * image.height * 4);
         GR_TRY(decode_into(name, data, size, true, &image, rgba));
         gri_image_blend_white(rgba, image.width * image.height, image.rgb);
     } else {
         GR_TRY(decode_into(name, data, size, false, &image, image.rgb));
     }
+finish:
     *out = image;
     image = (gr_image){0};
 done:

@@ -53,6 +53,8 @@ void gr_tokenizer_destroy(gr_tokenizer **tokenizer)
         GR_FREE(t->piece_bytes);
         GR_FREE(t->literal.ids);
         GR_FREE(t->normalized.ids);
+        gr_doc_destroy(&t->config);
+        GR_FREE(t->chat_template);
     }
     GR_FREE(*tokenizer);
 }

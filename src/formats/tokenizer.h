@@ -17,8 +17,14 @@ GR_MUST_CHECK gr_err gr_tokenizer_load(const char *dir, gr_tokenizer **out);
 /// Whether DIR holds a tokenizer in either form.
 GR_MUST_CHECK gr_err gr_tokenizer_exists(const char *dir, bool *out);
 void gr_tokenizer_destroy(gr_tokenizer **tokenizer);
-/// Writes DIR/tokenizer.json and DIR/tokenizer_config.json; the tokenizers library opens the first.
-GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir);
+/// Writes DIR/tokenizer.json, which the tokenizers library opens, and DIR/tokenizer_config.json: the one it came with
+/// (and chat_template.jinja), or a new one. `chat_template` (Jinja, see gr_chat_jinja; NULL: none) goes in where it came
+/// without any.
+GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir,
+                                       const char *chat_template);
+/// Id of the token with this role ("bos_token", "eos_token", "pad_token") by its tokenizer_config.json; without one,
+/// <|im_end|> ends and <|endoftext|> pads. -1: none.
+int32_t gr_tokenizer_role(const gr_tokenizer *tokenizer, const char *role);
 
 /// Digest of what it does: of the tokenizer.json that would be saved.
 GR_MUST_CHECK gr_err gr_tokenizer_digest(const gr_tokenizer *tokenizer, gr_digest *out);

@@ -462,22 +462,35 @@ done:
     return err;
 }
 
-gr_err gr_tokenizer_load(const char *dir, gr_tokenizer **out)
+static gr_err load_json(const char *dir, gr_tokenizer **out)
 {
     gr_err err = GR_OK;
     char *path = NULL, *text = NULL;
     size_t size = 0;
-    bool json = false, parts = false;
-    GR_TRY(find_files(dir, &json, &parts));
-    if (parts && !json) {
-        GR_TRY(gri_tokenizer_load_parts(dir, out));
-        goto done;
-    }
     GR_TRY(gr_path_join(dir, "tokenizer.json", &path));
     GR_TRY(gr_file_read(path, 0, &text, &size));
     GR_TRY(gri_tokenizer_parse(path, text, size, out));
 done:
     GR_FREE(text);
     GR_FREE(path);
+    return err;
+}
+
+gr_err gr_tokenizer_load(const char *dir, gr_tokenizer **out)
+{
+    gr_err err = GR_OK;
+    gr_tokenizer *t = NULL;
+    bool json = false, parts = false;
+    GR_TRY(find_files(dir, &json, &parts));
+    if (parts && !json) {
+        GR_TRY(gri_tokenizer_load_parts(dir, &t));
+    } else {
+        GR_TRY(load_json(dir, &t));
+    }
+    GR_TRY(gri_tokenizer_keep_config(dir, t));
+    *out = t;
+    t = NULL;
+done:
+    gr_tokenizer_destroy(&t);
     return err;
 }

@@ -145,7 +145,7 @@ gr_err gri_tokenizer_load_parts(const char *dir, gr_tokenizer **out)
     gr_tokenizer *t = NULL;
     gri_splitter *splitter = NULL;
     gr_doc *config = NULL, *vocab = NULL, *added = NULL, *special = NULL;
-    GR_TRY(load_doc(dir, "tokenizer_config.json", true, &config));
+    GR_TRY(gri_tokenizer_read_config(dir, &config));
     GR_TRY(load_doc(dir, "vocab.json", true, &vocab));
     GR_TRY(load_doc(dir, "added_tokens.json", false, &added));
     GR_TRY(load_doc(dir, "special_tokens_map.json", false, &special));

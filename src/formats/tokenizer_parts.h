@@ -41,6 +41,9 @@ struct gr_tokenizer {
     gri_text_table pieces; ///< bytes to the one token that the merges make of them
     char *piece_bytes;     ///< keys of `pieces`, end to end
     gri_added literal, normalized;
+    gr_doc *config;      ///< the tokenizer_config.json that it came with, NULL: none
+    char *chat_template; ///< the chat_template.jinja, NULL: none
+    size_t chat_template_size;
 };
 
 /// An empty tokenizer that takes over the splitter (and sets *splitter to NULL).
@@ -65,6 +68,14 @@ GR_MUST_CHECK gr_err gri_tokenizer_parse(const char *name, const char *text, siz
                                          gr_tokenizer **out);
 /// Reads vocab.json, merges.txt, tokenizer_config.json and, if they are there, added_tokens.json and special_tokens_map.json.
 GR_MUST_CHECK gr_err gri_tokenizer_load_parts(const char *dir, gr_tokenizer **out);
+/// The tokenizer_config.json of a directory, whose integers may be larger than 64 bits.
+GR_MUST_CHECK gr_err gri_tokenizer_read_config(const char *dir, gr_doc **out);
+/// Takes the files about its use, if they are there, into the tokenizer; and writes them, or new ones.
+GR_MUST_CHECK gr_err gri_tokenizer_keep_config(const char *dir, gr_tokenizer *t);
+GR_MUST_CHECK gr_err gri_tokenizer_save_config(const gr_tokenizer *t, const char *dir,
+                                               const char *chat_template);
+/// content, single_word ... of an added token.
+void gri_tokenizer_write_flags(gr_json *j, const gri_token *token);
 /// {token: id} of a model's own tokens.
 GR_MUST_CHECK gr_err gri_tokenizer_load_vocabulary(const gr_node *vocab, gr_tokenizer *t);
 /// One added token: `id` and `content` are given, the flags are in `flags`.

@@ -3,14 +3,7 @@
 #include "src/base/mem.h"
 #include "src/formats/tokenizer_parts.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/// ChatML, as gr_chat_encode spells it.
-static const char *const chat_template =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + "
-    "'<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' "
-    "}}{% endif %}";
 
 static void write_type(gr_json *j, const char *key, const char *type)
 {
@@ -27,16 +20,6 @@ static void write_byte_level(gr_json *j, const char *key, bool regex)
     gr_json_map_end(j);
 }
 
-static void write_token_flags(gr_json *j, const gri_token *token)
-{
-    gr_json_string(j, "content", token->text);
-    gr_json_bool(j, "single_word", false);
-    gr_json_bool(j, "lstrip", false);
-    gr_json_bool(j, "rstrip", false);
-    gr_json_bool(j, "normalized", token->normalized);
-    gr_json_bool(j, "special", token->special);
-}
-
 static void write_added_tokens(gr_json *j, const gr_tokenizer *t)
 {
     gr_json_list_begin(j, "added_tokens");
@@ -44,7 +27,7 @@ static void write_added_tokens(gr_json *j, const gr_tokenizer *t)
         if (t->tokens[id].added) {
             gr_json_map_begin(j, NULL);
             gr_json_int(j, "id", id);
-            write_token_flags(j, &t->tokens[id]);
+            gri_tokenizer_write_flags(j, &t->tokens[id]);
             gr_json_map_end(j);
         }
     }
@@ -202,68 +185,12 @@ done:
     return err;
 }
 
-static void write_token_or_null(gr_json *j, const gr_tokenizer *t, const char *key,
-                                const char *token)
-{
-    if (gr_tokenizer_id(t, token) >= 0) {
-        gr_json_string(j, key, token);
-    } else {
-        gr_json_null(j, key);
-    }
-}
-
-static void write_decoder_table(gr_json *j, const gr_tokenizer *t)
-{
-    gr_json_map_begin(j, "added_tokens_decoder");
-    for (int64_t id = 0; id < t->count; id++) {
-        if (t->tokens[id].added) {
-            char key[24];
-            snprintf(key, sizeof key, "%lld", (long long)id);
-            gr_json_map_begin(j, key);
-            write_token_flags(j, &t->tokens[id]);
-            gr_json_map_end(j);
-        }
-    }
-    gr_json_map_end(j);
-}
-
-static gr_err save_config(const gr_tokenizer *t, const char *dir)
-{
-    gr_err err = GR_OK;
-    char *path = NULL;
-    gr_json j = {.indent = 1};
-    gr_json_map_begin(&j, NULL);
-    // transformers builds the steps of a class it knows itself; others it takes from tokenizer.json.
-    gr_json_string(&j, "tokenizer_class",
-                   gri_splitter_is_qwen2(t->splitter) ? "Qwen2Tokenizer"
-                                                      : "PreTrainedTokenizerFast");
-    gr_json_bool(&j, "add_bos_token", false);
-    gr_json_bool(&j, "add_prefix_space", false);
-    write_decoder_table(&j, t);
-    gr_json_null(&j, "bos_token");
-    write_token_or_null(&j, t, "eos_token", "<|im_end|>");
-    write_token_or_null(&j, t, "pad_token", "<|endoftext|>");
-    gr_json_null(&j, "unk_token");
-    gr_json_string(&j, "chat_template", chat_template);
-    gr_json_bool(&j, "clean_up_tokenization_spaces", false);
-    gr_json_string(&j, "errors", "replace");
-    gr_json_int(&j, "model_max_length", 32768);
-    gr_json_bool(&j, "split_special_tokens", false);
-    gr_json_map_end(&j);
-    GR_TRY(gr_json_finish(&j));
-    GR_TRY(gr_path_join(dir, "tokenizer_config.json", &path));
-    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
-done:
-    GR_FREE(path);
-    gr_json_fini(&j);
-    return err;
-}
-
-gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir)
+gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir,
+                         const char *chat_template)
 {
     gr_err err = GR_OK;
     GR_TRY(save_tokenizer(tokenizer, dir));
-    GR_TRY(save_config(tokenizer, dir));
+    GR_TRY(gri_tokenizer_save_config(tokenizer, dir, chat_template));
 done:
     return err;
 }

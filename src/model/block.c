@@ -1,3 +1,4 @@
+#include "src/base/rng.h"
 #include "src/model/layer.h"
 
 #include <math.h>
@@ -131,6 +132,17 @@ static void add_branch(gr_exec *ex, gri_weight scale, gr_tensor x, gr_tensor z, 
     }
 }
 
+/// Rows of a branch, or of its gradient, times what dropping paths makes of them.
+static void stay(gr_tensor factors, gr_tensor z)
+{
+    for (int64_t t = 0; gr_tensor_present(factors) && t < z.shape[0]; t++) {
+        float factor = gr_tensor_f32(factors, 0)[t], *row = gr_tensor_f32(z, t);
+        for (int64_t c = 0; c < z.shape[1]; c++) {
+            row[c] *= factor;
+        }
+    }
+}
+
 /// kept->x1 = x + out(attention(norm1(x)))
 static void attention_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                           gri_sequences seq, const gri_block_kept *kept)
@@ -149,6 +161,7 @@ static void attention_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block
                            gr_tensor_split(kept->mixed, s->heads), kept->lse);
     gr_tensor z = has(b->scale1) ? kept->z1 : kept->x1;
     gri_linear_fwd(ex, &b->out, kept->mixed, z);
+    stay(kept->stay1, z);
     add_branch(ex, b->scale1, kept->x, z, kept->x1);
     gr_arena_reset(ex->scratch, mark);
 }
@@ -214,19 +227,23 @@ static void mlp_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
     mlp_inner(ex, s, b, kept, act);
     gr_tensor z = has(b->scale2) ? kept->z2 : y;
     gri_linear_fwd(ex, &b->down, act, z);
+    stay(kept->stay2, z);
     add_branch(ex, b->scale2, kept->x1, z, y);
     gr_arena_reset(ex->scratch, mark);
 }
 
-/// The gradient of a branch's output: d itself, or a new matrix where the branch has a scale.
+/// The gradient of a branch's output: d itself, or a new matrix where the branch has a scale. Only branches with a
+/// scale are ever dropped.
 static gr_tensor branch_bwd(gr_exec *ex, gri_weight scale, gr_tensor d, gr_tensor z,
-                            float *grads)
+                            gr_tensor factors, float *grads)
 {
     if (!has(scale)) {
+        GR_ASSERT(!gr_tensor_present(factors));
         return d;
     }
     gr_tensor dz = gri_take_matrix(ex, d.shape[0], d.shape[1]);
     ex->ops->layer_scale_bwd(ex, d, scale.value, z, dz, gri_grad(scale, grads));
+    stay(factors, dz);
     return dz;
 }
 
@@ -237,7 +254,7 @@ static void mlp_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
     int64_t mark = gr_arena_mark(ex->scratch), T = d.shape[0];
     gr_tensor act = gri_take_matrix(ex, T, s->mlp_width), dact = act;
     gr_tensor n = gri_take_matrix(ex, T, s->width), dn = n;
-    gr_tensor dz = branch_bwd(ex, b->scale2, d, kept->z2, grads);
+    gr_tensor dz = branch_bwd(ex, b->scale2, d, kept->z2, kept->stay2, grads);
     if (grads) {
         activate(ex, s, kept, act);
         gri_linear_bwd_weight(ex, &b->down, dz, act, grads);
@@ -302,7 +319,7 @@ static void attention_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block
     int64_t mark = gr_arena_mark(ex->scratch), T = d.shape[0];
     gr_tensor dqkv = gri_take_matrix(ex, T, qkv_width(s));
     gr_tensor n = gri_take_matrix(ex, T, s->width), dn = n;
-    gr_tensor dz = branch_bwd(ex, b->scale1, d, kept->z1, grads);
+    gr_tensor dz = branch_bwd(ex, b->scale1, d, kept->z1, kept->stay1, grads);
     gri_linear_bwd_weight(ex, &b->out, dz, kept->mixed, grads);
     mixing_bwd(ex, s, b, seq, kept, grads, dz, dqkv);
     if (grads) {
@@ -339,6 +356,34 @@ static void take_kept(gr_exec *ex, const gri_stack *stack, int64_t T, gri_block_
     if (has(b->scale1)) {
         kept->z1 = gri_take_matrix(ex, T, s->width);
         kept->z2 = gri_take_matrix(ex, T, s->width);
+    }
+}
+
+/// The factors of the rows of one branch.
+static gr_tensor take_stay(gr_exec *ex, gri_sequences seq, int64_t block, int branch)
+{
+    const int32_t *cu = seq.cu_seqlens.data;
+    int64_t sequences = gr_tensor_count(seq.cu_seqlens) - 1;
+    double probability = 1 - seq.drop.rise * (double)block;
+    gr_tensor factors = gri_take_vector(ex, cu[sequences]);
+    for (int64_t i = 0; i < sequences; i++) {
+        uint64_t index = (uint64_t)(2 * block + branch) << 32 | (uint64_t)i;
+        bool stays = gr_rng_uniform(seq.drop.seed, seq.drop.stream, index) < probability;
+        for (int64_t t = cu[i]; t < cu[i + 1]; t++) {
+            gr_tensor_f32(factors, 0)[t] = stays ? (float)(1 / probability) : 0.0F;
+        }
+    }
+    return factors;
+}
+
+/// Memory for all that backward needs of block i, and which of its paths are dropped.
+static void take_block(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequences seq,
+                       gri_block_kept *kept)
+{
+    take_kept(ex, stack, kept->x.shape[0], kept);
+    if (seq.drop.rise > 0 && i > 0) {
+        kept->stay1 = take_stay(ex, seq, i, 0);
+        kept->stay2 = take_stay(ex, seq, i, 1);
     }
 }
 
@@ -386,7 +431,7 @@ static void pass(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequences s
 {
     int64_t mark = gr_arena_mark(ex->scratch);
     gri_block_kept passing = {.x = x};
-    take_kept(ex, stack, x.shape[0], &passing);
+    take_block(ex, stack, i, seq, &passing);
     block_fwd(ex, stack, i, seq, &passing, y);
     gr_arena_reset(ex->scratch, mark);
 }
@@ -405,7 +450,7 @@ gr_tensor gri_stack_fwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq, 
         if (stack->recompute) {
             pass(ex, stack, i, seq, x, y);
         } else {
-            take_kept(ex, stack, x.shape[0], &(*kept)[i]);
+            take_block(ex, stack, i, seq, &(*kept)[i]);
             block_fwd(ex, stack, i, seq, &(*kept)[i], y);
         }
         x = y;
@@ -419,7 +464,7 @@ static void recompute(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequen
                       const float *grads, gri_block_kept *kept)
 {
     const gri_block *b = &stack->blocks[i];
-    take_kept(ex, stack, kept->x.shape[0], kept);
+    take_block(ex, stack, i, seq, kept);
     attention_fwd(ex, &stack->shape, b, seq, kept);
     int64_t mark = gr_arena_mark(ex->scratch);
     bool output = grads && has(b->scale2);
@@ -428,6 +473,7 @@ static void recompute(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequen
     mlp_inner(ex, &stack->shape, b, kept, act);
     if (output) {
         gri_linear_fwd(ex, &b->down, act, kept->z2);
+        stay(kept->stay2, kept->z2);
     }
     gr_arena_reset(ex->scratch, mark);
 }

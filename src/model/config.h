@@ -46,6 +46,23 @@ typedef enum gr_language_kind {
 typedef enum gr_norm_kind { GR_NORM_RMS, GR_NORM_LAYER } gr_norm_kind;
 typedef enum gr_mlp_kind { GR_MLP_SWIGLU, GR_MLP_GELU, GR_MLP_GELU_TANH } gr_mlp_kind;
 
+/// How a picture becomes squares of image_size: what the model's own processor does. src/formats/pictures.h computes
+/// it, src/formats/hf.h reads and writes it; all zeros: the whole picture, stretched bicubically.
+typedef enum gr_picture_fit {
+    GR_FIT_STRETCH, ///< to the square, whatever its aspect
+    GR_FIT_CROP,    ///< the shorter side becomes `edge`, then the middle is cut out
+    GR_FIT_PAD,     ///< to a square with the mean colour first (InternVL's pad2square)
+} gr_picture_fit;
+typedef struct gr_picture_rules {
+    gr_picture_fit fit; ///< of a picture that is not cut into tiles
+    int64_t edge;       ///< of GR_FIT_CROP, at least image_size; 0: image_size
+    bool bilinear;      ///< else bicubic
+    double rescale;     ///< factor of bytes before mean and std; 0: 1 / 255
+    int64_t fewest;     ///< tiles of the grid; 0: 1
+    int64_t most;       ///< tiles of the grid (image_tiles.h); 0 or 1: the picture is not cut
+    bool thumbnail, second_scale; ///< as gr_tile_rules has them
+} gr_picture_rules;
+
 /// Vision transformer with learned positions.
 typedef struct gr_vision_config {
     gr_vision_kind kind;
@@ -58,10 +75,11 @@ typedef struct gr_vision_config {
     gr_mlp_kind mlp;
     bool qkv_bias, qk_norm;
     double norm_eps;
-    double drop_path; ///< of training with it; not computed, so vision cannot train unless 0
+    double drop_path; ///< probability to leave a branch of the last block out, in training
     double initializer_range;           ///< std of fresh weights
     double layer_scale;                 ///< fresh value of InternViT's branch scales
     double image_mean[3], image_std[3]; ///< of pixels in 0..1
+    gr_picture_rules pictures;
 } gr_vision_config;
 
 /// Pixel shuffle by 2 and a two-layer MLP: 4 * vision width -> language width.

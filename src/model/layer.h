@@ -64,10 +64,19 @@ typedef struct gri_memory {
     int64_t rows;           ///< filled
 } gri_memory;
 
+/// Stochastic depth: in training, block i leaves each of its branches out of a sequence with probability i * rise, and divides
+/// what it does not leave out by the probability to stay. Which, is a function of (seed, stream, block, branch, sequence)
+/// alone. Source: Huang et al. 2016, arXiv 1603.09382.
+typedef struct gri_drop {
+    double rise; ///< 0: all stay
+    uint64_t seed, stream;
+} gri_drop;
+
 /// Which rows of a batch belong together, and where each stands in its sequence.
 typedef struct gri_sequences {
     gr_tensor cu_seqlens; ///< [S + 1]
     gr_tensor positions;  ///< [T]; absent where there is no rotation
+    gri_drop drop;        ///< only where activations are kept
     gri_memory *
         memory; ///< what came before the one sequence; the rows are added to it. NULL: nothing did
 } gri_sequences;
@@ -109,6 +118,7 @@ typedef struct gri_block_kept {
     gr_tensor lse;      ///< [T, H]
     gr_tensor gate, up; ///< [T, mlp_width]
     gr_tensor z1, z2;   ///< [T, width]: the branches before their scales
+    gr_tensor stay1, stay2; ///< [T]: what rows of the branches are multiplied by; absent: 1
 } gri_block_kept;
 
 typedef struct gri_stack {

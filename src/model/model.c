@@ -76,6 +76,11 @@ float *gr_model_weights(gr_model *model, gr_part part)
     return model->weights[part];
 }
 
+void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules)
+{
+    model->config.vision.pictures = *rules;
+}
+
 void gr_model_set_recompute(gr_model *model, bool on)
 {
     model->vision.stack.recompute = on;
@@ -118,7 +123,7 @@ void gri_images_fwd(const gr_model *model, const gr_batch *batch, bool keep_visi
     gr_exec *ex = model->ex;
     const gr_vision_config *v = &model->config.vision;
     int64_t images = batch->images, height = 0, width = 0;
-    *out = (gri_images){0};
+    *out = (gri_images){.vision = {.seed = batch->noise_seed, .stream = batch->noise_stream}};
     if (images == 0) {
         return;
     }
@@ -214,13 +219,6 @@ gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch, gr_part_set tr
     GR_TRY(gri_batch_check(model, batch, true));
     if (!gri_has_part(model, GR_PART_LANGUAGE)) {
         GR_FAIL(GR_ERR_DATA, "a loss needs a language model, and the model has none");
-    }
-    if (train >> GR_PART_VISION & 1 && model->config.vision.drop_path > 0) {
-        GR_FAIL(
-            GR_ERR_DATA,
-            "the vision encoder's drop_path_rate is %g, and training with dropped paths is not "
-            "computed: set it to 0 in config.json to train without",
-            model->config.vision.drop_path);
     }
     for (int p = 0; p < GR_PART_COUNT; p++) {
         bool reached = p == GR_PART_LANGUAGE || batch->images > 0;

@@ -27,6 +27,8 @@ typedef struct gr_batch {
     int64_t images;            ///< tiles, in order of appearance
     int64_t height, width;     ///< of each image, pixels; 0: the model's image_size
     const float *pixels;       ///< [images, 3, height, width], normalised
+    uint64_t noise_seed,
+        noise_stream; ///< name the random numbers of a training pass (drop_path)
     const int32_t
         *image_rows; ///< [images * patches / 4]: the rows that connector outputs replace
 } gr_batch;
@@ -43,6 +45,9 @@ float *gr_model_weights(gr_model *model, gr_part part);
 /// Whether the forward pass keeps only the inputs of blocks and computes each block again in backward:
 /// the same bits, less memory, about a third more work. Off at first.
 void gr_model_set_recompute(gr_model *model, bool on);
+/// How pictures are made for the model from now on. It computes nothing with it: it is the part of its description that
+/// training changes, and that is written with it.
+void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules);
 /// Fresh weights for these parts.
 void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed);
 
@@ -54,7 +59,8 @@ GR_MUST_CHECK gr_err gr_model_loss(gr_model *model, const gr_batch *batch, doubl
 /// The same, and ADDS the gradient of the SUM of token losses to grads[part] (flat, like the
 /// weights) of each part in `train`; grads of other parts are not touched and may be NULL.
 /// Freeze-aware: stage I (connector) computes no vision gradients and stores no vision
-/// activations; no weight gradient is computed in a part that does not train.
+/// activations; no weight gradient is computed in a part that does not train. Where vision trains and its config has a
+/// drop_path, branches of its blocks are left out at random, by the batch's noise.
 GR_MUST_CHECK gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch,
                                         gr_part_set train, float *const grads[GR_PART_COUNT],
                                         double *loss);

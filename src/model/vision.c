@@ -171,11 +171,21 @@ static bool has_final_norm(const gri_vision *v)
     return gr_tensor_present(v->final_norm.weight.value) && !v->unnormed;
 }
 
+/// The rate rises linearly from 0 at the first of all blocks to the config's at the last.
+static gri_drop drop_of(const gri_vision *v, const gri_vision_kept *kept)
+{
+    int64_t last = v->config->blocks - 1;
+    return (gri_drop){.rise = last > 0 ? v->config->drop_path / (double)last : 0,
+                      .seed = kept->seed,
+                      .stream = kept->stream};
+}
+
 static void encode(gr_exec *ex, const gri_vision *v, gr_tensor pixels, bool keep,
                    gr_tensor features, gri_vision_kept *kept)
 {
     kept->pixels = pixels;
     kept->seq = take_sequences(ex, pixels.shape[0], patches_of(v, pixels) + in_front(v));
+    kept->seq.drop = keep ? drop_of(v, kept) : (gri_drop){0};
     gr_tensor x = embed(ex, v, kept);
     kept->last = gri_stack_fwd(ex, &v->stack, kept->seq, x, keep ? &kept->blocks : NULL);
     if (has_final_norm(v)) {

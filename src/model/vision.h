@@ -23,6 +23,7 @@ typedef struct gri_vision {
 
 /// What backward needs, in the arena; the pixels stay the caller's.
 typedef struct gri_vision_kept {
+    uint64_t seed, stream; ///< of dropped paths; set by the caller
     gr_tensor pixels;
     gr_tensor embedded; ///< [images * patches, D]: before the patch norm
     gri_norm_kept n0;

@@ -93,3 +93,33 @@ void gr_convert_f32_to_bf16(const float *source, int64_t n, uint16_t *out)
         out[i] = (uint16_t)((nan ? quiet : rounded) >> 16);
     }
 }
+
+static uint16_t f32_bits_to_half(uint32_t bits)
+{
+    // 65520, from which on rounding goes beyond the largest half; 2^-14, the smallest normal one.
+    enum { TOO_LARGE = 0x477FF000, SMALLEST_NORMAL = 0x38800000, BIAS = (127 - 15) << 23 };
+    uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7FFFFFFF;
+    if (size > 0x7F800000) {
+        return (uint16_t)(sign | 0x7E00 | (size >> 13 & 1023));
+    }
+    if (size >= TOO_LARGE) {
+        return (uint16_t)(sign | 0x7C00);
+    }
+    if (size < SMALLEST_NORMAL) { // the last place of 0.5 is 2^-24, a half's smallest step
+        float sum = from_bits(size) + 0.5F;
+        uint32_t sum_bits;
+        memcpy(&sum_bits, &sum, sizeof sum);
+        return (uint16_t)(sign | (sum_bits - 0x3F000000));
+    }
+    uint32_t rounded = size - BIAS + 0xFFF + (size >> 13 & 1);
+    return (uint16_t)(sign | rounded >> 13);
+}
+
+void gr_convert_f32_to_f16(const float *source, int64_t n, uint16_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, source + i, sizeof bits);
+        out[i] = f32_bits_to_half(bits);
+    }
+}

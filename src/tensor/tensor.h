@@ -80,5 +80,7 @@ float *gr_tensor_f32(gr_tensor t, int64_t i);
 bool gr_convert_to_f32(gr_dtype from, const void *source, int64_t n, float *out);
 /// fp32 to BF16, nearest even, NaN stays NaN.
 void gr_convert_f32_to_bf16(const float *source, int64_t n, uint16_t *out);
+/// fp32 to F16, nearest even; beyond its range infinity, NaN stays NaN.
+void gr_convert_f32_to_f16(const float *source, int64_t n, uint16_t *out);
 
 #endif

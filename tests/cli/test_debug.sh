@@ -104,13 +104,38 @@ PIXELS=none batch "10 20 30" "-100 20 30" "0 2 2 4" >b; expect_code 65 "cu_seqle
 SHAPE=1,3,256 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*expected F32 \[any, 3, any, any\], got F32 \[1, 3, 256\]' step b
 SHAPE=1,3,128,2 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*128 x 2 pixels: expected sides of whole patches of 4 pixels' step b
 SHAPE=1,3,64,4 batch "$ids" "$labels" >b; expect_code 65 'images of width 4: 1 patches are odd' step b
-sed 's/"labels"/"lables"/' text1.safetensors >b; expect_code 65 '"labels" is missing' step b
+sed 's/"labels"/"lables"/' text1.safetensors >b; expect_code 65 '"lables" is not known; did you mean "labels"' step b
+PIXELS=none batch "10 20" "10 20" "0 1 2" | sed 's/cu_seqlens/cu_seq_len/' >b; expect_code 65 '"cu_seq_len" is not known; did you mean "cu_seqlens"' step b
+PIXELS=none batch "10 20" "10 20" "0 1 2" | sed 's/cu_seqlens/attn__mask/' >b; expect_code 65 '"attn__mask" is not known; expected input_ids' step b
 head -c 60 text1.safetensors >b; expect_code 65 "b" step b
 expect_code 66 "nowhere" step nowhere
 expect_usage 'got "visoin"' "$GRADUS" debug step --model model --batch b --out x --train visoin
 expect_usage "no vision part" "$GRADUS" debug step --model text --batch b --out x --train vision
 expect_code 74 "out" "$GRADUS" debug step --model model --batch batch.safetensors --out nowhere/out
 [ ! -e x ] || fail "a failed step left a file"
+
+# debug pictures: what the directory says is done, and what it says that is not computed is refused by its name.
+make_source src
+pictures() { "$GRADUS" debug pictures --model seen --image src/a.png --image src/b.png --out pixels.safetensors "$@"; }
+cp -r model seen
+expect_code 0 "" pictures
+grep -aq '"pixel_values":{"dtype":"F32","shape":\[2,3,16,16\]' pixels.safetensors || fail "wrong shape of pixels"
+cp pixels.safetensors fixed.safetensors
+expect_code 0 "" pictures --tiles 6
+grep -aq '"pixel_values":{"dtype":"F32","shape":\[1[0-9],3,16,16\]' pixels.safetensors || fail "no tiles"
+cp pixels.safetensors tiled.safetensors
+sed -i 's/"dynamic_image_size": false/"dynamic_image_size": true/; s/"max_dynamic_patch": 1/"max_dynamic_patch": 6/
+s/"use_thumbnail": false/"use_thumbnail": true/' seen/config.json
+expect_code 0 "" pictures
+cmp pixels.safetensors tiled.safetensors || fail "config.json's tiles are not those of --tiles"
+expect_code 0 "" pictures --tiles 1
+cmp pixels.safetensors fixed.safetensors || fail "--tiles 1 is not the whole picture"
+sed -i 's/"resample": 3/"resample": 1/' seen/preprocessor_config.json
+expect_code 65 "preprocessor_config.json: resample: 1 is not computed" pictures
+sed -i 's/"resample": 1/"resample": 3, "do_pad": true/' seen/preprocessor_config.json
+expect_code 65 "do_pad: is not known" pictures
+expect_code 66 "nowhere" "$GRADUS" debug pictures --model nowhere --out x
+expect_code 65 "no vision part" "$GRADUS" debug pictures --model text --image src/a.png --out x
 
 echo "debug: all as expected"
 

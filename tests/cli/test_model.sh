@@ -58,6 +58,17 @@ expect_code 0 "^language .* 9104 parameters" "$GRADUS" model info qwen2
 expect_code 0 "" "$GRADUS" model export aimv2 --out back
 cmp back/model.safetensors sailvit/model.safetensors || fail "the transformers layout changed the weights"
 expect_code 65 "no language part" "$GRADUS" model export sailvit --part language --out x
+# The type of the weights stays unless another is asked for; bf16 read and written again is the same file.
+grep -q '"torch_dtype": "float32"' aimv2/config.json || fail "fp32 did not stay"
+expect_code 0 "" "$GRADUS" model export one --out half --layout transformers --dtype bf16
+expect_code 0 "^weights .* BF16$" "$GRADUS" model info half
+expect_code 0 "" "$GRADUS" model export half --out half2 --layout transformers
+cmp half/model.safetensors half2/model.safetensors || fail "bf16 did not stay"
+cmp half/config.json half2/config.json || fail "config.json changed"
+expect_code 0 "" "$GRADUS" model export half --out full --dtype fp32
+expect_code 0 "^weights .* F32$" "$GRADUS" model info full
+expect_usage "source" "$GRADUS" model export one --out x --dtype fp8
+grep -q '"eos_token_id": null' qwen2/generation_config.json || fail "an end token out of nowhere"
 
 # Mistakes.
 expect_code 66 "nowhere" "$GRADUS" model init --config nowhere.yaml --seed 1 --out x
@@ -66,6 +77,12 @@ expect_code 66 "nowhere" "$GRADUS" model export nowhere --out x
 expect_usage "one is not empty" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out one
 expect_code 66 "tokenizer.json" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out x --tokenizer one
 make_tokenizer tok
+expect_code 0 "" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --out speaking --tokenizer tok
+expect_code 0 "" "$GRADUS" model export speaking --out spoken --part language
+end=$("$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>")
+for name in config.json generation_config.json; do
+    grep -q "\"eos_token_id\": $end" spoken/$name || fail "$name does not say what ends an answer"
+done
 sed 's/vocab_size: 320/vocab_size: 100/' "$here/tiny.yaml" >narrow.yaml
 expect_code 65 "tok: the tokenizer has [0-9]+ ids, the model's vocabulary only 100: set language.vocab_size to at least" \
     "$GRADUS" model init --config narrow.yaml --seed 1 --out x --tokenizer tok

@@ -12,7 +12,7 @@ static void use(const gr_image *image)
     gr_tile_plan plan = {0};
     gr_image out = {0};
     GR_ASSERT(gr_image_resize(image, GR_IMAGE_BILINEAR, 16, 16, &out) == GR_OK);
-    gr_image_normalize(&out, mean, std, pixels);
+    gr_image_normalize(&out, 0, mean, std, pixels);
     for (int i = 0; i < 3 * 16 * 16; i++) {
         GR_ASSERT(pixels[i] >= -1 && pixels[i] <= 1);
     }
@@ -30,7 +30,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t used = gr_mem_used();
     for (unsigned how = 0; how < 4; how += 3) {
         gr_image image = {0};
+        int64_t width = 0, height = 0;
+        gr_err header = gr_image_size("fuzz", data, size, how, &width, &height);
         gr_err err = gr_image_decode("fuzz", data, size, how, &image);
+        GR_ASSERT(header == GR_OK || (header == GR_ERR_DATA && err != GR_OK));
+        GR_ASSERT(err != GR_OK || (width == image.width && height == image.height));
         GR_ASSERT((err == GR_OK) == (image.rgb != NULL));
         GR_ASSERT(err == GR_OK || err == GR_ERR_DATA);
         if (err == GR_OK) {

@@ -31,7 +31,7 @@ class Ids(ctypes.Structure):
 
 lib = native.build("src/formats/*token*.c", "src/formats/tables.c", "src/formats/byte_symbols.c", "src/formats/unicode*.c")
 lib.gr_tokenizer_train.argtypes = [P, P, I64, I64, P]
-lib.gr_tokenizer_save.argtypes = [P, ctypes.c_char_p]
+lib.gr_tokenizer_save.argtypes = [P, ctypes.c_char_p, ctypes.c_char_p]
 lib.gr_tokenizer_load.argtypes = [ctypes.c_char_p, P]
 lib.gr_tokenizer_encode.argtypes = [P, ctypes.c_char_p, SIZE, BOOL, P]
 lib.gr_tokenizer_decode.argtypes = [P, P, I64, BOOL, P]
@@ -54,7 +54,7 @@ class Ours:
         return self
 
     def save(self, folder):
-        native.check(lib, lib.gr_tokenizer_save(self.handle, folder.encode()))
+        native.check(lib, lib.gr_tokenizer_save(self.handle, folder.encode(), None))
 
     def encode(self, text, special):
         raw, ids = text.encode(), Ids()

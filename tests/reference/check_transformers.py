@@ -26,7 +26,7 @@ import sys
 
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoModelForCausalLM
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 failures = []
 
@@ -55,6 +55,23 @@ def open_plain(model_class, directory):
         if value:
             failures.append(f"{directory} {key}")
     return model.eval()
+
+
+def check_generation(directory):
+    """The language export says what ends a text, the same in all its files, and its tokenizer opens."""
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", local_files_only=True)
+    print(f"{directory}: weights {model.dtype}, ends with {model.generation_config.eos_token_id}")
+    if str(model.dtype) != str(model.config.dtype):
+        failures.append(f"{directory} dtype")
+    if glob.glob(f"{directory}/tokenizer.json"):
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        ends = model.generation_config.eos_token_id
+        if tokenizer.eos_token_id not in (ends if isinstance(ends, list) else [ends]):
+            print(f"{directory}: the tokenizer ends with {tokenizer.eos_token_id}: FAIL")
+            failures.append(f"{directory} eos_token_id")
+        if tokenizer.chat_template:
+            print(repr(tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False,
+                                                     add_generation_prompt=True)))
 
 
 def connect(directory, features):
@@ -121,6 +138,7 @@ def main():
                 rows = connect(args.connector, features)
         if args.language:
             model = open_plain(AutoModelForCausalLM, args.language)
+            check_generation(args.language)
             logits, borders = language_logits(model, batch, rows, args.image_token)
             report("logits", output["logits"], logits, args.tolerance)
             if "labels" in batch and "loss" in output:

@@ -1,6 +1,6 @@
 """Makes tests/fixtures/images: small pictures and, beside each, the pixels they must decode to (NAME.rgb, and
 NAME.white.rgb over white where there is alpha, NAME.upright.rgb with EXIF orientation applied). Needs numpy and Pillow.
-Usage: make_image_fixtures.py [png] [codecs] [more] [exif]; default: all. PNG files are written here by hand,
+Usage: make_image_fixtures.py [png] [codecs] [more] [exif] [xmp]; default: all. PNG files are written here by hand,
 because Pillow writes neither interlaced files nor 16 bits per colour."""
 
 import io
@@ -173,6 +173,24 @@ def with_exif(name, kind, orientation, byte_order, **options):
     open(os.path.join(OUT, name + ".upright.rgb"), "wb").write(numpy.asarray(upright).tobytes())
 
 
+def xmps():
+    """Orientation in XMP alone, in both spellings."""
+    from PIL.PngImagePlugin import PngInfo
+    attribute = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:OrientationX="3" tiff:Orientation="%d"/></x:xmpmeta>'
+    element = "<x:xmpmeta><tiff:Orientation>%d</tiff:Orientation></x:xmpmeta>"
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", element % 5)
+    for name, kind, orientation, options in (("xmp6.jpg", "JPEG", 6, dict(quality=60, xmp=(attribute % 6).encode())),
+                                             ("xmp5.png", "PNG", 5, dict(pnginfo=text)),
+                                             ("xmp3.webp", "WEBP", 3, dict(lossless=True, xmp=(attribute % 3).encode()))):
+        data = saved(Image.fromarray(smooth(7)), kind, **options)
+        image = Image.open(io.BytesIO(data))
+        assert image.getexif()[0x0112] == orientation
+        put(name, data, numpy.asarray(image.convert("RGB")))
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        open(os.path.join(OUT, name + ".upright.rgb"), "wb").write(numpy.asarray(upright).tobytes())
+
+
 def exifs():
     for orientation in range(1, 9):
         with_exif(f"exif{orientation}.jpg", "JPEG", orientation, b"II" if orientation % 2 else b"MM", quality=60)
@@ -181,7 +199,7 @@ def exifs():
 
 
 os.makedirs(OUT, exist_ok=True)
-wanted = sys.argv[1:] or ["png", "codecs", "more", "exif"]
+wanted = sys.argv[1:] or ["png", "codecs", "more", "exif", "xmp"]
 if "png" in wanted:
     pngs()
 if "codecs" in wanted:
@@ -190,3 +208,5 @@ if "more" in wanted:
     more_jpegs()
 if "exif" in wanted:
     exifs()
+if "xmp" in wanted:
+    xmps()
