@@ -1,3 +1,4 @@
+#include "src/ops/work.h"
 #include "tests/ops_check.h"
 
 /// d: rows N, inputs I, outputs O.
@@ -66,6 +67,7 @@ static void test_linear(void)
         {.d = {1025, 3, 9}},
         {.d = {9, 3, 1025}, .pad = 5},
         {.d = {5, 1025, 7}, .accumulate = true},
+        {.d = {400, 3, 272}},
     };
     OP_CHECK(&c, sizes);
     OP_CHECK_BF16(&c, 1e-6, sizes);
@@ -90,6 +92,38 @@ static void test_bf16_rounds_factors(void)
     gr_exec_destroy(&ex);
 }
 
-static const gr_test tests[] = {{"linear", test_linear},
+/// The tiles of one result: inside it, each number once, none too large, and of nearly one size.
+static void check_tiling(int64_t rows, int64_t columns, int64_t at_least)
+{
+    gri_tiling tiles = gri_tiling_of(rows, columns);
+    int64_t covered = 0;
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
+        covered += at.rows * at.columns;
+        GR_CHECK(at.rows > 0 && at.rows <= GRI_TILE_SIDE && at.columns > 0);
+        GR_CHECK(at.columns <= GRI_TILE_SIDE && at.row % tiles.tile_rows == 0);
+        GR_CHECK(at.row + at.rows <= rows && at.column + at.columns <= columns);
+    }
+    GR_CHECK_INT(covered, rows * columns);
+    GR_CHECK(tiles.count >= at_least);
+}
+
+static void test_tiles(void)
+{
+    static const struct {
+        int64_t rows, columns, at_least;
+    } cases[] = {
+        {0, 5, 0},       {5, 0, 0},     {1, 1, 1},      {1, 4864, 10},  {128, 256, 1},
+        {384, 128, 2},   {384, 256, 4}, {512, 256, 4},  {512, 704, 8},  {512, 768, 8},
+        {513, 513, 8},   {544, 768, 8}, {1024, 896, 8}, {1152, 768, 8}, {1152, 2048, 12},
+        {256, 8192, 16}, {17, 3000, 6}, {3000, 17, 6},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_tiling(cases[i].rows, cases[i].columns, cases[i].at_least);
+    }
+}
+
+static const gr_test tests[] = {{"tiles", test_tiles},
+                                {"linear", test_linear},
                                 {"bf16 rounds factors", test_bf16_rounds_factors}};
 GR_TEST_MAIN("ops: linear", tests)

@@ -1,5 +1,7 @@
 #include "src/base/rng.h"
 
+#include "src/base/elementary.h"
+
 #include <math.h>
 #include <string.h>
 #include <xxhash.h>
@@ -50,12 +52,11 @@ double gr_rng_uniform(uint64_t seed, uint64_t stream, uint64_t index)
 
 double gr_rng_normal(uint64_t seed, uint64_t stream, uint64_t index)
 {
-    static const double TWO_PI = 6.283185307179586476925;
     uint64_t bits[2];
     block(seed, stream, index, bits);
     double u = (double)((bits[0] >> 11) + 1) * 0x1p-53; // (0, 1]: its logarithm is finite
     double v = (double)(bits[1] >> 11) * 0x1p-53;
-    return sqrt(-2 * log(u)) * cos(TWO_PI * v);
+    return sqrt(-2 * gr_log(u)) * gr_cospi(2 * v);
 }
 
 uint64_t gr_rng_stream(const char *name)

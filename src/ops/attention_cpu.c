@@ -1,6 +1,6 @@
+#include "src/base/elementary.h"
 #include "src/ops/attention_inside.h"
 
-#include <math.h>
 #include <omp.h>
 
 /// Softmax of row i of the scores, not yet divided by its sum; what a key after the row's own
@@ -14,7 +14,7 @@ static float softmax_row(const gr_rows *rows, gr_tensor scores, int64_t i, int64
     for (int64_t u = keys; u < scores.shape[1]; u++) {
         row[u] = 0;
     }
-    *lse = (float)((double)max + log(sum));
+    *lse = (float)((double)max + gr_log(sum));
     return (float)(1 / sum);
 }
 

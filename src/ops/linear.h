@@ -2,12 +2,10 @@
 #define SRC_OPS_LINEAR_H
 
 /// Linear layer: y = x W^T + b.  N rows, I inputs, O outputs.
-/// Every result (y, dx, dw) is cut into square tiles of fixed size, each one single-threaded BLAS call over
-/// the whole inner dimension, so threads do not change the bits.
+/// Every result (y, dx, dw) is cut into tiles that its shape alone decides (gri_tiling in work.h), each one
+/// single-threaded BLAS call over the whole inner dimension, so threads do not change the bits.
 
 #include "src/ops/exec.h"
-
-enum { GR_LINEAR_TILE = 512 };
 
 /// y[n,o] = sum_i x[n,i] w[o,i] + b[o].   x [N, I], w [O, I], b [O] or none, y [N, O] overwritten.
 typedef void gr_linear_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_tensor y);

@@ -1,31 +1,5 @@
 #include "src/ops/work.h"
 
-enum { TILE = GR_LINEAR_TILE };
-
-/// One tile of a matrix [rows, columns]: its place and its size.
-typedef struct tile {
-    int64_t row, rows, column, columns;
-} tile;
-
-static int64_t tile_count(int64_t rows, int64_t columns)
-{
-    return gri_tiles(rows, TILE) * gri_tiles(columns, TILE);
-}
-
-static tile tile_at(int64_t rows, int64_t columns, int64_t i)
-{
-    int64_t across = gri_tiles(columns, TILE);
-    return (tile){.row = i / across * TILE,
-                  .rows = gri_tile_length(rows, TILE, i / across),
-                  .column = i % across * TILE,
-                  .columns = gri_tile_length(columns, TILE, i % across)};
-}
-
-static gr_tensor part(gr_tensor t, tile at)
-{
-    return gr_tensor_columns(gr_tensor_rows(t, at.row, at.rows), at.column, at.columns);
-}
-
 void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_tensor y)
 {
     int64_t N = x.shape[0], I = x.shape[1], O = w.shape[0];
@@ -34,11 +8,13 @@ void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_te
     int64_t mark = gr_arena_mark(ex->scratch);
     x = gri_operand(ex, x);
     w = gri_operand(ex, w);
+    gri_tiling tiles = gri_tiling_of(N, O);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < tile_count(N, O); i++) {
-        tile at = tile_at(N, O, i);
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
         gri_gemm(1, gr_tensor_rows(x, at.row, at.rows), GRI_PLAIN,
-                 gr_tensor_rows(w, at.column, at.columns), GRI_TRANSPOSED, 0, part(y, at));
+                 gr_tensor_rows(w, at.column, at.columns), GRI_TRANSPOSED, 0,
+                 gri_tile_part(y, at));
         for (int64_t n = at.row; gr_tensor_present(b) && n < at.row + at.rows; n++) {
             ex->rows->add(at.columns, (const float *)b.data + at.column,
                           gr_tensor_f32(y, n) + at.column);
@@ -55,20 +31,21 @@ void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor d
     int64_t mark = gr_arena_mark(ex->scratch);
     dy = gri_operand(ex, dy);
     w = gri_operand(ex, w);
+    gri_tiling tiles = gri_tiling_of(N, I);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < tile_count(N, I); i++) {
-        tile at = tile_at(N, I, i);
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
         gri_gemm(1, gr_tensor_rows(dy, at.row, at.rows), GRI_PLAIN,
                  gr_tensor_columns(w, at.column, at.columns), GRI_PLAIN, accumulate ? 1 : 0,
-                 part(dx, at));
+                 gri_tile_part(dx, at));
     }
     gr_arena_reset(ex->scratch, mark);
 }
 
-/// db[o] += sum of column o, at most TILE columns.
+/// db[o] += sum of column o, at most GRI_TILE_SIDE columns.
 static void add_column_sums(const gr_rows *rows, gr_tensor dy, float *db)
 {
-    double sum[TILE] = {0};
+    double sum[GRI_TILE_SIDE] = {0};
     for (int64_t n = 0; n < dy.shape[0]; n++) {
         rows->add_to_sums(dy.shape[1], gr_tensor_f32(dy, n), sum);
     }
@@ -86,11 +63,13 @@ void gr_linear_bwd_weight_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor 
     int64_t mark = gr_arena_mark(ex->scratch);
     gr_tensor left = gri_operand(ex, dy);
     x = gri_operand(ex, x);
+    gri_tiling tiles = gri_tiling_of(O, I);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < tile_count(O, I); i++) {
-        tile at = tile_at(O, I, i);
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
         gri_gemm(1, gr_tensor_columns(left, at.row, at.rows), GRI_TRANSPOSED,
-                 gr_tensor_columns(x, at.column, at.columns), GRI_PLAIN, 1, part(dw, at));
+                 gr_tensor_columns(x, at.column, at.columns), GRI_PLAIN, 1,
+                 gri_tile_part(dw, at));
         if (gr_tensor_present(db) && at.column == 0) {
             add_column_sums(ex->rows, gr_tensor_columns(dy, at.row, at.rows),
                             (float *)db.data + at.row);

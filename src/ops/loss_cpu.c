@@ -1,10 +1,9 @@
+#include "src/base/elementary.h"
 #include "src/ops/work.h"
 
-#include <math.h>
 #include <string.h>
 
-/// Tiles of the three products: words of the vocabulary (logits, dw), channels (dh).
-enum { CHUNK = GR_LOSS_CHUNK_ROWS, WORDS = 512, CHANNELS = 256 };
+enum { CHUNK = GR_LOSS_CHUNK_ROWS };
 
 /// The rows that have a target, in order; and how many.
 static int64_t list_rows(const int32_t *target, int64_t T, int64_t V, int64_t *row)
@@ -19,23 +18,29 @@ static int64_t list_rows(const int32_t *target, int64_t T, int64_t V, int64_t *r
     return count;
 }
 
-static void gather(gr_tensor h, const int64_t *row, gr_tensor chunk)
+static void copy_row(gr_tensor from, int64_t i, gr_tensor to, int64_t j)
 {
+    memcpy(gr_tensor_f32(to, j), gr_tensor_f32(from, i), (size_t)from.shape[1] * sizeof(float));
+}
+
+static void gather(gr_exec *ex, gr_tensor h, const int64_t *row, gr_tensor chunk)
+{
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < chunk.shape[0]; i++) {
-        memcpy(gr_tensor_f32(chunk, i), gr_tensor_f32(h, row[i]),
-               (size_t)h.shape[1] * sizeof(float));
+        copy_row(h, row[i], chunk, i);
     }
 }
 
 /// z = h W^T.
 static void logits(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor z)
 {
-    int64_t V = w.shape[0];
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < gri_tiles(V, WORDS); i++) {
-        int64_t words = gri_tile_length(V, WORDS, i);
-        gri_gemm(1, h, GRI_PLAIN, gr_tensor_rows(w, i * WORDS, words), GRI_TRANSPOSED, 0,
-                 gr_tensor_columns(z, i * WORDS, words));
+    gri_tiling tiles = gri_tiling_of(h.shape[0], w.shape[0]);
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
+        gri_gemm(1, gr_tensor_rows(h, at.row, at.rows), GRI_PLAIN,
+                 gr_tensor_rows(w, at.column, at.columns), GRI_TRANSPOSED, 0,
+                 gri_tile_part(z, at));
     }
 }
 
@@ -46,7 +51,7 @@ static double loss_row(const gr_rows *rows, int64_t n, float *z, int32_t target)
     float max = rows->softmax(n, z, &sum);
     rows->scale(n, z, (float)(1 / sum));
     z[target] -= 1;
-    return (double)max + log(sum) - hit;
+    return (double)max + gr_log(sum) - hit;
 }
 
 static double loss_chunk(gr_exec *ex, gr_tensor z, const int32_t *target, const int64_t *row)
@@ -62,36 +67,40 @@ static double loss_chunk(gr_exec *ex, gr_tensor z, const int32_t *target, const 
     return sum;
 }
 
-/// dh[row] = dz W, columns in tiles, through the contiguous `chunk`.
+/// dh[row] = dz W, through the contiguous `chunk`.
 static void input_gradient(gr_exec *ex, gr_tensor dz, gr_tensor w, const int64_t *row,
                            gr_tensor chunk, gr_tensor dh)
 {
-    int64_t C = w.shape[1];
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < gri_tiles(C, CHANNELS); i++) {
-        int64_t channels = gri_tile_length(C, CHANNELS, i);
-        gri_gemm(1, dz, GRI_PLAIN, gr_tensor_columns(w, i * CHANNELS, channels), GRI_PLAIN, 0,
-                 gr_tensor_columns(chunk, i * CHANNELS, channels));
+    gri_tiling tiles = gri_tiling_of(dz.shape[0], w.shape[1]);
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
+        gri_gemm(1, gr_tensor_rows(dz, at.row, at.rows), GRI_PLAIN,
+                 gr_tensor_columns(w, at.column, at.columns), GRI_PLAIN, 0,
+                 gri_tile_part(chunk, at));
     }
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < dz.shape[0]; i++) {
-        memcpy(gr_tensor_f32(dh, row[i]), gr_tensor_f32(chunk, i), (size_t)C * sizeof(float));
+        copy_row(chunk, i, dh, row[i]);
     }
 }
 
 /// dw += dz^T h.
 static void weight_gradient(gr_exec *ex, gr_tensor dz, gr_tensor h, gr_tensor dw)
 {
-    int64_t V = dw.shape[0];
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < gri_tiles(V, WORDS); i++) {
-        int64_t words = gri_tile_length(V, WORDS, i);
-        gri_gemm(1, gr_tensor_columns(dz, i * WORDS, words), GRI_TRANSPOSED, h, GRI_PLAIN, 1,
-                 gr_tensor_rows(dw, i * WORDS, words));
+    gri_tiling tiles = gri_tiling_of(dw.shape[0], dw.shape[1]);
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+    for (int64_t i = 0; i < tiles.count; i++) {
+        gri_tile at = gri_tile_at(&tiles, i);
+        gri_gemm(1, gr_tensor_columns(dz, at.row, at.rows), GRI_TRANSPOSED,
+                 gr_tensor_columns(h, at.column, at.columns), GRI_PLAIN, 1,
+                 gri_tile_part(dw, at));
     }
 }
 
-static void clear(gr_tensor t)
+static void clear(gr_exec *ex, gr_tensor t)
 {
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < t.shape[0]; i++) {
         memset(gr_tensor_f32(t, i), 0, (size_t)t.shape[1] * sizeof(float));
     }
@@ -115,14 +124,14 @@ void gr_cross_entropy_cpu(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targe
     bool wanted = gr_tensor_present(dh) || gr_tensor_present(dw);
     *loss = 0;
     if (gr_tensor_present(dh)) {
-        clear(dh);
+        clear(ex, dh);
     }
     for (int64_t i = 0; i < gri_tiles(rows, CHUNK); i++) {
         int64_t length = gri_tile_length(rows, CHUNK, i);
         const int64_t *chunk_row = row + i * CHUNK;
         gr_tensor x = gr_tensor_rows(chunk_h, 0, length);
         gr_tensor z = gr_tensor_rows(chunk_z, 0, length);
-        gather(h, chunk_row, x);
+        gather(ex, h, chunk_row, x);
         int64_t chunk_mark = gr_arena_mark(ex->scratch);
         gr_tensor x_operand = gri_operand(ex, x);
         logits(ex, x_operand, w, z);

@@ -1,6 +1,6 @@
+#include "src/base/elementary.h"
 #include "src/ops/work.h"
 
-#include <math.h>
 #include <omp.h>
 
 /// theta^(-2j/D), rounded where the Hugging Face implementation rounds.
@@ -8,7 +8,7 @@ static void fill_frequencies(int64_t half, double theta, float *out)
 {
     for (int64_t j = 0; j < half; j++) {
         float exponent = (float)j / (float)half;
-        out[j] = 1.0F / (float)pow(theta, (double)exponent);
+        out[j] = 1.0F / (float)gr_pow(theta, (double)exponent);
     }
 }
 

@@ -49,6 +49,44 @@ gr_tensor gri_flat(gr_tensor t)
     return flat;
 }
 
+/// Length of each of `parts` nearly equal parts of n, in whole vectors of the BLAS's kernels.
+static int64_t part_length(int64_t n, int64_t parts)
+{
+    enum { VECTOR = 16 };
+    return gri_tiles(gri_tiles(n, parts), VECTOR) * VECTOR;
+}
+
+gri_tiling gri_tiling_of(int64_t rows, int64_t columns)
+{
+    int64_t down = gri_tiles(rows, GRI_TILE_SIDE), across = gri_tiles(columns, GRI_TILE_SIDE);
+    while (down * across > 0 && down * across < GRI_TILES_WANTED &&
+           (rows / down) * (columns / across) >= 2 * (int64_t)GRI_TILE_LEAST) {
+        *(rows / down >= columns / across ? &down : &across) *= 2;
+    }
+    gri_tiling t = {.rows = rows, .columns = columns};
+    if (down * across > 0) {
+        t.tile_rows = part_length(rows, down);
+        t.tile_columns = part_length(columns, across);
+        t.across = gri_tiles(columns, t.tile_columns);
+        t.count = gri_tiles(rows, t.tile_rows) * t.across;
+    }
+    return t;
+}
+
+gri_tile gri_tile_at(const gri_tiling *t, int64_t i)
+{
+    int64_t down = i / t->across, across = i % t->across;
+    return (gri_tile){.row = down * t->tile_rows,
+                      .rows = gri_tile_length(t->rows, t->tile_rows, down),
+                      .column = across * t->tile_columns,
+                      .columns = gri_tile_length(t->columns, t->tile_columns, across)};
+}
+
+gr_tensor gri_tile_part(gr_tensor t, gri_tile at)
+{
+    return gr_tensor_columns(gr_tensor_rows(t, at.row, at.rows), at.column, at.columns);
+}
+
 /// A view of bf16 numbers at `data`, contiguous, of the shape of t.
 static gr_tensor bf16_like(gr_tensor t, void *data)
 {

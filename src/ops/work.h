@@ -29,6 +29,28 @@ static inline int64_t gri_tile_length(int64_t n, int64_t size, int64_t i)
     return n - i * size < size ? n - i * size : size;
 }
 
+/// The cut of a product's result into tiles for threads, by its shape alone. Wanted are GRI_TILES_WANTED tiles or more of
+/// nearly one size. Larger tiles copy less of the factors: up to GRI_TILE_SIDE a side they are as fast as the whole, and
+/// below GRI_TILE_LEAST numbers they lose more than threads gain (docs/measurements.md).
+enum { GRI_TILE_SIDE = 512, GRI_TILE_LEAST = 192 * 128, GRI_TILES_WANTED = 8 };
+
+typedef struct gri_tiling {
+    int64_t rows, columns;           ///< of the result
+    int64_t tile_rows, tile_columns; ///< of a tile; the last of a row or column may be smaller
+    int64_t across, count;           ///< tiles side by side, and all of them
+} gri_tiling;
+
+/// One tile: its place and its size.
+typedef struct gri_tile {
+    int64_t row, rows, column, columns;
+} gri_tile;
+
+gri_tiling gri_tiling_of(int64_t rows, int64_t columns);
+/// Tile i, 0 .. count - 1, row by row.
+gri_tile gri_tile_at(const gri_tiling *tiling, int64_t i);
+/// The tile of a matrix.
+gr_tensor gri_tile_part(gr_tensor t, gri_tile at);
+
 typedef enum gri_op { GRI_PLAIN, GRI_TRANSPOSED } gri_op;
 
 /// What products read of an fp32 view: the view itself, or in bf16 a contiguous copy of the same shape in

@@ -1,6 +1,7 @@
 #include "src/optim/adamw_rows.h"
 
 #include "src/base/cpu.h"
+#include "src/base/elementary.h"
 
 #include <math.h>
 
@@ -8,8 +9,8 @@ enum { UPDATE_BLOCK = 16384, SUMS = 64 };
 
 static gri_adamw_factors factors_of(const gr_adamw *opt)
 {
-    double correction1 = 1 - pow(opt->beta1, (double)opt->step);
-    double correction2 = 1 - pow(opt->beta2, (double)opt->step);
+    double correction1 = 1 - gr_pow(opt->beta1, (double)opt->step);
+    double correction2 = 1 - gr_pow(opt->beta2, (double)opt->step);
     return (gri_adamw_factors){.grad = (float)opt->grad_scale,
                                .keep = (float)(1 - opt->learning_rate * opt->weight_decay),
                                .b1 = (float)opt->beta1,

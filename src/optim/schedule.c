@@ -1,6 +1,6 @@
 #include "src/optim/schedule.h"
 
-#include <math.h>
+#include "src/base/elementary.h"
 
 double gr_schedule_factor(const gr_schedule *schedule, int64_t step)
 {
@@ -11,9 +11,8 @@ double gr_schedule_factor(const gr_schedule *schedule, int64_t step)
     if (schedule->kind == GR_SCHEDULE_CONSTANT) {
         return 1;
     }
-    const double pi = 3.14159265358979323846;
     int64_t span = schedule->steps - 1 - warmup;
     double u = (double)(step - warmup) / (double)(span > 1 ? span : 1);
     double f = schedule->final_fraction;
-    return f + (1 - f) * (1 + cos(pi * u)) / 2;
+    return f + (1 - f) * (1 + gr_cospi(u)) / 2;
 }
