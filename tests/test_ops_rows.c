@@ -44,6 +44,7 @@ typedef enum kernel {
     ADD_TO_SUMS,
     SOFTMAX,
     SCORE,
+    SCORE_SUMMED,
     SWIGLU,
     SWIGLU_BWD,
     GELU,
@@ -90,6 +91,9 @@ static void call(const gr_rows *r, kernel k, int64_t n, made *m)
         break;
     case SCORE:
         r->score_gradient(n, a, b, 0.5F, 0.25F);
+        break;
+    case SCORE_SUMMED:
+        r->score_gradient_summed(n, a, b, 0.5F);
         break;
     case SWIGLU:
         r->swiglu(n, a, b, c);

@@ -22,7 +22,7 @@ typedef void gr_attention_fwd_fn(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tenso
 
 /// dq, dk, dv overwritten (strided like q, k, v). With P the softmax and delta[t,h] = dout.out:
 /// dv = P^T dout, dS = P (dout v^T - delta), dq = scale dS k, dk = scale dS^T q; groups are summed
-/// over their query heads in head order.
+/// over their query heads in head order. In bf16 delta is summed as P (dout v^T), which is the same but for rounding.
 typedef void gr_attention_bwd_fn(gr_exec *ex, gr_tensor dout, gr_tensor q, gr_tensor k,
                                  gr_tensor v, gr_tensor out, gr_tensor lse,
                                  gr_tensor cu_seqlens, bool causal, double scale, gr_tensor dq,

@@ -19,6 +19,27 @@ static void clear_row(float *row, int64_t from, int64_t to)
     }
 }
 
+/// P and dS of row i of a tile, in place of the scores and of dP. delta is dout.out, but not in bf16: there P and dP come
+/// from rounded factors and dout.out does not, and a gradient that moves all scores alike (a bias of keys has none else) would
+/// be nothing but that difference.
+static void score_row(const gri_attention *a, const attention_bwd *b, gri_query_tile tile,
+                      int64_t head, int64_t i, gr_tensor p, gr_tensor ds)
+{
+    const gr_rows *rows = a->ex->rows;
+    int64_t keys = gri_attention_visible(a, tile, i), t = tile.row + i, D = a->head_size;
+    float *p_row = gr_tensor_f32(p, i), *ds_row = gr_tensor_f32(ds, i);
+    float lse = gr_tensor_f32(b->lse, t)[head];
+    if (a->ex->precision == GR_PRECISION_BF16) {
+        rows->score_gradient_summed(keys, p_row, ds_row, lse);
+    } else {
+        double delta = rows->dot(D, gr_tensor_f32(b->dout, t) + head * D,
+                                 gr_tensor_f32(b->out, t) + head * D);
+        rows->score_gradient(keys, p_row, ds_row, lse, (float)delta);
+    }
+    clear_row(p_row, keys, tile.keys);
+    clear_row(ds_row, keys, tile.keys);
+}
+
 /// dq of the tile, and its share added to dk and dv of the head.
 static void backward_tile(const gri_attention *a, const attention_bwd *b, gri_query_tile tile,
                           int64_t head, float *scratch)
@@ -27,24 +48,15 @@ static void backward_tile(const gri_attention *a, const attention_bwd *b, gri_qu
     gr_tensor q = gri_attention_rows(a->q, tile.row, tile.rows, head);
     gr_tensor k = gri_attention_rows(a->k, tile.first, tile.keys, kv);
     gr_tensor v = gri_attention_rows(a->v, tile.first, tile.keys, kv);
-    gr_tensor dout = gri_attention_rows(b->dout, tile.row, tile.rows, head);
-    gr_tensor douts = gri_attention_rows(b->dout_operand, tile.row, tile.rows, head);
-    gr_tensor out = gri_attention_rows(b->out, tile.row, tile.rows, head);
+    gr_tensor dout = gri_attention_rows(b->dout_operand, tile.row, tile.rows, head);
     gr_tensor p = gr_tensor_2d(scratch, tile.rows, tile.keys);
     gr_tensor ds = gr_tensor_2d(scratch + tile.rows * tile.keys, tile.rows, tile.keys);
     float scale = (float)a->scale;
 
     gri_gemm(scale, q, GRI_PLAIN, k, GRI_TRANSPOSED, 0, p);
-    gri_gemm(1, douts, GRI_PLAIN, v, GRI_TRANSPOSED, 0, ds);
+    gri_gemm(1, dout, GRI_PLAIN, v, GRI_TRANSPOSED, 0, ds);
     for (int64_t i = 0; i < tile.rows; i++) {
-        int64_t keys = gri_attention_visible(a, tile, i);
-        float *p_row = gr_tensor_f32(p, i), *ds_row = gr_tensor_f32(ds, i);
-        double delta =
-            a->ex->rows->dot(a->head_size, gr_tensor_f32(dout, i), gr_tensor_f32(out, i));
-        a->ex->rows->score_gradient(keys, p_row, ds_row,
-                                    gr_tensor_f32(b->lse, tile.row + i)[head], (float)delta);
-        clear_row(p_row, keys, tile.keys);
-        clear_row(ds_row, keys, tile.keys);
+        score_row(a, b, tile, head, i, p, ds);
     }
     float *room = scratch + 2 * tile.rows * tile.keys;
     p = gri_operand_tile(a->ex, p, room);
@@ -53,7 +65,7 @@ static void backward_tile(const gri_attention *a, const attention_bwd *b, gri_qu
              gri_attention_rows(b->dq, tile.row, tile.rows, head));
     gri_gemm(scale, ds, GRI_TRANSPOSED, q, GRI_PLAIN, 1,
              gri_attention_rows(b->dk, tile.first, tile.keys, head));
-    gri_gemm(1, p, GRI_TRANSPOSED, douts, GRI_PLAIN, 1,
+    gri_gemm(1, p, GRI_TRANSPOSED, dout, GRI_PLAIN, 1,
              gri_attention_rows(b->dv, tile.first, tile.keys, head));
 }
 

@@ -30,6 +30,8 @@ typedef struct gr_rows {
     float (*softmax)(int64_t n, float *x, double *sum);
     /// p = exp(p - lse);  ds = p (ds - delta)
     void (*score_gradient)(int64_t n, float *p, float *ds, float lse, float delta);
+    /// The same with delta = sum p ds over this very row, so that ds adds up to 0.
+    void (*score_gradient_summed)(int64_t n, float *p, float *ds, float lse);
 
     void (*swiglu)(int64_t n, const float *gate, const float *up, float *y);
     /// dgate may be gate, dup may be up.

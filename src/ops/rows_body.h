@@ -62,6 +62,19 @@ static void row_score_gradient(int64_t n, float *p, float *ds, float lse, float 
     }
 }
 
+static void row_score_gradient_summed(int64_t n, float *p, float *ds, float lse)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = gri_expf(p[i] - lse);
+    }
+    float delta = (float)gri_dot(n, p, ds);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        ds[i] = p[i] * (ds[i] - delta);
+    }
+}
+
 static void row_swiglu(int64_t n, const float *gate, const float *up, float *y)
 {
 #pragma omp simd
@@ -218,6 +231,7 @@ const gr_rows GRI_ROWS = {
     .add_to_sums = row_add_to_sums,
     .softmax = row_softmax,
     .score_gradient = row_score_gradient,
+    .score_gradient_summed = row_score_gradient_summed,
     .swiglu = row_swiglu,
     .swiglu_bwd = row_swiglu_bwd,
     .gelu = row_gelu,

@@ -115,7 +115,7 @@ def reference(config, batch, image, vision, language, connector):
     features, rows = None, None
     if "pixel_values" in batch:
         c = config["connector"]
-        features, grid = ref.vision_features(config["vision"]["model_type"], vision, batch["pixel_values"].double(),
+        features, grid = ref.vision_features(config["vision"]["model_type"], vision, batch["pixel_values"].to(vision.dtype),
                                              config["vision"]["patch_size"], c["select_layer"], c.get("post_layernorm"))
         rows = ref.connect(features, grid, connector, c["ps_version"] == "v1")
     logits, loss, targets = ref.language_run(language, batch["input_ids"], batch["labels"], batch["cu_seqlens"].tolist(),
@@ -172,30 +172,52 @@ def compare(tally, case, train, got, features, logits, loss, grads):
             tally.add("gradient", f"{case} {name}", ((g - want).norm() / want.norm()).item(), GRADIENT)
 
 
-def check(gradus, d, n, seed, tally):
+def prepare(gradus, d, n, seed, change=lambda config: config):
+    """Model n, changed, in d/model, its parts as transformers opens them in d/vision and d/language, a batch in
+    d/batch.safetensors; returns the model's description, the parts that train, the batch and the image token."""
     r, generator = random.Random(seed * 1000 + n), torch.Generator().manual_seed(seed * 1000 + n)
-    config = random_config(r, n)
+    config = change(random_config(r, n))
     train = [p for i, p in enumerate(PARTS) if (n % 7 + 1) >> i & 1]
-    run = lambda *words: subprocess.run([gradus, *map(str, words)], check=True, stderr=subprocess.DEVNULL)
     (d / "model.yaml").write_text(to_yaml(config))
-    run("model", "init", "--config", d / "model.yaml", "--seed", 1, "--out", d / "model")
+    run(gradus, "model", "init", "--config", d / "model.yaml", "--seed", 1, "--out", d / "model")
     fill(d / "model", generator)
-    run("model", "export", d / "model", "--out", d / "vision", "--layout", "transformers")
-    run("model", "export", d / "model", "--out", d / "language", "--part", "language")
+    run(gradus, "model", "export", d / "model", "--out", d / "vision", "--layout", "transformers")
+    run(gradus, "model", "export", d / "model", "--out", d / "language", "--part", "language")
     batch, image = random_batch(r, config, generator, n)
     save_file(batch, d / "batch.safetensors")
-    more = ["--recompute"] if n % 2 else []
-    run("debug", "step", "--model", d / "model", "--batch", d / "batch.safetensors", "--out", d / "out.safetensors",
+    return config, train, batch, image
+
+
+def run(*words):
+    subprocess.run([*map(str, words)], check=True, stderr=subprocess.DEVNULL)
+
+
+def debug_step(gradus, d, image, train, *more):
+    run(gradus, "debug", "step", "--model", d / "model", "--batch", d / "batch.safetensors", "--out", d / "out.safetensors",
         "--image-token", image, "--train", ",".join(train), *more)
-    got = load_file(d / "out.safetensors")
-    vision = ref.open_vision(config["vision"]["model_type"], d / "vision")
-    language = ref.open_language(d / "language", config["language"]["model_type"])
-    connector = {k: w.double().requires_grad_() for k, w in load_file(d / "model/model-connector.safetensors").items()}
+    return load_file(d / "out.safetensors")
+
+
+def open_parts(config, d, dtype):
+    """Vision model, language model, and the connector's tensors, in a type of numbers."""
+    return (ref.open_vision(config["vision"]["model_type"], d / "vision", dtype),
+            ref.open_language(d / "language", config["language"]["model_type"], dtype),
+            {k: w.to(dtype).requires_grad_() for k, w in load_file(d / "model/model-connector.safetensors").items()})
+
+
+def case_name(config, n):
     v, l = config["vision"], config["language"]
-    case = (f"{n}: {v['model_type']} {v['num_attention_heads']}h + {l['model_type']} {l['num_attention_heads']}:"
+    return (f"{n}: {v['model_type']} {v['num_attention_heads']}h + {l['model_type']} {l['num_attention_heads']}:"
             f"{l['num_key_value_heads']} {'tied' if l['tie_word_embeddings'] else 'untied'}")
-    features, logits, loss = reference(config, batch, image, vision, language, connector)
-    compare(tally, case, train, got, features, logits, loss, gradients(config, vision, language, connector))
+
+
+def check(gradus, d, n, seed, tally):
+    config, train, batch, image = prepare(gradus, d, n, seed)
+    got = debug_step(gradus, d, image, train, *(["--recompute"] if n % 2 else []))
+    parts = open_parts(config, d, torch.float64)
+    case = case_name(config, n)
+    features, logits, loss = reference(config, batch, image, *parts)
+    compare(tally, case, train, got, features, logits, loss, gradients(config, *parts))
     pictures = tuple(batch["pixel_values"].shape) if "pixel_values" in batch else "none"
     print(f"{case}, trains {','.join(train)}, {len(batch['input_ids'])} tokens, pictures {pictures}, "
           f"layer {config['connector']['select_layer']}, {config['connector']['ps_version']}")

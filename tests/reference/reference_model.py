@@ -1,7 +1,7 @@
 """The reference that check_models.py and make_model_fixture.py share: an encoder and a language model as transformers
 has them, with the connector between written out in torch, and what Gradus calls their tensors.
 
-Needs torch, transformers and safetensors from PyPI. Everything in double precision."""
+Needs torch, transformers and safetensors from PyPI. In double precision, unless another type is asked for."""
 
 import torch
 from torch import nn
@@ -70,23 +70,25 @@ def vision_tensors(kind, tensors):
     return out
 
 
-def open_plain(model_class, directory):
-    """An exported part in plain transformers: every tensor of the file is used and none is made up."""
+def open_plain(model_class, directory, dtype=torch.float64):
+    """An exported part in plain transformers: every tensor of the file is used and none is made up. Only in double are
+    its norms replaced: in fp32 it stays what its users run."""
     model, info = model_class.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager",
                                               output_loading_info=True, local_files_only=True)
     wrong = {key: value for key, value in info.items() if value}
     assert not wrong, f"{directory}: {wrong}"
-    model = model.double().eval()
-    norms_in_double(model)
+    model = model.to(dtype).eval()
+    if dtype == torch.float64:
+        norms_in_double(model)
     return model
 
 
-def open_vision(kind, directory):
-    return open_plain(VISIONS[kind], directory)
+def open_vision(kind, directory, dtype=torch.float64):
+    return open_plain(VISIONS[kind], directory, dtype)
 
 
-def open_language(directory, kind):
-    return open_plain(LANGUAGES[kind][1], directory)
+def open_language(directory, kind, dtype=torch.float64):
+    return open_plain(LANGUAGES[kind][1], directory, dtype)
 
 
 def resized_positions(table, grid):
@@ -152,7 +154,7 @@ def language_run(model, ids, labels, borders, image_token=None, images=None):
     embedded = model.get_input_embeddings()(ids)
     if images is not None:
         embedded = embedded.clone()
-        embedded[ids == image_token] = images.reshape(-1, images.shape[-1])
+        embedded[ids == image_token] = images.reshape(-1, images.shape[-1]).to(embedded.dtype)
     logits, loss, targets = [], 0, 0
     for a, b in zip(borders, borders[1:]):
         if a == b:
