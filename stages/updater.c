@@ -65,7 +65,7 @@ static void update_part(gr_updater *updater, gr_model *model, gr_part part, gr_a
                         double weight_decay, const float *grads, int threads)
 {
     const gr_params *params = gr_model_get_params(model);
-    float *weights = gr_model_weights(model, part);
+    float *weights = gr_model_edit_weights(model, part);
     for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
         const gr_param *p = &params->items[i];
         opt.weight_decay = p->decay ? weight_decay : 0.0;

@@ -21,10 +21,14 @@ typedef struct fixture {
     gr_model *model;
 } fixture;
 
+/// What fixtures are made in.
+static gr_precision fixture_precision = GR_PRECISION_FP32;
+
 static inline fixture fixture_create(const gr_model_config *config, int threads)
 {
     fixture f = {0};
     if (!GR_CHECK_OK(gr_exec_create_cpu(threads, SUPPORT_ARENA, &f.ex)) ||
+        !GR_CHECK_OK(gr_exec_set_precision(f.ex, fixture_precision)) ||
         !GR_CHECK_OK(gr_model_create(config, f.ex, &f.model))) {
         exit(1);
     }

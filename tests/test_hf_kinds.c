@@ -73,7 +73,7 @@ static gr_model *make_filled(gr_vision_kind vision, gr_language_kind language)
     gr_model *model = make(&config);
     for (int p = 0; p < GR_PART_COUNT; p++) {
         for (int64_t i = 0; i < gr_model_get_params(model)->size[p]; i++) {
-            gr_model_weights(model, (gr_part)p)[i] = 0.37f * (float)(i + 1) + (float)p;
+            gr_model_edit_weights(model, (gr_part)p)[i] = 0.37f * (float)(i + 1) + (float)p;
         }
     }
     return model;

@@ -200,7 +200,7 @@ static void test_generate_wrong(void)
     b.batch.tokens = 5;
     const gr_param *head =
         gr_params_find(gr_model_get_params(f.model), "language_model.lm_head.weight");
-    gr_model_weights(f.model, GR_PART_LANGUAGE)[head->offset] = NAN;
+    gr_model_edit_weights(f.model, GR_PART_LANGUAGE)[head->offset] = NAN;
     GR_CHECK_ERR(generate(&f, &b.batch, (gr_generation){.most = 4}, out, &count),
                  GR_ERR_NONFINITE, "not finite");
     GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);

@@ -38,7 +38,7 @@ static void load_weights(reference *r)
             fprintf(stderr, "tensor %s\n", p->name);
             exit(1);
         }
-        memcpy(gr_model_weights(r->f.model, p->part) + p->offset, t->data,
+        memcpy(gr_model_edit_weights(r->f.model, p->part) + p->offset, t->data,
                (size_t)p->count * sizeof(float));
     }
 }
@@ -158,6 +158,7 @@ static void check_recompute(reference *r, gr_part_set train)
     for (int on = 0; on < 2; on++) {
         gr_exec *own = NULL;
         GR_CHECK_OK(gr_exec_create_cpu(1, SUPPORT_ARENA, &own));
+        GR_CHECK_OK(gr_exec_set_precision(own, fixture_precision));
         gr_exec *before = r->f.model->ex;
         r->f.model->ex = own;
         gr_model_set_recompute(r->f.model, on == 1);
@@ -196,7 +197,7 @@ static void scale_branches(gr_model *model, float attention, float mlp)
         const gr_param *p = gr_params_find(gr_model_get_params(model), names[b]);
         GR_ASSERT(p);
         for (int64_t c = 0; c < p->count; c++) {
-            gr_model_weights(model, GR_PART_VISION)[p->offset + c] *= b ? mlp : attention;
+            gr_model_edit_weights(model, GR_PART_VISION)[p->offset + c] *= b ? mlp : attention;
         }
     }
 }
@@ -224,7 +225,7 @@ static void test_drop_path(void)
     own_batch b = batch_create(gr_model_get_config(model), one, 1, 9, 3);
     gradients g = gradients_create(model), want[4];
     const int64_t *size = gr_model_get_params(model)->size;
-    float *weights = gr_model_weights(model, GR_PART_VISION);
+    float *weights = gr_model_edit_weights(model, GR_PART_VISION);
     float *copy = zeros(size[GR_PART_VISION]);
     double losses[4], loss[3] = {0};
     int times[4] = {0};
@@ -284,7 +285,7 @@ static void test_drop_path_gradient(void)
     gr_model *model = r.f.model;
     gradients g = gradients_create(model), other = gradients_create(model);
     const int64_t n = gr_model_get_params(model)->size[GR_PART_VISION];
-    float *weights = gr_model_weights(model, GR_PART_VISION), *copy = zeros(n);
+    float *weights = gr_model_edit_weights(model, GR_PART_VISION), *copy = zeros(n);
     const double step = 1.0 / 1024;
     double first = 0;
     int others = 0;
@@ -564,6 +565,96 @@ static void test_memory(void)
     GR_CHECK(peak_of(connector, 40) + 40 * 16 * gates < peak_of(GR_PARTS_ALL, 40));
 }
 
+/// Whether fixtures are made in bf16 from now on; a notice where it does not run.
+static bool begin_bf16(void)
+{
+    gr_exec *ex = NULL;
+    GR_CHECK_OK(gr_exec_create_cpu(1, SUPPORT_ARENA, &ex));
+    gr_err err = gr_exec_set_precision(ex, GR_PRECISION_BF16);
+    gr_exec_destroy(&ex);
+    if (err != GR_OK) {
+        GR_CHECK(err == GR_ERR_UNAVAILABLE);
+        printf("notice: %s\n", gr_err_message());
+        gr_err_clear();
+        return false;
+    }
+    fixture_precision = GR_PRECISION_BF16;
+    return true;
+}
+
+/// Loss and the gradient of each part near PyTorch's in double, and not too near to be bf16's. How near bf16 must
+/// come is tests/reference/check_bf16.py's question.
+static void check_near_pytorch(const char *name)
+{
+    reference r = reference_open(name);
+    const gr_params *params = gr_model_get_params(r.f.model);
+    gradients g = gradients_create(r.f.model);
+    double loss = 0, want = 0;
+    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, g.part, &loss));
+    memcpy(&want, gr_safetensors_find(r.file, "loss")->data, sizeof want);
+    GR_CHECK(fabs(loss / want - 1) < 0.02);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        double error = 0, norm = 0;
+        for (int64_t i = params->first[p]; i < params->first[p + 1]; i++) {
+            char tensor[160];
+            snprintf(tensor, sizeof tensor, "grad.%s", params->items[i].name);
+            const float *exact = data_of(&r, tensor);
+            for (int64_t j = 0; j < params->items[i].count; j++) {
+                double d = (double)g.part[p][params->items[i].offset + j] - (double)exact[j];
+                error += d * d;
+                norm += (double)exact[j] * (double)exact[j];
+            }
+        }
+        if (!GR_CHECK(sqrt(error / norm) < 0.1 && sqrt(error / norm) > 1e-3)) {
+            printf("%s, part %d: error %.2g\n", name, p, sqrt(error / norm));
+        }
+    }
+    gradients_destroy(&g);
+    reference_close(&r);
+}
+
+/// A model whose weights are edited between two steps computes what a fresh one with these weights does: its bf16 copies
+/// follow. Frozen or not, and for steps, traces and loss alone.
+static void check_edited(void)
+{
+    static const int images[2] = {1, 0};
+    fixture f = random_model(1), fresh = random_model(1);
+    const gr_params *params = gr_model_get_params(f.model);
+    gradients g = gradients_create(f.model), want = gradients_create(f.model);
+    double before = add_gradients(&f, images, 2, 0, &want);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        memset(want.part[p], 0, (size_t)params->size[p] * sizeof(float));
+        for (int64_t i = 0; i < params->size[p]; i++) {
+            gr_model_edit_weights(f.model, (gr_part)p)[i] *= 1.125F;
+            gr_model_edit_weights(fresh.model, (gr_part)p)[i] *= 1.125F;
+        }
+    }
+    double loss = add_gradients(&f, images, 2, 0, &g);
+    GR_CHECK(loss != before);
+    GR_CHECK(loss == add_gradients(&fresh, images, 2, 0, &want));
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_CHECK_BYTES(g.part[p], want.part[p], (size_t)params->size[p] * sizeof(float));
+    }
+    gradients_destroy(&g);
+    gradients_destroy(&want);
+    fixture_destroy(&f);
+    fixture_destroy(&fresh);
+}
+
+static void test_bf16(void)
+{
+    if (begin_bf16()) {
+        for (int i = 0; i < REFERENCES; i++) {
+            check_near_pytorch(all_references[i]);
+        }
+        test_recompute();
+        test_threads();
+        test_memory();
+        check_edited();
+    }
+    fixture_precision = GR_PRECISION_FP32;
+}
+
 static const gr_test tests[] = {
     {"internvit_qwen3", test_internvit_qwen3},
     {"siglip_llama", test_siglip_llama},
@@ -580,5 +671,6 @@ static const gr_test tests[] = {
     {"threads", test_threads},
     {"without_images", test_without_images},
     {"memory", test_memory},
+    {"bf16", test_bf16},
 };
 GR_TEST_MAIN("model_gradients", tests)

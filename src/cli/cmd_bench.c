@@ -196,8 +196,7 @@ static gr_err step(const char *path, const char *train, int64_t threads, int pre
     gr_err err = GR_OK;
     gri_session s = {0};
     gr_bench_step result = {0};
-    GR_TRY(gri_session_create(path, GR_PARTS_ALL, threads, &s));
-    GR_TRY(gr_exec_set_precision(s.exec, (gr_precision)precision));
+    GR_TRY(gri_session_create(path, GR_PARTS_ALL, threads, (gr_precision)precision, &s));
     options->train = s.config.parts;
     options->now = clock_of(clock);
     if (train) {

@@ -179,8 +179,7 @@ static gr_err step(const char *dir, const char *batch, const char *out, const ch
     gri_session s = {0};
     gri_step_batch b = {0};
     result r = {0};
-    GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
-    GR_TRY(gr_exec_set_precision(s.exec, precision));
+    GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, precision, &s));
     o->train = s.config.parts;
     if (train) {
         GR_TRY(gri_parts_parse("debug step", train, s.config.parts, &o->train));

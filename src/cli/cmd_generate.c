@@ -89,7 +89,7 @@ static gr_err generate(const char *dir, const gri_picture_options *pictures,
     answer a = {0};
     const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
-    GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, &s));
+    GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, GR_PRECISION_FP32, &s));
     GR_TRY(gri_pictures_load(pictures, &s.config, &seen));
     options.image_tokens = pictures->files.count > 0 ? gr_image_tokens(&s.config.vision) : 0;
     GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, pictures->files.count, seen.tiles,

@@ -48,7 +48,7 @@ gr_err gri_model_init(int argc, char **argv)
     if (help) {
         goto done;
     }
-    GR_TRY(gri_session_create(config, GR_PARTS_ALL, 1, &s));
+    GR_TRY(gri_session_create(config, GR_PARTS_ALL, 1, GR_PRECISION_FP32, &s));
     if (tokenizer) {
         GR_TRY(check_vocabulary(tokenizer, &s.config));
     }
@@ -70,7 +70,7 @@ static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_
     gr_err err = GR_OK;
     gri_session s = {0};
     bool tokenizer = false;
-    GR_TRY(gri_session_load(from, 1u << part, 1, &s));
+    GR_TRY(gri_session_load(from, 1u << part, 1, GR_PRECISION_FP32, &s));
     if (dtype == GR_DTYPE_COUNT) {
         GR_TRY(gr_hf_stored_dtype(from, part, &dtype));
     }

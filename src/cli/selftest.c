@@ -13,7 +13,7 @@ static void fill(gr_model *model)
     const gr_params *params = gr_model_get_params(model);
     for (int64_t t = 0; t < params->count; t++) {
         const gr_param *p = &params->items[t];
-        float *values = gr_model_weights(model, p->part) + p->offset;
+        float *values = gr_model_edit_weights(model, p->part) + p->offset;
         for (int64_t i = 0; i < p->count; i++) {
             double w = sin(0.5 + 1.3 * (double)t + 0.71 * (double)i);
             values[i] = (float)(p->init == GR_INIT_ONE ? 1 + 0.1 * w : 0.4 * w);

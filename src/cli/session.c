@@ -23,7 +23,7 @@ int gri_threads(int64_t asked, int node_ranks)
 }
 
 gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
-                          gri_session *out)
+                          gr_precision precision, gri_session *out)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
@@ -35,6 +35,7 @@ gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
     }
     s.config.parts &= parts;
     GR_TRY(gr_exec_create_cpu(gri_threads(threads, 1), 0, &s.exec));
+    GR_TRY(gr_exec_set_precision(s.exec, precision));
     GR_TRY(gr_model_create(&s.config, s.exec, &s.model));
     *out = s;
     s = (gri_session){0};
@@ -43,11 +44,12 @@ done:
     return err;
 }
 
-gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads, gri_session *out)
+gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads,
+                        gr_precision precision, gri_session *out)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
-    GR_TRY(gri_session_create(dir, parts, threads, &s));
+    GR_TRY(gri_session_create(dir, parts, threads, precision, &s));
     GR_TRY(gr_hf_load_weights(dir, s.config.parts, s.model));
     *out = s;
     s = (gri_session){0};

@@ -19,12 +19,13 @@ typedef struct gri_session {
 } gri_session;
 
 /// An empty model (zero weights) of these parts of the description at `path`, a directory or a
-/// YAML file. A part the description lacks is GR_ERR_DATA. GR_PARTS_ALL: the parts it has.
+/// YAML file. A part the description lacks is GR_ERR_DATA. GR_PARTS_ALL: the parts it has. bf16 where it cannot run
+/// is GR_ERR_UNAVAILABLE.
 GR_MUST_CHECK gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
-                                        gri_session *out);
+                                        gr_precision precision, gri_session *out);
 /// The same with the weights of the directory.
 GR_MUST_CHECK gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads,
-                                      gri_session *out);
+                                      gr_precision precision, gri_session *out);
 void gri_session_close(gri_session *session);
 
 /// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else the cores of its mask

@@ -130,10 +130,11 @@ static void update(bench *b, int64_t step)
                     .grad_scale = 1 / (double)b->load.targets};
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (b->grads[p]) {
-            gr_adamw_update(&opt, params->size[p], gr_model_weights(b->model, (gr_part)p),
+            gr_adamw_update(&opt, params->size[p], gr_model_edit_weights(b->model, (gr_part)p),
                             b->grads[p], b->m[p], b->v[p], b->ex->threads);
         }
     }
+    gr_model_refresh(b->model);
 }
 
 static gr_err measure(bench *b, int64_t step, round *r)

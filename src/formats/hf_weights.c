@@ -96,7 +96,7 @@ static gr_err load_tensor(loader *l, const gr_safetensors *file, const gr_safete
     }
     GR_TRY(check_shape(file, tensor, param, place.pieces));
     GR_TRY(mark_seen(l, file, tensor, param, &place));
-    float *out = gr_model_weights(l->model, param->part) + param->offset +
+    float *out = gr_model_edit_weights(l->model, param->part) + param->offset +
                  param->count / place.pieces * place.piece;
     if (!gr_convert_to_f32(tensor->dtype, tensor->data, tensor->count, out)) {
         GR_FAIL(GR_ERR_DATA, "%s: tensor %s: dtype %s, expected F32, F16, BF16 or F64",

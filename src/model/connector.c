@@ -38,12 +38,12 @@ const gri_architecture gri_mlp = {
     .sections = {{"mlp1.", false, GRI_RULES(rules)}},
 };
 
-void gri_connector_bind(const gr_model_config *config, const gr_params *params, float *weights,
+void gri_connector_bind(const gr_model_config *config, const gr_params *params, gri_flat flat,
                         gri_connector *out)
 {
     *out = (gri_connector){.eps = config->connector.norm_eps,
                            .by_column = config->connector.by_column};
-    gri_bind(config, params, GR_PART_CONNECTOR, weights, out, NULL);
+    gri_bind(config, params, GR_PART_CONNECTOR, flat, out, NULL);
 }
 
 /// [rows of all images, C] as [images, rows of one image, C].

@@ -19,7 +19,7 @@ typedef struct gri_connector_kept {
     gr_tensor z; ///< [M, width]: before the GELU
 } gri_connector_kept;
 
-void gri_connector_bind(const gr_model_config *config, const gr_params *params, float *weights,
+void gri_connector_bind(const gr_model_config *config, const gr_params *params, gri_flat flat,
                         gri_connector *out);
 /// y [M, width] from features [images, rows, columns, C], M a quarter of the tokens. Without `kept` (NULL)
 /// nothing stays in the arena.

@@ -13,7 +13,8 @@ struct gr_model {
     gr_model_config config;
     gr_exec *ex; ///< borrowed
     gr_params *params;
-    float *weights[GR_PART_COUNT];
+    gri_flat flat[GR_PART_COUNT];
+    bool stale[GR_PART_COUNT]; ///< flat.weights may have changed since flat.rounded was made
     gri_vision vision;
     gri_connector connector;
     gri_language language;

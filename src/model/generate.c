@@ -8,7 +8,7 @@ static gr_err likeliest(const gr_model *model, gr_tensor h, int64_t ids, int32_t
     gr_err err = GR_OK;
     gr_exec *ex = model->ex;
     gr_tensor logits = gri_take_matrix(ex, 1, ids);
-    gr_tensor head = gr_tensor_rows(model->language.head.value, 0, ids);
+    gr_tensor head = gr_tensor_rows(model->language.head.factor, 0, ids);
     ex->ops->linear_fwd(ex, gr_tensor_rows(h, h.shape[0] - 1, 1), head, gr_tensor_none(),
                         logits);
     const float *z = gr_tensor_f32(logits, 0);
@@ -99,6 +99,7 @@ gr_err gr_generate(gr_model *model, const gr_batch *prompt, const gr_generation 
     int64_t ids = how->ids > 0 && how->ids < l->vocabulary ? how->ids : l->vocabulary;
     GR_ASSERT(how->most >= 0);
     GR_TRY(check_prompt(model, prompt));
+    gr_model_refresh(model);
     int32_t position = prompt->positions[prompt->tokens - 1];
     int64_t room = l->max_positions - 1 - position;
     int64_t most = how->most < room ? how->most : room;

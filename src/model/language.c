@@ -2,7 +2,7 @@
 
 #include "src/base/mem.h"
 
-gr_err gri_language_bind(const gr_model_config *config, const gr_params *params, float *weights,
+gr_err gri_language_bind(const gr_model_config *config, const gr_params *params, gri_flat flat,
                          gri_language *out)
 {
     gr_err err = GR_OK;
@@ -20,7 +20,7 @@ gr_err gri_language_bind(const gr_model_config *config, const gr_params *params,
     };
     out->stack.count = l->blocks;
     GR_ALLOC(out->stack.blocks, l->blocks);
-    gri_bind(config, params, GR_PART_LANGUAGE, weights, out, out->stack.blocks);
+    gri_bind(config, params, GR_PART_LANGUAGE, flat, out, out->stack.blocks);
     if (l->tied) {
         out->head = out->embedding;
     }

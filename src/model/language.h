@@ -30,7 +30,7 @@ typedef struct gri_language_kept {
 } gri_language_kept;
 
 GR_MUST_CHECK gr_err gri_language_bind(const gr_model_config *config, const gr_params *params,
-                                       float *weights, gri_language *out);
+                                       gri_flat flat, gri_language *out);
 void gri_language_fini(gri_language *l);
 
 /// h [T, width]: hidden rows after the final norm. Without `kept` (NULL) nothing stays in the arena.

@@ -3,7 +3,7 @@
 /// The walk that made the table of parameters, once more: tensor for tensor the same order.
 typedef struct binder {
     const gr_param *next;
-    float *flat;
+    gri_flat flat;
     char *part;
     gri_block *blocks;
 } binder;
@@ -12,18 +12,21 @@ static gr_err bind_one(void *state, const gri_tensor_at *at)
 {
     binder *b = state;
     const gr_param *p = b->next++;
-    const float *data = b->flat + p->offset;
+    const float *data = b->flat.weights + p->offset;
+    const uint16_t *rounded = b->flat.rounded;
     char *base = at->block < 0 ? b->part : (char *)&b->blocks[at->block];
+    gr_tensor value = p->ndim == 1 ? gr_tensor_1d(data, p->count)
+                                   : gr_tensor_2d(data, p->shape[0], p->count / p->shape[0]);
     *(gri_weight *)(void *)(base + at->rule->slot) = (gri_weight){
-        .value = p->ndim == 1 ? gr_tensor_1d(data, p->count)
-                              : gr_tensor_2d(data, p->shape[0], p->count / p->shape[0]),
+        .value = value,
+        .factor = rounded ? gr_tensor_like(value, GR_DTYPE_BF16, rounded + p->offset) : value,
         .offset = p->offset,
     };
     return GR_OK;
 }
 
-void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part, float *flat,
-              void *part_struct, gri_block *blocks)
+void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part,
+              gri_flat flat, void *part_struct, gri_block *blocks)
 {
     binder b = {&params->items[params->first[part]], flat, part_struct, blocks};
     gr_err err = gri_tensors_walk(config, part, bind_one, &b);
@@ -52,7 +55,7 @@ gr_tensor gri_take_matrix(gr_exec *ex, int64_t rows, int64_t columns)
 
 void gri_linear_fwd(gr_exec *ex, const gri_linear *l, gr_tensor x, gr_tensor y)
 {
-    ex->ops->linear_fwd(ex, x, l->weight.value, l->bias.value, y);
+    ex->ops->linear_fwd(ex, x, l->weight.factor, l->bias.value, y);
 }
 
 void gri_linear_bwd_weight(gr_exec *ex, const gri_linear *l, gr_tensor dy, gr_tensor x,
@@ -67,7 +70,7 @@ void gri_linear_bwd_weight(gr_exec *ex, const gri_linear *l, gr_tensor dy, gr_te
 void gri_linear_bwd_input(gr_exec *ex, const gri_linear *l, gr_tensor dy, gr_tensor dx,
                           bool accumulate)
 {
-    ex->ops->linear_bwd_input(ex, dy, l->weight.value, dx, accumulate);
+    ex->ops->linear_bwd_input(ex, dy, l->weight.factor, dx, accumulate);
 }
 
 gri_norm_kept gri_norm_take(gr_exec *ex, const gri_norm *norm, int64_t rows)

@@ -17,9 +17,17 @@
 
 #include <stddef.h>
 
+/// The numbers of a part, in the order of its table.
+typedef struct gri_flat {
+    float *weights;
+    uint16_t *rounded; ///< the same in bf16; NULL in fp32
+} gri_flat;
+
 /// One parameter: its values, and where its gradient lies in the flat space of its part.
 typedef struct gri_weight {
-    gr_tensor value; ///< 1-d, or 2-d [first dimension, the rest]; absent: the layer has none
+    gr_tensor
+        value; ///< fp32: 1-d, or 2-d [first dimension, the rest]; absent: the layer has none
+    gr_tensor factor; ///< what products read: the value, or the model's bf16 copy of it
     int64_t offset;
 } gri_weight;
 
@@ -103,9 +111,9 @@ typedef struct gri_block {
 } gri_block;
 
 /// Fills the gri_weights of a part from the table of parameters: those of blocks in `blocks`, the others in
-/// `part_struct`, each at the slot that the part's architecture says; `flat` is the part's weights.
-void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part, float *flat,
-              void *part_struct, gri_block *blocks);
+/// `part_struct`, each at the slot that the part's architecture says.
+void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part,
+              gri_flat flat, void *part_struct, gri_block *blocks);
 
 /// What backward of one block needs, in the arena. With recomputation only x is kept for all.
 typedef struct gri_block_kept {

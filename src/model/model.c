@@ -12,14 +12,14 @@ static gr_err bind_parts(gr_model *m)
 {
     gr_err err = GR_OK;
     if (gri_has_part(m, GR_PART_VISION)) {
-        GR_TRY(gri_vision_bind(&m->config, m->params, m->weights[GR_PART_VISION], &m->vision));
+        GR_TRY(gri_vision_bind(&m->config, m->params, m->flat[GR_PART_VISION], &m->vision));
     }
     if (gri_has_part(m, GR_PART_CONNECTOR)) {
-        gri_connector_bind(&m->config, m->params, m->weights[GR_PART_CONNECTOR], &m->connector);
+        gri_connector_bind(&m->config, m->params, m->flat[GR_PART_CONNECTOR], &m->connector);
     }
     if (gri_has_part(m, GR_PART_LANGUAGE)) {
-        GR_TRY(gri_language_bind(&m->config, m->params, m->weights[GR_PART_LANGUAGE],
-                                 &m->language));
+        GR_TRY(
+            gri_language_bind(&m->config, m->params, m->flat[GR_PART_LANGUAGE], &m->language));
     }
 done:
     return err;
@@ -35,7 +35,11 @@ gr_err gr_model_create(const gr_model_config *config, gr_exec *ex, gr_model **ou
     GR_TRY(gr_params_create(config, &m->params));
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (gri_has_part(m, (gr_part)p)) {
-            GR_ALLOC(m->weights[p], m->params->size[p]);
+            GR_ALLOC(m->flat[p].weights, m->params->size[p]);
+            m->stale[p] = true;
+            if (ex->precision == GR_PRECISION_BF16) {
+                GR_ALLOC(m->flat[p].rounded, m->params->size[p]);
+            }
         }
     }
     GR_TRY(bind_parts(m));
@@ -55,7 +59,8 @@ void gr_model_destroy(gr_model **model)
     gri_vision_fini(&m->vision);
     gri_language_fini(&m->language);
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        GR_FREE(m->weights[p]);
+        GR_FREE(m->flat[p].weights);
+        GR_FREE(m->flat[p].rounded);
     }
     gr_params_destroy(&m->params);
     GR_FREE(*model);
@@ -71,9 +76,28 @@ const gr_params *gr_model_get_params(const gr_model *model)
     return model->params;
 }
 
-float *gr_model_weights(gr_model *model, gr_part part)
+const float *gr_model_weights(const gr_model *model, gr_part part)
 {
-    return model->weights[part];
+    return model->flat[part].weights;
+}
+
+float *gr_model_edit_weights(gr_model *model, gr_part part)
+{
+    model->stale[part] = true;
+    return model->flat[part].weights;
+}
+
+void gr_model_refresh(gr_model *model)
+{
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        gri_flat flat = model->flat[p];
+        if (model->stale[p] && flat.rounded) {
+            gr_tensor from = gr_tensor_1d(flat.weights, model->params->size[p]);
+            model->ex->ops->round(model->ex, from,
+                                  gr_tensor_like(from, GR_DTYPE_BF16, flat.rounded));
+        }
+        model->stale[p] = false;
+    }
 }
 
 void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules)
@@ -91,7 +115,8 @@ void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed)
 {
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (parts >> p & 1 && gri_has_part(model, (gr_part)p)) {
-            gr_params_init(model->params, (gr_part)p, seed, model->weights[p]);
+            gr_params_init(model->params, (gr_part)p, seed,
+                           gr_model_edit_weights(model, (gr_part)p));
         }
     }
 }
@@ -166,7 +191,7 @@ static double language_step(step *s, gr_tensor d)
     gr_tensor h = gri_take_matrix(ex, s->batch->tokens, s->model->config.language.width);
     gr_tensor dh = s->backward ? gri_take_matrix(ex, h.shape[0], h.shape[1]) : gr_tensor_none();
     gri_language_fwd(ex, l, &s->input, h, s->backward ? &s->kept : NULL);
-    ex->ops->cross_entropy(ex, h, l->head.value,
+    ex->ops->cross_entropy(ex, h, l->head.factor,
                            gr_tensor_i32(s->batch->targets, s->batch->tokens), dh,
                            gri_grad(l->head, grads), &loss);
     if (s->backward) {
@@ -229,6 +254,7 @@ gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch, gr_part_set tr
     }
     s.below = s.grads[GR_PART_VISION] || s.grads[GR_PART_CONNECTOR];
     s.backward = s.below || s.grads[GR_PART_LANGUAGE];
+    gr_model_refresh(model);
     *loss = batch->tokens > 0 ? run(&s) : 0;
 done:
     return err;
@@ -254,7 +280,7 @@ static void trace_logits(const gr_model *model, const gr_batch *batch, gr_tensor
     gri_language_input in = gri_language_input_take(model, batch, outputs);
     gr_tensor h = gri_take_matrix(model->ex, batch->tokens, l->width);
     gri_language_fwd(model->ex, &model->language, &in, h, NULL);
-    model->ex->ops->linear_fwd(model->ex, h, model->language.head.value, gr_tensor_none(),
+    model->ex->ops->linear_fwd(model->ex, h, model->language.head.factor, gr_tensor_none(),
                                gr_tensor_2d(logits, batch->tokens, l->vocabulary));
 }
 
@@ -264,6 +290,7 @@ gr_err gr_model_trace(gr_model *model, const gr_batch *batch, const gr_trace *ou
     int64_t mark = gr_arena_mark(model->ex->scratch);
     gri_images images = {0};
     GR_TRY(gri_batch_check(model, batch, false));
+    gr_model_refresh(model);
     gri_images_fwd(model, batch, false, false, &images);
     copy_out(images.features, out->vision_features);
     copy_out(images.outputs, out->connector);

@@ -33,15 +33,21 @@ typedef struct gr_batch {
         *image_rows; ///< [images * patches / 4]: the rows that connector outputs replace
 } gr_batch;
 
-/// Creates the model with zeroed weights; `ex` is borrowed and must outlive it.
+/// Creates the model with zeroed weights; `ex` is borrowed and must outlive it. In bf16 (ex's precision, which must be set
+/// before and stay) it holds a copy of its weights in bf16 beside them, which is what products read.
 GR_MUST_CHECK gr_err gr_model_create(const gr_model_config *config, gr_exec *ex,
                                      gr_model **out);
 void gr_model_destroy(gr_model **model);
 
 const gr_model_config *gr_model_get_config(const gr_model *model);
 const gr_params *gr_model_get_params(const gr_model *model);
-/// The part's flat space, [params->size[part]] fp32, owned by the model; NULL if it has no such part.
-float *gr_model_weights(gr_model *model, gr_part part);
+/// The part's flat space, [params->size[part]] fp32, owned by the model; NULL if it has no such part. To read.
+const float *gr_model_weights(const gr_model *model, gr_part part);
+/// The same to write, until the model computes next: who writes again asks again.
+float *gr_model_edit_weights(gr_model *model, gr_part part);
+/// Makes the bf16 copies of edited parts anew; nothing in fp32. All that computes does it first, so only who times or
+/// overlaps it needs to call.
+void gr_model_refresh(gr_model *model);
 /// Whether the forward pass keeps only the inputs of blocks and computes each block again in backward:
 /// the same bits, less memory, about a third more work. Off at first.
 void gr_model_set_recompute(gr_model *model, bool on);

@@ -6,7 +6,7 @@
 /// and little memory.
 enum { GROUP_TOKENS = 1024 };
 
-gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params, float *weights,
+gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params, gri_flat flat,
                        gri_vision *out)
 {
     gr_err err = GR_OK;
@@ -26,7 +26,7 @@ gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params, f
     };
     out->stack.count = v->blocks - (selects ? config->connector.blocks_left_out : 0);
     GR_ALLOC(out->stack.blocks, v->blocks);
-    gri_bind(config, params, GR_PART_VISION, weights, out, out->stack.blocks);
+    gri_bind(config, params, GR_PART_VISION, flat, out, out->stack.blocks);
     // [1, entries, D] or [entries, D] in files; [1, 1, D] for the class token.
     gr_tensor *p = &out->positions.value;
     *p = gr_tensor_2d(p->data, gr_tensor_count(*p) / v->width, v->width);

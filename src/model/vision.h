@@ -34,7 +34,7 @@ typedef struct gri_vision_kept {
 } gri_vision_kept;
 
 GR_MUST_CHECK gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params,
-                                     float *weights, gri_vision *out);
+                                     gri_flat flat, gri_vision *out);
 void gri_vision_fini(gri_vision *v);
 
 /// features [images * patches, D] from pixels [images, 3, height, width]. Without `kept` (NULL) images pass in

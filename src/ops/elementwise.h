@@ -5,6 +5,9 @@
 
 #include "src/ops/exec.h"
 
+/// y = x in bf16, nearest even.   x [N] fp32, y [N] bf16, both contiguous.
+typedef void gr_round_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
+
 /// y += x.   Same shape.
 typedef void gr_add_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
 

@@ -1,5 +1,18 @@
 #include "src/ops/work.h"
 
+void gr_round_cpu(gr_exec *ex, gr_tensor x, gr_tensor y)
+{
+    enum { PIECE = 1 << 16 };
+    int64_t N = x.shape[0];
+    GR_ASSERT(gri_is_1d(x, N) && y.dtype == GR_DTYPE_BF16 && y.ndim == 1 && y.shape[0] == N);
+    const float *from = x.data;
+    uint16_t *to = y.data;
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < gri_tiles(N, PIECE); i++) {
+        ex->rows->to_bf16(gri_tile_length(N, PIECE, i), from + i * PIECE, to + i * PIECE);
+    }
+}
+
 void gr_add_cpu(gr_exec *ex, gr_tensor x, gr_tensor y)
 {
     GR_ASSERT(gri_same(x, y));

@@ -3,7 +3,7 @@
 void gr_linear_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, gr_tensor y)
 {
     int64_t N = x.shape[0], I = x.shape[1], O = w.shape[0];
-    GR_ASSERT(gri_is_2d(x, N, I) && gri_is_2d(w, O, I) && gri_is_2d(y, N, O));
+    GR_ASSERT(gri_is_2d(x, N, I) && gri_fits_2d(w, O, I) && gri_is_2d(y, N, O));
     GR_ASSERT(!gr_tensor_present(b) || gri_is_1d(b, O));
     int64_t mark = gr_arena_mark(ex->scratch);
     x = gri_operand(ex, x);
@@ -27,7 +27,7 @@ void gr_linear_bwd_input_cpu(gr_exec *ex, gr_tensor dy, gr_tensor w, gr_tensor d
                              bool accumulate)
 {
     int64_t N = dy.shape[0], I = w.shape[1], O = w.shape[0];
-    GR_ASSERT(gri_is_2d(dy, N, O) && gri_is_2d(w, O, I) && gri_is_2d(dx, N, I));
+    GR_ASSERT(gri_is_2d(dy, N, O) && gri_fits_2d(w, O, I) && gri_is_2d(dx, N, I));
     int64_t mark = gr_arena_mark(ex->scratch);
     dy = gri_operand(ex, dy);
     w = gri_operand(ex, w);

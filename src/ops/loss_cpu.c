@@ -110,7 +110,7 @@ void gr_cross_entropy_cpu(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targe
                           gr_tensor dh, gr_tensor dw, double *loss)
 {
     int64_t T = h.shape[0], C = h.shape[1], V = w.shape[0];
-    GR_ASSERT(gri_is_2d(h, T, C) && gri_is_2d(w, V, C));
+    GR_ASSERT(gri_is_2d(h, T, C) && gri_fits_2d(w, V, C));
     GR_ASSERT(!gr_tensor_present(dh) || gri_is_2d(dh, T, C));
     GR_ASSERT(!gr_tensor_present(dw) || gri_is_2d(dw, V, C));
     const int32_t *target = gri_i32(targets, T);

@@ -28,6 +28,7 @@
     X(layernorm_bwd)                                                                           \
     X(head_rmsnorm_fwd)                                                                        \
     X(head_rmsnorm_bwd)                                                                        \
+    X(round)                                                                                   \
     X(add)                                                                                     \
     X(swiglu_fwd)                                                                              \
     X(swiglu_bwd)                                                                              \

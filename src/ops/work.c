@@ -9,6 +9,13 @@ static bool is_f32(gr_tensor t, int ndim)
            (gr_tensor_present(t) || gr_tensor_count(t) == 0);
 }
 
+static bool is_number(gr_tensor t, int ndim)
+{
+    bool rounded = t.dtype == GR_DTYPE_BF16 && t.ndim == ndim &&
+                   (gr_tensor_present(t) || gr_tensor_count(t) == 0);
+    return rounded || is_f32(t, ndim);
+}
+
 bool gri_is_1d(gr_tensor t, int64_t n0)
 {
     return is_f32(t, 1) && t.shape[0] == n0 && gr_tensor_contiguous(t);
@@ -22,6 +29,11 @@ bool gri_is_2d(gr_tensor t, int64_t n0, int64_t n1)
 bool gri_is_3d(gr_tensor t, int64_t n0, int64_t n1, int64_t n2)
 {
     return is_f32(t, 3) && t.shape[0] == n0 && t.shape[1] == n1 && t.shape[2] == n2;
+}
+
+bool gri_fits_2d(gr_tensor t, int64_t n0, int64_t n1)
+{
+    return is_number(t, 2) && t.shape[0] == n0 && t.shape[1] == n1;
 }
 
 bool gri_same(gr_tensor a, gr_tensor b)
@@ -87,15 +99,6 @@ gr_tensor gri_tile_part(gr_tensor t, gri_tile at)
     return gr_tensor_columns(gr_tensor_rows(t, at.row, at.rows), at.column, at.columns);
 }
 
-/// A view of bf16 numbers at `data`, contiguous, of the shape of t.
-static gr_tensor bf16_like(gr_tensor t, void *data)
-{
-    t.data = data;
-    t.dtype = GR_DTYPE_BF16;
-    t.row_stride = gr_tensor_row(t);
-    return t;
-}
-
 static void to_bf16(const gr_rows *rows, gr_tensor from, gr_tensor to, int64_t i)
 {
     int64_t n = gr_tensor_row(from);
@@ -104,11 +107,12 @@ static void to_bf16(const gr_rows *rows, gr_tensor from, gr_tensor to, int64_t i
 
 gr_tensor gri_operand(gr_exec *ex, gr_tensor t)
 {
-    if (ex->precision == GR_PRECISION_FP32 || !gr_tensor_present(t)) {
+    if (ex->precision == GR_PRECISION_FP32 || t.dtype == GR_DTYPE_BF16 ||
+        !gr_tensor_present(t)) {
         return t;
     }
     int64_t bytes = gr_tensor_count(t) * (int64_t)sizeof(uint16_t);
-    gr_tensor copy = bf16_like(t, gr_arena_take(ex->scratch, bytes));
+    gr_tensor copy = gr_tensor_like(t, GR_DTYPE_BF16, gr_arena_take(ex->scratch, bytes));
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < t.shape[0]; i++) {
         to_bf16(ex->rows, t, copy, i);
@@ -121,7 +125,7 @@ gr_tensor gri_operand_tile(const gr_exec *ex, gr_tensor t, void *room)
     if (ex->precision == GR_PRECISION_FP32) {
         return t;
     }
-    gr_tensor copy = bf16_like(t, room);
+    gr_tensor copy = gr_tensor_like(t, GR_DTYPE_BF16, room);
     for (int64_t i = 0; i < t.shape[0]; i++) {
         to_bf16(ex->rows, t, copy, i);
     }

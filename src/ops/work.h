@@ -11,6 +11,8 @@
 bool gri_is_1d(gr_tensor t, int64_t n0);
 bool gri_is_2d(gr_tensor t, int64_t n0, int64_t n1);
 bool gri_is_3d(gr_tensor t, int64_t n0, int64_t n1, int64_t n2);
+/// The same of a matrix that may be bf16.
+bool gri_fits_2d(gr_tensor t, int64_t n0, int64_t n1);
 /// Both fp32 and of one shape; strides may differ.
 bool gri_same(gr_tensor a, gr_tensor b);
 /// The numbers of a contiguous int32 vector of n; GR_ASSERTs that it is one.
@@ -53,7 +55,7 @@ gr_tensor gri_tile_part(gr_tensor t, gri_tile at);
 
 typedef enum gri_op { GRI_PLAIN, GRI_TRANSPOSED } gri_op;
 
-/// What products read of an fp32 view: the view itself, or in bf16 a contiguous copy of the same shape in
+/// What products read of a view: the view itself, or, in bf16 and when it is fp32, a rounded contiguous copy in
 /// ex->scratch. None stays none.
 gr_tensor gri_operand(gr_exec *ex, gr_tensor t);
 /// The same for a 2-d tile inside a parallel loop; `room` is for as many bf16 numbers.

@@ -73,6 +73,11 @@ gr_tensor gr_tensor_i32(const int32_t *data, int64_t n0)
     return contiguous(data, GR_DTYPE_I32, 1, (int64_t[]){n0, 1, 1, 1});
 }
 
+gr_tensor gr_tensor_like(gr_tensor t, gr_dtype dtype, const void *data)
+{
+    return contiguous(data, dtype, t.ndim, t.shape);
+}
+
 gr_tensor gr_tensor_none(void)
 {
     return (gr_tensor){.dtype = GR_DTYPE_F32};

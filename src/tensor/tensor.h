@@ -53,6 +53,8 @@ gr_tensor gr_tensor_1d(const float *data, int64_t n0);
 gr_tensor gr_tensor_2d(const float *data, int64_t n0, int64_t n1);
 gr_tensor gr_tensor_3d(const float *data, int64_t n0, int64_t n1, int64_t n2);
 gr_tensor gr_tensor_4d(const float *data, int64_t n0, int64_t n1, int64_t n2, int64_t n3);
+/// A contiguous view of t's shape over other numbers of another type.
+gr_tensor gr_tensor_like(gr_tensor t, gr_dtype dtype, const void *data);
 /// Contiguous int32 vector.
 gr_tensor gr_tensor_i32(const int32_t *data, int64_t n0);
 
