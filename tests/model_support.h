@@ -41,6 +41,23 @@ static inline void fixture_destroy(fixture *f)
     gr_exec_destroy(&f->ex);
 }
 
+/// Whether fixtures are made in bf16 from now on; a notice where it does not run.
+static inline bool fixtures_in_bf16(void)
+{
+    gr_exec *ex = NULL;
+    GR_CHECK_OK(gr_exec_create_cpu(1, SUPPORT_ARENA, &ex));
+    gr_err err = gr_exec_set_precision(ex, GR_PRECISION_BF16);
+    gr_exec_destroy(&ex);
+    if (err != GR_OK) {
+        GR_CHECK(err == GR_ERR_UNAVAILABLE);
+        printf("notice: %s\n", gr_err_message());
+        gr_err_clear();
+        return false;
+    }
+    fixture_precision = GR_PRECISION_BF16;
+    return true;
+}
+
 static inline gr_model_config tiny_config(gr_part_set parts)
 {
     return (gr_model_config){

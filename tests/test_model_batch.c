@@ -184,6 +184,14 @@ static void test_generate(void)
     fixture_destroy(&f);
 }
 
+static void test_generate_bf16(void)
+{
+    if (fixtures_in_bf16()) {
+        test_generate();
+    }
+    fixture_precision = GR_PRECISION_FP32;
+}
+
 static void test_generate_wrong(void)
 {
     static const int images[2] = {0, 0};
@@ -214,6 +222,7 @@ static const gr_test tests[] = {
     {"wrong_parts", test_wrong_parts},
     {"groups", test_groups},
     {"generate", test_generate},
+    {"generate_bf16", test_generate_bf16},
     {"generate_wrong", test_generate_wrong},
 };
 GR_TEST_MAIN("model_batch", tests)

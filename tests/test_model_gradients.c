@@ -565,23 +565,6 @@ static void test_memory(void)
     GR_CHECK(peak_of(connector, 40) + 40 * 16 * gates < peak_of(GR_PARTS_ALL, 40));
 }
 
-/// Whether fixtures are made in bf16 from now on; a notice where it does not run.
-static bool begin_bf16(void)
-{
-    gr_exec *ex = NULL;
-    GR_CHECK_OK(gr_exec_create_cpu(1, SUPPORT_ARENA, &ex));
-    gr_err err = gr_exec_set_precision(ex, GR_PRECISION_BF16);
-    gr_exec_destroy(&ex);
-    if (err != GR_OK) {
-        GR_CHECK(err == GR_ERR_UNAVAILABLE);
-        printf("notice: %s\n", gr_err_message());
-        gr_err_clear();
-        return false;
-    }
-    fixture_precision = GR_PRECISION_BF16;
-    return true;
-}
-
 /// Loss and the gradient of each part near PyTorch's in double, and not too near to be bf16's. How near bf16 must
 /// come is tests/reference/check_bf16.py's question.
 static void check_near_pytorch(const char *name)
@@ -643,7 +626,7 @@ static void check_edited(void)
 
 static void test_bf16(void)
 {
-    if (begin_bf16()) {
+    if (fixtures_in_bf16()) {
         for (int i = 0; i < REFERENCES; i++) {
             check_near_pytorch(all_references[i]);
         }

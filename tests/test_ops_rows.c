@@ -59,6 +59,7 @@ typedef enum kernel {
     NORM_GRADIENT_ADDED,
     NORM_SUMS,
     TO_BF16,
+    FROM_BF16,
     KERNELS
 } kernel;
 
@@ -136,6 +137,10 @@ static void call(const gr_rows *r, kernel k, int64_t n, made *m)
         break;
     case TO_BF16:
         r->to_bf16(n, a, m->half);
+        break;
+    case FROM_BF16:
+        r->to_bf16(n, a, m->half);
+        r->from_bf16(n, m->half, b);
         break;
     case KERNELS:
         break;

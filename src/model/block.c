@@ -88,15 +88,33 @@ static heads prepare(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
     return h;
 }
 
-static heads heads_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
-                       gri_sequences seq, const gri_block_kept *kept)
+/// What attention works on, forward and backward.
+static heads heads_of(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                      gri_sequences seq, const gri_block_kept *kept)
 {
-    if (has(b->q_norm)) {
-        return prepare(ex, s, b, seq, kept);
+    return has(b->q_norm) ? prepare(ex, s, b, seq, kept) : split_heads(s, kept->qkv);
+}
+
+/// kept->qkv from the normed rows n. q and k are rotated, unless they have norms, which come first; in bf16 before they are
+/// rounded, so that they are rounded once.
+static void project(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
+                    gri_sequences seq, gr_tensor n, const gri_block_kept *kept)
+{
+    int64_t mark = gr_arena_mark(ex->scratch);
+    bool rotated = s->rope_theta > 0 && !has(b->q_norm);
+    bool apart = rotated && kept->qkv.dtype != GR_DTYPE_F32;
+    gr_tensor qkv = apart ? gri_take_matrix(ex, n.shape[0], qkv_width(s)) : kept->qkv;
+    for (int i = 0; i < projections(b); i++) {
+        gri_linear_fwd(ex, &b->qkv[i], n, projected(b, i, qkv));
     }
-    heads h = split_heads(s, kept->qkv);
-    rotate(ex, s, seq, &h);
-    return h;
+    if (rotated) {
+        heads h = split_heads(s, qkv);
+        rotate(ex, s, seq, &h);
+    }
+    if (apart) {
+        ex->ops->round(ex, qkv, kept->qkv);
+    }
+    gr_arena_reset(ex->scratch, mark);
 }
 
 /// Appends the rows of `from` to the first `rows` of `to`; both matrices.
@@ -148,12 +166,10 @@ static void attention_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block
                           gri_sequences seq, const gri_block_kept *kept)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
-    gr_tensor n = gri_take_matrix(ex, kept->x.shape[0], s->width);
+    gr_tensor n = gri_take_factor(ex, kept->x.shape[0], s->width);
     gri_norm_fwd(ex, &b->norm1, s->eps, kept->x, n, &kept->n1);
-    for (int i = 0; i < projections(b); i++) {
-        gri_linear_fwd(ex, &b->qkv[i], n, projected(b, i, kept->qkv));
-    }
-    heads h = heads_fwd(ex, s, b, seq, kept);
+    project(ex, s, b, seq, n, kept);
+    heads h = heads_of(ex, s, b, seq, kept);
     if (seq.memory) {
         h = remember(ex, s, seq.memory, h);
     }
@@ -206,7 +222,7 @@ static void mlp_inner(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                       const gri_block_kept *kept, gr_tensor act)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
-    gr_tensor n = gri_take_matrix(ex, kept->x1.shape[0], s->width);
+    gr_tensor n = gri_take_factor(ex, kept->x1.shape[0], s->width);
     gri_norm_fwd(ex, &b->norm2, s->eps, kept->x1, n, &kept->n2);
     gri_linear_fwd(ex, &b->gate, n, kept->gate);
     if (has(b->up.weight)) {
@@ -223,7 +239,7 @@ static void mlp_fwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                     const gri_block_kept *kept, gr_tensor y)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
-    gr_tensor act = gri_take_matrix(ex, y.shape[0], s->mlp_width);
+    gr_tensor act = gri_take_factor(ex, y.shape[0], s->mlp_width);
     mlp_inner(ex, s, b, kept, act);
     gr_tensor z = has(b->scale2) ? kept->z2 : y;
     gri_linear_fwd(ex, &b->down, act, z);
@@ -252,8 +268,8 @@ static void mlp_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b,
                     const gri_block_kept *kept, float *grads, gr_tensor d)
 {
     int64_t mark = gr_arena_mark(ex->scratch), T = d.shape[0];
-    gr_tensor act = gri_take_matrix(ex, T, s->mlp_width), dact = act;
-    gr_tensor n = gri_take_matrix(ex, T, s->width), dn = n;
+    gr_tensor act = gri_take_factor(ex, T, s->mlp_width), dact = act;
+    gr_tensor dn = gri_take_matrix(ex, T, s->width), n = gri_as_factor(ex, dn);
     gr_tensor dz = branch_bwd(ex, b->scale2, d, kept->z2, kept->stay2, grads);
     if (grads) {
         activate(ex, s, kept, act);
@@ -300,9 +316,9 @@ static void mixing_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block *b
                        gr_tensor dz, gr_tensor dqkv)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
-    gr_tensor dmixed = gri_take_matrix(ex, dz.shape[0], s->heads * s->head_size);
+    gr_tensor dmixed = gri_take_factor(ex, dz.shape[0], s->heads * s->head_size);
     gri_linear_bwd_input(ex, &b->out, dz, dmixed, false);
-    heads h = has(b->q_norm) ? prepare(ex, s, b, seq, kept) : split_heads(s, kept->qkv);
+    heads h = heads_of(ex, s, b, seq, kept);
     heads dh = split_heads(s, dqkv);
     ex->ops->attention_bwd(ex, gr_tensor_split(dmixed, s->heads), h.q, h.k, h.v,
                            gr_tensor_split(kept->mixed, s->heads), kept->lse, seq.cu_seqlens,
@@ -318,7 +334,7 @@ static void attention_bwd(gr_exec *ex, const gri_block_shape *s, const gri_block
 {
     int64_t mark = gr_arena_mark(ex->scratch), T = d.shape[0];
     gr_tensor dqkv = gri_take_matrix(ex, T, qkv_width(s));
-    gr_tensor n = gri_take_matrix(ex, T, s->width), dn = n;
+    gr_tensor dn = gri_take_matrix(ex, T, s->width), n = gri_as_factor(ex, dn);
     gr_tensor dz = branch_bwd(ex, b->scale1, d, kept->z1, kept->stay1, grads);
     gri_linear_bwd_weight(ex, &b->out, dz, kept->mixed, grads);
     mixing_bwd(ex, s, b, seq, kept, grads, dz, dqkv);
@@ -342,12 +358,12 @@ static void take_kept(gr_exec *ex, const gri_stack *stack, int64_t T, gri_block_
     kept->x1 = gri_take_matrix(ex, T, s->width);
     kept->n1 = gri_norm_take(ex, &b->norm1, T);
     kept->n2 = gri_norm_take(ex, &b->norm2, T);
-    kept->qkv = gri_take_matrix(ex, T, qkv_width(s));
-    kept->mixed = gri_take_matrix(ex, T, s->heads * s->head_size);
+    kept->qkv = gri_take_factor(ex, T, qkv_width(s));
+    kept->mixed = gri_take_factor(ex, T, s->heads * s->head_size);
     kept->lse = gri_take_matrix(ex, T, s->heads);
-    kept->gate = gri_take_matrix(ex, T, s->mlp_width);
+    kept->gate = gri_take_factor(ex, T, s->mlp_width);
     if (has(b->up.weight)) {
-        kept->up = gri_take_matrix(ex, T, s->mlp_width);
+        kept->up = gri_take_factor(ex, T, s->mlp_width);
     }
     if (has(b->q_norm)) {
         kept->q_r = gri_take_matrix(ex, T, norms_of(s, s->heads));
@@ -412,8 +428,8 @@ gri_memory *gri_memory_take(gr_exec *ex, const gri_stack *stack, int64_t capacit
     int64_t width = stack->shape.kv_heads * stack->shape.head_size;
     gri_memory *memory = gr_arena_take(ex->scratch, stack->count * (int64_t)sizeof(gri_memory));
     for (int64_t i = 0; i < stack->count; i++) {
-        memory[i] = (gri_memory){.keys = gri_take_matrix(ex, capacity, width),
-                                 .values = gri_take_matrix(ex, capacity, width)};
+        memory[i] = (gri_memory){.keys = gri_take_factor(ex, capacity, width),
+                                 .values = gri_take_factor(ex, capacity, width)};
     }
     return memory;
 }
@@ -468,7 +484,7 @@ static void recompute(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequen
     attention_fwd(ex, &stack->shape, b, seq, kept);
     int64_t mark = gr_arena_mark(ex->scratch);
     bool output = grads && has(b->scale2);
-    gr_tensor act = output ? gri_take_matrix(ex, kept->x.shape[0], stack->shape.mlp_width)
+    gr_tensor act = output ? gri_take_factor(ex, kept->x.shape[0], stack->shape.mlp_width)
                            : gr_tensor_none();
     mlp_inner(ex, &stack->shape, b, kept, act);
     if (output) {

@@ -58,10 +58,10 @@ static void connect(gr_exec *ex, const gri_connector *c, gr_tensor features, gr_
     int64_t M = y.shape[0], I = c->first.weight.value.shape[1];
     kept->shuffled = gri_take_matrix(ex, M, I);
     kept->n = gri_norm_take(ex, &c->norm, M);
-    kept->z = gri_take_matrix(ex, M, y.shape[1]);
+    kept->z = gri_take_factor(ex, M, y.shape[1]);
     int64_t mark = gr_arena_mark(ex->scratch);
-    gr_tensor n = gri_take_matrix(ex, M, I);
-    gr_tensor g = gri_take_matrix(ex, M, y.shape[1]);
+    gr_tensor n = gri_take_factor(ex, M, I);
+    gr_tensor g = gri_take_factor(ex, M, y.shape[1]);
     ex->ops->pixel_shuffle_fwd(ex, features, c->by_column,
                                by_image(kept->shuffled, features.shape[0]));
     gri_norm_fwd(ex, &c->norm, c->eps, kept->shuffled, n, &kept->n);
@@ -88,8 +88,9 @@ void gri_connector_bwd(gr_exec *ex, const gri_connector *c, const gri_connector_
     const gr_ops *ops = ex->ops;
     int64_t mark = gr_arena_mark(ex->scratch);
     bool below = gr_tensor_present(dfeatures);
-    gr_tensor g = gri_take_matrix(ex, dy.shape[0], dy.shape[1]), dz = g;
-    gr_tensor n = gri_take_matrix(ex, dy.shape[0], kept->shuffled.shape[1]), dn = n;
+    gr_tensor g = gri_take_factor(ex, dy.shape[0], dy.shape[1]), dz = g;
+    gr_tensor dn = gri_take_matrix(ex, dy.shape[0], kept->shuffled.shape[1]);
+    gr_tensor n = gri_as_factor(ex, dn);
     gr_tensor dshuffled =
         below ? gri_take_matrix(ex, n.shape[0], n.shape[1]) : gr_tensor_none();
     if (grads) {

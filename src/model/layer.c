@@ -53,6 +53,23 @@ gr_tensor gri_take_matrix(gr_exec *ex, int64_t rows, int64_t columns)
     return gr_tensor_2d(gr_arena_f32(ex->scratch, rows * columns), rows, columns);
 }
 
+static gr_dtype factor_type(const gr_exec *ex)
+{
+    return ex->precision == GR_PRECISION_BF16 ? GR_DTYPE_BF16 : GR_DTYPE_F32;
+}
+
+gr_tensor gri_take_factor(gr_exec *ex, int64_t rows, int64_t columns)
+{
+    gr_dtype dtype = factor_type(ex);
+    void *data = gr_arena_take(ex->scratch, rows * columns * (int64_t)gr_dtype_size(dtype));
+    return gr_tensor_like(gr_tensor_2d(NULL, rows, columns), dtype, data);
+}
+
+gr_tensor gri_as_factor(const gr_exec *ex, gr_tensor x)
+{
+    return gr_tensor_like(x, factor_type(ex), x.data);
+}
+
 void gri_linear_fwd(gr_exec *ex, const gri_linear *l, gr_tensor x, gr_tensor y)
 {
     ex->ops->linear_fwd(ex, x, l->weight.factor, l->bias.value, y);

@@ -37,6 +37,10 @@ gr_tensor gri_grad(gri_weight w, float *grads);
 /// Uninitialised fp32 memory from the arena.
 gr_tensor gri_take_vector(gr_exec *ex, int64_t n);
 gr_tensor gri_take_matrix(gr_exec *ex, int64_t rows, int64_t columns);
+/// The same of the type that products read: what lies between products, and what is kept of it.
+gr_tensor gri_take_factor(gr_exec *ex, int64_t rows, int64_t columns);
+/// The memory of an fp32 matrix as a factor of its shape, to be used before it is.
+gr_tensor gri_as_factor(const gr_exec *ex, gr_tensor x);
 
 typedef struct gri_linear {
     gri_weight weight, bias;
@@ -115,7 +119,8 @@ typedef struct gri_block {
 void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part,
               gri_flat flat, void *part_struct, gri_block *blocks);
 
-/// What backward of one block needs, in the arena. With recomputation only x is kept for all.
+/// What backward of one block needs, in the arena. With recomputation only x is kept for all. The stream of residual additions
+/// (x, x1) and what belongs to norms and softmax is fp32, the others are factors.
 typedef struct gri_block_kept {
     gr_tensor x, x1;      ///< [T, width]: the block's input, and after attention
     gri_norm_kept n1, n2; ///< of the two norms

@@ -5,6 +5,7 @@
 /// backward. Each sequence attends to itself only.
 /// T tokens, H query heads, G key/value heads (G divides H; head h reads key head h / (H/G)),
 /// D head size. q [T, H, D], k and v [T, G, D]; rows may be strided (blocks of one packed qkv).
+/// Where the precision is bf16, q, k, v, out and dout may be bf16; lse and the gradients that are written are fp32.
 /// cu_seqlens [S + 1] int32: sequence s owns rows cu[s] .. cu[s+1]-1; cu[0] = 0, cu[S] = T.
 /// Continuing one sequence (forward only, causal, S = 1): k and v may have U > T rows, of which the queries
 /// are the last T: query t stands where key U - T + t does.

@@ -121,8 +121,9 @@ void gr_attention_bwd_cpu(gr_exec *ex, gr_tensor dout, gr_tensor q, gr_tensor k,
     int64_t mark = gr_arena_mark(ex->scratch);
     gri_attention a = gri_attention_plan(ex, q, k, v, cu_seqlens, causal, scale);
     GR_ASSERT(a.ahead == 0);
-    GR_ASSERT(gri_same(dout, q) && gri_same(out, q) && gri_is_2d(lse, a.tokens, a.heads));
-    GR_ASSERT(gri_same(dq, q) && gri_same(dk, k) && gri_same(dv, v));
+    GR_ASSERT(gri_alike(dout, q) && gri_alike(out, q) && gri_is_2d(lse, a.tokens, a.heads));
+    GR_ASSERT(gri_is_3d(dq, a.tokens, a.heads, a.head_size));
+    GR_ASSERT(gri_same(dk, dv) && gri_alike(dk, k));
     bool grouped = a.heads != a.kv_heads;
     attention_bwd b = {.dout = dout, .out = out, .lse = lse, .dq = dq};
     b.dout_operand = gri_operand(ex, dout);

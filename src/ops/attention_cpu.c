@@ -25,8 +25,10 @@ static void forward_tile(const gri_attention *a, gri_query_tile tile, int64_t he
     gr_tensor q = gri_attention_rows(a->q, tile.row, tile.rows, head);
     gr_tensor k = gri_attention_rows(a->k, tile.first, tile.keys, gri_attention_kv(a, head));
     gr_tensor v = gri_attention_rows(a->v, tile.first, tile.keys, gri_attention_kv(a, head));
-    gr_tensor result = gri_attention_rows(out, tile.row, tile.rows, head);
+    gr_tensor ends = gri_attention_rows(out, tile.row, tile.rows, head);
     gr_tensor scores = gr_tensor_2d(scratch, tile.rows, tile.keys);
+    float *p_room = scratch + tile.rows * tile.keys;
+    gr_tensor result = gri_result(ends, p_room + tile.rows * tile.keys);
     float inverse[GR_ATTENTION_TILE_ROWS];
 
     gri_gemm((float)a->scale, q, GRI_PLAIN, k, GRI_TRANSPOSED, 0, scores);
@@ -34,11 +36,12 @@ static void forward_tile(const gri_attention *a, gri_query_tile tile, int64_t he
         inverse[i] = softmax_row(a->ex->rows, scores, i, gri_attention_visible(a, tile, i),
                                  gr_tensor_f32(lse, tile.row + i) + head);
     }
-    gr_tensor p = gri_operand_tile(a->ex, scores, scratch + tile.rows * tile.keys);
+    gr_tensor p = gri_operand_tile(a->ex, scores, p_room);
     gri_gemm(1, p, GRI_PLAIN, v, GRI_PLAIN, 0, result);
     for (int64_t i = 0; i < tile.rows; i++) {
         a->ex->rows->scale(a->head_size, gr_tensor_f32(result, i), inverse[i]);
     }
+    gri_keep(a->ex, result, ends);
 }
 
 void gr_attention_fwd_cpu(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
@@ -47,9 +50,10 @@ void gr_attention_fwd_cpu(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
 {
     int64_t mark = gr_arena_mark(ex->scratch);
     gri_attention a = gri_attention_plan(ex, q, k, v, cu_seqlens, causal, scale);
-    GR_ASSERT(gri_is_3d(out, a.tokens, a.heads, a.head_size));
+    GR_ASSERT(gri_fits_3d(out, a.tokens, a.heads, a.head_size));
     GR_ASSERT(gri_is_2d(lse, a.tokens, a.heads));
-    int64_t room = 2 * GR_ATTENTION_TILE_ROWS * a.longest; // scores, and the same as bf16
+    // Scores, the same as bf16, and a result that ends in bf16.
+    int64_t room = GR_ATTENTION_TILE_ROWS * (2 * a.longest + a.head_size);
     float *scratch = gr_arena_f32(ex->scratch, room * ex->threads);
     // Tiles late in a causal sequence cost more: threads take the next one when they are free.
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)

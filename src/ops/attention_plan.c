@@ -45,9 +45,9 @@ gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tenso
                        .head_size = q.shape[2],
                        .ahead = k.shape[0] - q.shape[0],
                        .sequences = cu_seqlens.shape[0] - 1};
-    GR_ASSERT(gri_is_3d(q, a.tokens, a.heads, a.head_size));
-    GR_ASSERT(gri_is_3d(k, a.tokens + a.ahead, a.kv_heads, a.head_size));
-    GR_ASSERT(gri_is_3d(v, a.tokens + a.ahead, a.kv_heads, a.head_size));
+    GR_ASSERT(gri_fits_3d(q, a.tokens, a.heads, a.head_size));
+    GR_ASSERT(gri_fits_3d(k, a.tokens + a.ahead, a.kv_heads, a.head_size));
+    GR_ASSERT(gri_fits_3d(v, a.tokens + a.ahead, a.kv_heads, a.head_size));
     GR_ASSERT(a.kv_heads > 0 && a.heads % a.kv_heads == 0 && a.sequences >= 0);
     GR_ASSERT(a.ahead == 0 || (a.ahead > 0 && causal && a.sequences == 1));
     const int32_t *cu = gri_i32(cu_seqlens, a.sequences + 1);

@@ -1,11 +1,12 @@
 #ifndef SRC_OPS_ELEMENTWISE_H
 #define SRC_OPS_ELEMENTWISE_H
 
-/// Operations on each element alone, and rotary positions. Rows may be strided.
+/// Operations on each element alone, and rotary positions. Rows may be strided. Activations take fp32 and bf16 views, mixed as they
+/// come; what is between reading and writing is fp32.
 
 #include "src/ops/exec.h"
 
-/// y = x in bf16, nearest even.   x [N] fp32, y [N] bf16, both contiguous.
+/// y = x in bf16, nearest even.   x fp32 and y bf16, both [N] and contiguous, or both [N, C].
 typedef void gr_round_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
 
 /// y += x.   Same shape.

@@ -9,7 +9,7 @@
 typedef struct gr_ops gr_ops;
 struct gr_rows;
 
-/// What matrix products read. Everything else (sums, norms, softmax, loss, weights that are kept) is fp32.
+/// What matrix products read, and may be stored between them. Sums, norms, softmax, loss and master weights are fp32.
 typedef enum gr_precision {
     GR_PRECISION_FP32,
     GR_PRECISION_BF16, ///< both factors rounded to bf16, sums in fp32 (oneDNN)

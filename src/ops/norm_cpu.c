@@ -41,18 +41,32 @@ static void add_sums(gr_exec *ex, const double *sums, int64_t blocks, gr_tensor 
     }
 }
 
+/// Row n of y = w (x - m) r + b.
+static void write_row(const gr_exec *ex, const float *x, const float *w, const float *b,
+                      float m, float r, gr_tensor y, int64_t n)
+{
+    float room[GRI_PIECE];
+    int64_t C = y.shape[1];
+    for (int64_t i = 0; i < gri_tiles(C, GRI_PIECE); i++) {
+        int64_t from = i * GRI_PIECE, count = gri_tile_length(C, GRI_PIECE, i);
+        ex->rows->norm(count, x + from, w + from, b ? b + from : NULL, m, r,
+                       gri_place(y, n, from, room));
+        gri_wrote(ex, y, n, from, count, room);
+    }
+}
+
 void gr_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, gr_tensor y,
                         gr_tensor r)
 {
     int64_t N = x.shape[0], C = x.shape[1];
-    GR_ASSERT(gri_is_2d(x, N, C) && gri_is_1d(w, C) && gri_is_2d(y, N, C) && gri_is_1d(r, N));
+    GR_ASSERT(gri_is_2d(x, N, C) && gri_is_1d(w, C) && gri_fits_2d(y, N, C) && gri_is_1d(r, N));
     const float *weight = w.data;
     float *rstd = r.data;
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t n = 0; n < N; n++) {
         const float *in = gr_tensor_f32(x, n);
         rstd[n] = (float)(1 / sqrt(ex->rows->dot(C, in, in) / (double)C + eps));
-        ex->rows->norm(C, in, weight, NULL, 0, rstd[n], gr_tensor_f32(y, n));
+        write_row(ex, in, weight, NULL, 0, rstd[n], y, n);
     }
 }
 
@@ -125,7 +139,7 @@ void gr_layernorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, do
 {
     int64_t N = x.shape[0], C = x.shape[1];
     GR_ASSERT(gri_is_2d(x, N, C) && gri_is_1d(w, C) && gri_is_1d(b, C));
-    GR_ASSERT(gri_is_2d(y, N, C) && gri_is_1d(m, N) && gri_is_1d(r, N));
+    GR_ASSERT(gri_fits_2d(y, N, C) && gri_is_1d(m, N) && gri_is_1d(r, N));
     const float *weight = w.data, *bias = b.data;
     float *means = m.data, *rstd = r.data;
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
@@ -134,7 +148,7 @@ void gr_layernorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, do
         double mean = ex->rows->sum(C, in) / (double)C;
         means[n] = (float)mean;
         rstd[n] = (float)(1 / sqrt(ex->rows->spread(C, in, mean) / (double)C + eps));
-        ex->rows->norm(C, in, weight, bias, means[n], rstd[n], gr_tensor_f32(y, n));
+        write_row(ex, in, weight, bias, means[n], rstd[n], y, n);
     }
 }
 

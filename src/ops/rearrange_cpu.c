@@ -72,15 +72,31 @@ void gr_pixel_shuffle_bwd_cpu(gr_exec *ex, gr_tensor dy, bool by_column, gr_tens
     shuffle(ex, dx, by_column, dy, SHUFFLED_TO_UNSHUFFLED);
 }
 
+/// Row r of y from row m of x, each fp32 or bf16.
+static void copy_row(const gr_exec *ex, gr_tensor x, int64_t m, gr_tensor y, int64_t r)
+{
+    float room[GRI_PIECE];
+    int64_t C = x.shape[1];
+    for (int64_t i = 0; i < gri_tiles(C, GRI_PIECE); i++) {
+        int64_t from = i * GRI_PIECE, n = gri_tile_length(C, GRI_PIECE, i);
+        const float *numbers = gri_read(ex, x, m, from, n, room);
+        if (y.dtype == GR_DTYPE_F32) {
+            copy(gr_tensor_f32(y, r) + from, numbers, n);
+        } else {
+            gri_wrote(ex, y, r, from, n, numbers);
+        }
+    }
+}
+
 void gr_rows_scatter_cpu(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y)
 {
     int64_t M = x.shape[0], T = y.shape[0], C = x.shape[1];
-    GR_ASSERT(gri_is_2d(x, M, C) && gri_is_2d(y, T, C));
+    GR_ASSERT(gri_fits_2d(x, M, C) && gri_fits_2d(y, T, C));
     const int32_t *row = gri_i32(rows, M);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t m = 0; m < M; m++) {
         GR_ASSERT(row[m] >= 0 && row[m] < T);
-        copy(gr_tensor_f32(y, row[m]), gr_tensor_f32(x, m), C);
+        copy_row(ex, x, m, y, row[m]);
     }
 }
 

@@ -57,8 +57,9 @@ typedef struct gr_rows {
     /// Adds this row to the running sums of dw and db; either may be NULL.
     void (*norm_sums)(const gri_norm_row *row, double *dw, double *db);
 
-    /// As gr_convert_f32_to_bf16.
+    /// As gr_convert_f32_to_bf16, and back, which is exact.
     void (*to_bf16)(int64_t n, const float *x, uint16_t *y);
+    void (*from_bf16)(int64_t n, const uint16_t *x, float *y);
 } gr_rows;
 
 /// The table of this width, which the processor must have.

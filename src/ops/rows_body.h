@@ -222,6 +222,14 @@ static void row_to_bf16(int64_t n, const float *x, uint16_t *y)
     }
 }
 
+static void row_from_bf16(int64_t n, const uint16_t *x, float *y)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = gri_from_bits((uint32_t)x[i] << 16);
+    }
+}
+
 const gr_rows GRI_ROWS = {
     .sum = row_sum,
     .dot = row_dot,
@@ -244,4 +252,5 @@ const gr_rows GRI_ROWS = {
     .norm_gradient = row_norm_gradient,
     .norm_sums = row_norm_sums,
     .to_bf16 = row_to_bf16,
+    .from_bf16 = row_from_bf16,
 };

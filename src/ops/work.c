@@ -36,13 +36,28 @@ bool gri_fits_2d(gr_tensor t, int64_t n0, int64_t n1)
     return is_number(t, 2) && t.shape[0] == n0 && t.shape[1] == n1;
 }
 
-bool gri_same(gr_tensor a, gr_tensor b)
+bool gri_fits_3d(gr_tensor t, int64_t n0, int64_t n1, int64_t n2)
 {
-    bool same = is_f32(a, a.ndim) && is_f32(b, a.ndim);
+    return is_number(t, 3) && t.shape[0] == n0 && t.shape[1] == n1 && t.shape[2] == n2;
+}
+
+static bool one_shape(gr_tensor a, gr_tensor b)
+{
+    bool same = a.ndim == b.ndim;
     for (int i = 0; i < a.ndim; i++) {
         same = same && a.shape[i] == b.shape[i];
     }
     return same;
+}
+
+bool gri_same(gr_tensor a, gr_tensor b)
+{
+    return is_f32(a, a.ndim) && is_f32(b, a.ndim) && one_shape(a, b);
+}
+
+bool gri_alike(gr_tensor a, gr_tensor b)
+{
+    return is_number(a, a.ndim) && is_number(b, a.ndim) && one_shape(a, b);
 }
 
 const int32_t *gri_i32(gr_tensor t, int64_t n)
@@ -99,10 +114,44 @@ gr_tensor gri_tile_part(gr_tensor t, gri_tile at)
     return gr_tensor_columns(gr_tensor_rows(t, at.row, at.rows), at.column, at.columns);
 }
 
-static void to_bf16(const gr_rows *rows, gr_tensor from, gr_tensor to, int64_t i)
+static uint16_t *bf16_at(gr_tensor t, int64_t i, int64_t from)
 {
-    int64_t n = gr_tensor_row(from);
-    rows->to_bf16(n, gr_tensor_f32(from, i), (uint16_t *)to.data + i * n);
+    return (uint16_t *)t.data + i * t.row_stride + from;
+}
+
+const float *gri_read(const gr_exec *ex, gr_tensor t, int64_t i, int64_t from, int64_t n,
+                      float *room)
+{
+    if (t.dtype == GR_DTYPE_F32) {
+        return gr_tensor_f32(t, i) + from;
+    }
+    ex->rows->from_bf16(n, bf16_at(t, i, from), room);
+    return room;
+}
+
+float *gri_place(gr_tensor t, int64_t i, int64_t from, float *room)
+{
+    return t.dtype == GR_DTYPE_F32 ? gr_tensor_f32(t, i) + from : room;
+}
+
+void gri_wrote(const gr_exec *ex, gr_tensor t, int64_t i, int64_t from, int64_t n,
+               const float *room)
+{
+    if (t.dtype == GR_DTYPE_BF16) {
+        ex->rows->to_bf16(n, room, bf16_at(t, i, from));
+    }
+}
+
+gr_tensor gri_result(gr_tensor c, float *room)
+{
+    return c.dtype == GR_DTYPE_BF16 ? gr_tensor_2d(room, c.shape[0], c.shape[1]) : c;
+}
+
+void gri_keep(const gr_exec *ex, gr_tensor result, gr_tensor c)
+{
+    for (int64_t i = 0; c.dtype == GR_DTYPE_BF16 && i < c.shape[0]; i++) {
+        gri_wrote(ex, c, i, 0, c.shape[1], gr_tensor_f32(result, i));
+    }
 }
 
 gr_tensor gri_operand(gr_exec *ex, gr_tensor t)
@@ -115,7 +164,7 @@ gr_tensor gri_operand(gr_exec *ex, gr_tensor t)
     gr_tensor copy = gr_tensor_like(t, GR_DTYPE_BF16, gr_arena_take(ex->scratch, bytes));
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < t.shape[0]; i++) {
-        to_bf16(ex->rows, t, copy, i);
+        gri_wrote(ex, copy, i, 0, gr_tensor_row(t), gr_tensor_f32(t, i));
     }
     return copy;
 }
@@ -127,7 +176,7 @@ gr_tensor gri_operand_tile(const gr_exec *ex, gr_tensor t, void *room)
     }
     gr_tensor copy = gr_tensor_like(t, GR_DTYPE_BF16, room);
     for (int64_t i = 0; i < t.shape[0]; i++) {
-        to_bf16(ex->rows, t, copy, i);
+        gri_wrote(ex, copy, i, 0, gr_tensor_row(t), gr_tensor_f32(t, i));
     }
     return copy;
 }

@@ -11,15 +11,31 @@
 bool gri_is_1d(gr_tensor t, int64_t n0);
 bool gri_is_2d(gr_tensor t, int64_t n0, int64_t n1);
 bool gri_is_3d(gr_tensor t, int64_t n0, int64_t n1, int64_t n2);
-/// The same of a matrix that may be bf16.
+/// The same, fp32 or bf16: what is read and written through gri_read and gri_place.
 bool gri_fits_2d(gr_tensor t, int64_t n0, int64_t n1);
+bool gri_fits_3d(gr_tensor t, int64_t n0, int64_t n1, int64_t n2);
 /// Both fp32 and of one shape; strides may differ.
 bool gri_same(gr_tensor a, gr_tensor b);
+/// The same, each fp32 or bf16.
+bool gri_alike(gr_tensor a, gr_tensor b);
 /// The numbers of a contiguous int32 vector of n; GR_ASSERTs that it is one.
 const int32_t *gri_i32(gr_tensor t, int64_t n);
 
 /// Any fp32 view as [first dimension, all the others].
 gr_tensor gri_flat(gr_tensor t);
+
+/// bf16 is a way to store rows: what is computed with them is fp32. An operation on rows reads them by gri_read, writes where
+/// gri_place says, and then calls gri_wrote; fp32 rows are read and written where they lie.
+/// n numbers of row i from element `from` on: in place, or converted into `room`.
+const float *gri_read(const gr_exec *ex, gr_tensor t, int64_t i, int64_t from, int64_t n,
+                      float *room);
+/// Where such numbers are written: their own place, or `room`.
+float *gri_place(gr_tensor t, int64_t i, int64_t from, float *room);
+/// They are written: rounds them from `room` into their place if that is bf16.
+void gri_wrote(const gr_exec *ex, gr_tensor t, int64_t i, int64_t from, int64_t n,
+               const float *room);
+/// Numbers that operations on each element alone take at a time, so that room for them lies on the stack.
+enum { GRI_PIECE = 1024 };
 
 /// Number of tiles of `size` that cover n, and how many of n tile i holds.
 static inline int64_t gri_tiles(int64_t n, int64_t size)
@@ -65,6 +81,11 @@ gr_tensor gri_operand_tile(const gr_exec *ex, gr_tensor t, void *room);
 /// bf16 (then beta is 0 or 1). c is fp32.
 void gri_gemm(float alpha, gr_tensor a, gri_op op_a, gr_tensor b, gri_op op_b, float beta,
               gr_tensor c);
+
+/// Products write fp32. Where that goes when it shall end in the 2-d view c: c itself, or `room` when c is bf16, from where gri_keep
+/// rounds it into c.
+gr_tensor gri_result(gr_tensor c, float *room);
+void gri_keep(const gr_exec *ex, gr_tensor result, gr_tensor c);
 
 /// gr_blas_better_kernel as a function of what it depends on; `user` is OPENBLAS_CORETYPE.
 const char *gri_blas_advice(const gr_cpu *cpu, const char *core, const char *user);

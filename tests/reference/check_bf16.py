@@ -4,7 +4,7 @@ from fp32 torch, on the same fp32 weights and batch? The models are those of che
 queries, packed and text-only rows, several pictures), their widths multiplied by WIDER so that an error is an average over many
 roundings and not the luck of a few.
 
-    python tests/reference/check_bf16.py GRADUS [--count 24] [--draws 8] [--seed 1]
+    python tests/reference/check_bf16.py GRADUS [--count 24] [--draws 16] [--seed 1]
 
 GRADUS is the program. Needs torch, transformers, safetensors; not run by CI.
 
@@ -148,7 +148,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gradus")
     parser.add_argument("--count", type=int, default=24)
-    parser.add_argument("--draws", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     logging.set_verbosity_error()

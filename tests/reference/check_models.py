@@ -103,7 +103,8 @@ def random_batch(r, config, generator, n):
     ids = torch.tensor(ids)
     labels = torch.where(ids == image, ref.NO_LOSS, ids)
     labels[torch.rand(len(ids), generator=generator) < 0.3] = ref.NO_LOSS
-    labels[1] = r.randrange(image)
+    second = next((a + 1 for a, b in zip(borders, borders[1:]) if b - a > 1), 1)
+    labels[second] = r.randrange(image)  # the first token of a sequence is no target
     batch = {"input_ids": ids, "labels": labels, "cu_seqlens": torch.tensor(borders, dtype=torch.int32)}
     if images:
         batch["pixel_values"] = torch.randn((images, 3, grid[0] * patch + edge, grid[1] * patch + edge), generator=generator)
