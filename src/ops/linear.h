@@ -3,7 +3,7 @@
 
 /// Linear layer: y = x W^T + b.  N rows, I inputs, O outputs.
 /// Where the precision is bf16, all but b and the gradients of parameters may be bf16 too; dx only when it is overwritten.
-/// Every result (y, dx, dw) is cut into tiles that its shape alone decides (gri_tiling in work.h), each one
+/// Every result (y, dx, dw) is cut into tiles that its shape alone decides (work.h), each one
 /// single-threaded BLAS call over the whole inner dimension, so threads do not change the bits.
 
 #include "src/ops/exec.h"
