@@ -23,6 +23,7 @@ typedef struct inside {
     int64_t row_capacity;
     gri_row *dealt;                     ///< [row_capacity]
     int64_t *lane_images, *lane_tokens; ///< [lanes], of the step at hand
+    int64_t lane_capacity;
     int64_t cell_capacity;
     int64_t *at; ///< [row_capacity]
 } inside;
@@ -41,10 +42,13 @@ gr_err gri_window_begin(gri_window *window, const gri_window_rules *rules, int64
         inside *fresh = NULL;
         GR_ALLOC(fresh, 1);
         window->inside = fresh;
-        GR_ALLOC(fresh->lane_images, rules->lanes);
-        GR_ALLOC(fresh->lane_tokens, rules->lanes);
     }
     inside *in = window->inside;
+    if (rules->lanes > in->lane_capacity) {
+        GR_RESIZE(in->lane_images, in->lane_capacity, rules->lanes);
+        GR_RESIZE(in->lane_tokens, in->lane_capacity, rules->lanes);
+        in->lane_capacity = rules->lanes;
+    }
     if (count > in->item_capacity) {
         GR_RESIZE(window->sizes, in->item_capacity, count);
         GR_RESIZE(window->order, in->item_capacity, count);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SAMPLES = 23, IMAGE = 16, IMAGE_TOKENS = 4 };
 
@@ -444,6 +445,9 @@ static void test_held(void)
 /// A validation pass: every sample once, the last step cut short, lanes beyond the end empty.
 static void test_limit(void)
 {
+    if (!set_up()) {
+        return;
+    }
     enum { BATCH = 7 };
     for (int announced = 0; announced < 2; announced++) {
         int64_t list[SAMPLES + BATCH], count = 0;
@@ -475,6 +479,9 @@ static void test_limit(void)
 /// about its share, and every lane a row.
 static void test_windows(void)
 {
+    if (!set_up()) {
+        return;
+    }
     enum { BATCH = 5, WINDOW = 3 };
     int64_t list[2 * SAMPLES], count = 0, seen[SAMPLES] = {0};
     gr_loader_options options = options_of(BATCH, 2, true);
@@ -553,6 +560,9 @@ static void test_ranks(void)
 /// Weights share the positions out; each source goes through its samples in an order of its own.
 static void test_mixture(void)
 {
+    if (!set_up()) {
+        return;
+    }
     enum { DRAWS = 60 };
     gr_loader_options options = options_of(1, 1, true);
     const gr_loader_source parts[2] = {{dataset, 0, 0.5, .weight = 3},
@@ -587,6 +597,9 @@ static void test_mixture(void)
 /// A source that reached its limit is out; the others go on until theirs.
 static void test_repeats(void)
 {
+    if (!set_up()) {
+        return;
+    }
     gr_loader_source parts[3] = {{dataset, 0, 0.3, .weight = 10, .max_repeats = 1},
                                  {dataset, 0.3, 0.6, .weight = 1, .max_repeats = 2},
                                  {dataset, 0.6, 1, .weight = 1, .max_repeats = 1.5}};
@@ -839,6 +852,9 @@ static void test_drop(void)
 /// A shard that cannot be read is no bad sample: the run stops even when samples may be dropped.
 static void test_drop_no_shard(void)
 {
+    if (!set_up()) {
+        return;
+    }
     gr_dataset *odd = NULL;
     gr_loader_options options = options_of(1, 1, false);
     char *path = gr_str_format("%s/odd/shard-00000.h5", gr_test_dir());
@@ -915,6 +931,60 @@ static void test_memory_stays(void)
         GR_CHECK(step == 0 || gr_mem_used() == used);
         used = gr_mem_used();
     }
+    gr_loader_destroy(&loader);
+}
+
+/// Bytes of the process in memory now.
+static int64_t resident(void)
+{
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file) {
+        (void)!fscanf(file, "%*d %lld", &pages);
+        fclose(file);
+    }
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/// 100,000 samples through the threads (fewer where sanitizers watch): what is in use does not grow after the first tenth.
+static void test_memory_flat(void)
+{
+    if (!set_up()) {
+        return;
+    }
+#if defined(__SANITIZE_ADDRESS__) || defined(GRADUS_TSAN)
+    enum {
+        COUNT = 5000,
+        BATCH_SAMPLES = 50,
+        GROWTH = 64 << 20
+    }; // freed memory is kept back for a while
+#else
+    enum { COUNT = 100000, BATCH_SAMPLES = 50, GROWTH = 2 << 20 };
+#endif
+    gr_loader_options options = options_of(BATCH_SAMPLES, 2, true);
+    options.window = 4;
+    options.threads = 3;
+    gr_loader *loader = set_up() ? create(options) : NULL;
+    int64_t used = 0, pages = 0, samples = 0;
+    if (!loader) {
+        return;
+    }
+    GR_CHECK_OK(gr_loader_expect(loader, 0, COUNT / BATCH_SAMPLES, 0, 2));
+    for (int64_t step = 0; step < COUNT / BATCH_SAMPLES; step++) {
+        const gr_lane_batch *lane = NULL;
+        for (int64_t l = 0; l < 2 && GR_CHECK_OK(gr_loader_lane(loader, step, l, &lane)); l++) {
+            samples += lane->samples;
+        }
+        if (step == COUNT / BATCH_SAMPLES / 10) {
+            used = gr_mem_peak();
+            pages = resident();
+        }
+    }
+    GR_CHECK_INT(samples, COUNT);
+    GR_CHECK(gr_mem_peak() - used < 1 << 18); // a larger lane may still come
+    GR_CHECK(resident() - pages < GROWTH);
+    printf("%lld samples, %lld KiB more resident than after a tenth ", (long long)samples,
+           (long long)(resident() - pages) / 1024);
     gr_loader_destroy(&loader);
 }
 
@@ -1053,6 +1123,7 @@ static const gr_test tests[] = {
     {"drop_no_shard", test_drop_no_shard},
     {"destroy", test_destroy},
     {"memory_stays", test_memory_stays},
+    {"memory_flat", test_memory_flat},
     {"memory_failures", test_memory_failures},
     {"tear_down", test_tear_down},
 };
