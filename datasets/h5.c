@@ -383,26 +383,52 @@ static bool lies_in_file(hid_t set)
     return ok;
 }
 
-gr_err gri_h5_locate(gri_h5 *h5, const char *name, int64_t *offset, int64_t *size)
+/// Where an open dataset of `bytes` bytes begins; 0 when it is empty.
+static gr_err locate(gri_h5 *h5, const char *name, hid_t set, hsize_t bytes, int64_t *offset)
 {
     gr_err err = GR_OK;
-    hid_t set = -1;
-    hsize_t dims[2] = {0, 0}, file_size = 0;
-    enter();
-    GR_TRY(open_dataset(h5, name, GRI_H5_U8, -1, 0, &set, dims));
+    hsize_t file_size = 0;
     if (!lies_in_file(set)) {
         GR_FAIL(GR_ERR_DATA,
                 "%s: dataset %s is not contiguous in this file (h5repack -l CONTI)", h5->path,
                 name);
     }
-    haddr_t at = dims[0] ? H5Dget_offset(set) : 0;
+    haddr_t at = bytes ? H5Dget_offset(set) : 0;
     H5_TRY(H5Fget_filesize(h5->file, &file_size), "reading dataset ", name);
-    if (at == HADDR_UNDEF || at > file_size || dims[0] > file_size - at) {
+    if (at == HADDR_UNDEF || at > file_size || bytes > file_size - at) {
         GR_FAIL(GR_ERR_DATA, "%s: dataset %s (%llu bytes) reaches beyond the end of the file",
-                h5->path, name, (unsigned long long)dims[0]);
+                h5->path, name, (unsigned long long)bytes);
     }
     *offset = (int64_t)at;
+done:
+    return err;
+}
+
+gr_err gri_h5_locate(gri_h5 *h5, const char *name, int64_t *offset, int64_t *size)
+{
+    gr_err err = GR_OK;
+    hid_t set = -1;
+    hsize_t dims[2] = {0, 0};
+    enter();
+    GR_TRY(open_dataset(h5, name, GRI_H5_U8, -1, 0, &set, dims));
+    GR_TRY(locate(h5, name, set, dims[0], offset));
     *size = (int64_t)dims[0];
+done:
+    H5Dclose(set);
+    leave();
+    return err;
+}
+
+gr_err gri_h5_locate_table(gri_h5 *h5, const char *name, gri_h5_type type, int64_t rows,
+                           int64_t columns, int64_t *offset)
+{
+    gr_err err = GR_OK;
+    hid_t set = -1;
+    hsize_t dims[2] = {0, 0};
+    enter();
+    GR_TRY(open_dataset(h5, name, type, rows, columns, &set, dims));
+    hsize_t width = H5Tget_size(memory_type(type)) * (columns ? (hsize_t)columns : 1);
+    GR_TRY(locate(h5, name, set, dims[0] * width, offset));
 done:
     H5Dclose(set);
     leave();

@@ -43,5 +43,9 @@ GR_MUST_CHECK gr_err gri_h5_read(gri_h5 *h5, const char *name, gri_h5_type type,
 /// Where the bytes of a contiguous uint8 dataset lie in the file.
 GR_MUST_CHECK gr_err gri_h5_locate(gri_h5 *h5, const char *name, int64_t *offset,
                                    int64_t *size);
+/// Where a contiguous dataset of this type and shape (rows -1: any) begins in the file: what stands there is
+/// little-endian.
+GR_MUST_CHECK gr_err gri_h5_locate_table(gri_h5 *h5, const char *name, gri_h5_type type,
+                                         int64_t rows, int64_t columns, int64_t *offset);
 
 #endif

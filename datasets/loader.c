@@ -1,18 +1,22 @@
 #include "datasets/loader_internal.h"
-#include "datasets/order.h"
+#include "datasets/mixture.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 
+#include <math.h>
+
 struct gr_loader {
-    gr_loader_options options; ///< its sources and vision point to the copies below
-    gr_loader_source *sources; ///< [source_count]
-    int64_t *first; ///< [source_count + 1]: numbers the samples of all sources end to end
+    gr_loader_options options;   ///< its sources are gone, its vision points to the copy below
+    const gr_dataset **datasets; ///< of the sources
     gr_vision_config vision;
     gri_pack_rules rules;
-    int64_t *index; ///< [size]: numbers of the samples in use
-    int64_t size, capacity;
+    gri_mixture *mixture;
+    int64_t limit;          ///< positions of the stage; INT64_MAX: endless
     gri_prefetch *prefetch; ///< NULL until something is announced
-    gri_pack pack;          ///< for lanes that were not announced
+    gri_load load;          ///< for lanes that were not announced
+    bool packed;            ///< load.window is one that was packed
+    gri_scratch scratch;
+    gri_pack pack;
     double waited;
 };
 
@@ -38,55 +42,6 @@ done:
     return err;
 }
 
-static gr_err add_number(gr_loader *l, int64_t number)
-{
-    gr_err err = GR_OK;
-    if (l->size == l->capacity) {
-        int64_t capacity = l->capacity ? 2 * l->capacity : 1024;
-        GR_RESIZE(l->index, l->capacity, capacity);
-        l->capacity = capacity;
-    }
-    l->index[l->size++] = number;
-done:
-    return err;
-}
-
-static gr_err index_source(gr_loader *l, const gr_loader_source *source, int64_t first)
-{
-    gr_err err = GR_OK;
-    bool all = source->from <= 0 && source->to >= 1; // then no shard need be opened now
-    for (int64_t i = 0; i < gr_dataset_count(source->dataset); i++) {
-        gr_digest id = {0};
-        if (!all) {
-            GR_TRY(gr_dataset_id(source->dataset, i, &id));
-        }
-        double place = gr_order_place(id);
-        if (all || (place >= source->from && place < source->to)) {
-            GR_TRY(add_number(l, first + i));
-        }
-    }
-done:
-    return err;
-}
-
-static gr_err build_index(gr_loader *l)
-{
-    gr_err err = GR_OK;
-    int64_t count = l->options.source_count;
-    for (int64_t s = 0; s < count; s++) {
-        GR_TRY(index_source(l, &l->sources[s], l->first[s]));
-        l->first[s + 1] = l->first[s] + gr_dataset_count(l->sources[s].dataset);
-    }
-    if (l->size == 0) {
-        GR_FAIL(GR_ERR_DATA,
-                "no samples: %lld data sets with %lld samples, none in the parts asked for%s%s",
-                (long long)count, (long long)l->first[count], count ? "; the first is " : "",
-                count ? gr_dataset_path(l->sources[0].dataset) : "");
-    }
-done:
-    return err;
-}
-
 static void set_rules(gr_loader *l)
 {
     gr_loader_options *o = &l->options;
@@ -100,9 +55,37 @@ static void set_rules(gr_loader *l)
                                 .chat = o->chat,
                                 .vision = o->vision,
                                 .image_tokens = image_tokens,
-                                .sequence_length = o->sequence_length,
-                                .max_images = o->max_images};
+                                .window = {.lanes = o->lanes,
+                                           .sequence_length = o->sequence_length,
+                                           .max_images = o->max_images,
+                                           .seed = o->seed,
+                                           .stream = o->stream},
+                                .drop = o->drop};
     l->rules.chat.image_tokens = image_tokens;
+    o->window = o->window > 0 ? o->window : 1;
+}
+
+/// How many positions the stage has, and whether the sources last.
+static gr_err set_limit(gr_loader *l)
+{
+    gr_err err = GR_OK;
+    const gr_loader_options *o = &l->options;
+    int64_t end = gri_mixture_end(l->mixture);
+    double wanted = o->steps > 0 ? (double)o->steps * (double)o->global_batch
+                                 : round(o->epochs * (double)gri_mixture_size(l->mixture));
+    if (wanted > 0x1p62) {
+        GR_FAIL(GR_ERR_RECIPE, "a stage of %g samples: too many", wanted);
+    }
+    l->limit = o->steps > 0 || o->epochs > 0 ? (int64_t)wanted : end;
+    if (l->limit > end) {
+        GR_FAIL(
+            GR_ERR_RECIPE,
+            "the stage uses %lld samples, but max_repeats allows %lld: raise it, add data, or "
+            "make the stage shorter",
+            (long long)l->limit, (long long)end);
+    }
+done:
+    return err;
 }
 
 gr_err gr_loader_create(const gr_loader_options *options, gr_loader **out)
@@ -112,14 +95,15 @@ gr_err gr_loader_create(const gr_loader_options *options, gr_loader **out)
     GR_TRY(check_options(options));
     GR_ALLOC(l, 1);
     l->options = *options;
-    GR_ALLOC(l->sources, options->source_count);
-    GR_ALLOC(l->first, options->source_count + 1);
+    l->options.sources = NULL;
+    GR_ALLOC(l->datasets, options->source_count);
     for (int64_t s = 0; s < options->source_count; s++) {
-        l->sources[s] = options->sources[s];
+        l->datasets[s] = options->sources[s].dataset;
     }
-    l->options.sources = l->sources;
     set_rules(l);
-    GR_TRY(build_index(l));
+    GR_TRY(gri_mixture_create(options->sources, options->source_count, options->seed,
+                              options->stream, options->shuffle, &l->mixture));
+    GR_TRY(set_limit(l));
     *out = l;
     l = NULL;
 done:
@@ -134,16 +118,24 @@ void gr_loader_destroy(gr_loader **loader)
         return;
     }
     gri_prefetch_destroy(&l->prefetch);
+    gri_load_fini(&l->load);
+    gri_scratch_fini(&l->scratch);
     gri_pack_fini(&l->pack);
-    GR_FREE(l->index);
-    GR_FREE(l->first);
-    GR_FREE(l->sources);
+    gri_mixture_destroy(&l->mixture);
+    GR_FREE(l->datasets);
     GR_FREE(*loader);
 }
 
 int64_t gr_loader_epoch_size(const gr_loader *loader)
 {
-    return loader->size;
+    return gri_mixture_size(loader->mixture);
+}
+
+int64_t gr_loader_steps(const gr_loader *loader)
+{
+    int64_t batch = loader->options.global_batch;
+    return loader->limit == INT64_MAX ? INT64_MAX
+                                      : loader->limit / batch + (loader->limit % batch != 0);
 }
 
 double gr_loader_waited(const gr_loader *loader)
@@ -151,42 +143,59 @@ double gr_loader_waited(const gr_loader *loader)
     return loader->waited;
 }
 
-gri_span gri_loader_span(const gr_loader *loader, int64_t step, int64_t lane)
+const gri_pack_rules *gri_loader_rules(const gr_loader *loader)
 {
-    int64_t batch = loader->options.global_batch, lanes = loader->options.lanes;
-    return (gri_span){step * batch + lane * batch / lanes,
-                      step * batch + (lane + 1) * batch / lanes};
+    return &loader->rules;
 }
 
-/// The number of the sample at a position of the stage's order.
-static int64_t number_at(const gr_loader *l, int64_t position)
+int64_t gri_loader_window_of(const gr_loader *loader, int64_t step)
 {
-    int64_t epoch = position / l->size, i = position % l->size;
-    if (l->options.shuffle) {
-        i = gr_order(l->options.seed, l->options.stream, epoch, l->size, i);
-    }
-    return l->index[i];
+    return step / loader->options.window;
 }
 
-gr_err gri_loader_fill(const gr_loader *loader, gri_span span, const atomic_bool *stop,
-                       gri_pack *pack)
+void gri_load_fini(gri_load *load)
+{
+    gri_window_fini(&load->window);
+    GR_FREE(load->refs);
+    load->capacity = 0;
+}
+
+gr_err gri_loader_begin(const gr_loader *loader, int64_t number, gri_load *load)
 {
     gr_err err = GR_OK;
-    gri_pack_begin(pack);
-    for (int64_t position = span.begin; position < span.end; position++) {
-        if (stop && atomic_load(stop)) {
-            GR_FAIL(GR_ERR_STOPPED, "stopped reading ahead");
-        }
-        int64_t number = number_at(loader, position), source = 0;
-        while (number >= loader->first[source + 1]) {
-            source++;
-        }
-        GR_TRY(gri_pack_add(pack, &loader->rules, loader->sources[source].dataset,
-                            number - loader->first[source]));
+    int64_t batch = loader->options.global_batch, size = loader->options.window * batch;
+    int64_t begin = number * size;
+    int64_t left = loader->limit > begin ? loader->limit - begin : 0;
+    int64_t count = left < size ? left : size;
+    if (count > load->capacity) {
+        GR_RESIZE(load->refs, load->capacity, count);
+        load->capacity = count;
     }
-    gri_pack_end(pack, &loader->rules);
+    GR_TRY(gri_window_begin(&load->window, &loader->rules.window, number, count,
+                            (count + batch - 1) / batch));
+    for (int64_t i = 0; i < count; i++) {
+        gri_draw draw = gri_mixture_at(loader->mixture, begin + i);
+        load->refs[i] = (gri_ref){loader->datasets[draw.source], draw.index};
+    }
 done:
     return err;
+}
+
+gr_err gri_loader_measure(const gr_loader *loader, gri_load *load, int64_t i,
+                          gri_scratch *scratch)
+{
+    return gri_pack_measure(&loader->rules, load->refs[i], scratch, &load->window.sizes[i]);
+}
+
+gr_err gri_loader_seat(const gr_loader *loader, const gri_load *load, int64_t step,
+                       int64_t lane, gri_pack *pack)
+{
+    int64_t k = step % loader->options.window, cell = k * loader->options.lanes + lane;
+    static const int64_t no_cells[2] = {0, 0};
+    const gri_window nothing = {.cells = (int64_t *)no_cells};
+    bool there = k < load->window.steps;
+    return gri_pack_begin(pack, &loader->rules, there ? &load->window : &nothing,
+                          there ? cell : 0, load->refs);
 }
 
 gr_err gr_loader_expect(gr_loader *loader, int64_t step, int64_t last_step, int64_t first,
@@ -196,41 +205,60 @@ gr_err gr_loader_expect(gr_loader *loader, int64_t step, int64_t last_step, int6
     GR_ASSERT(step >= 0 && step <= last_step && first >= 0 && count >= 1 &&
               first + count <= loader->options.lanes);
     if (!loader->prefetch) {
-        GR_TRY(gri_prefetch_create(loader, &loader->prefetch));
+        int threads = loader->options.threads > 0 ? loader->options.threads : 1;
+        GR_TRY(gri_prefetch_create(loader, threads, &loader->prefetch));
     }
     gri_prefetch_start(loader->prefetch, (gri_plan){step, last_step, first, count});
 done:
     return err;
 }
 
-static gr_err get_lane(gr_loader *l, gri_span span, gri_pack **out)
+/// Packs the window of a lane that was not announced, unless it is the one before.
+static gr_err pack_window(gr_loader *l, int64_t number)
+{
+    gr_err err = GR_OK;
+    if (l->packed && l->load.window.number == number) {
+        goto done;
+    }
+    l->packed = false;
+    GR_TRY(gri_loader_begin(l, number, &l->load));
+    for (int64_t i = 0; i < l->load.window.count; i++) {
+        GR_TRY(gri_loader_measure(l, &l->load, i, &l->scratch));
+    }
+    GR_TRY(gri_window_pack(&l->load.window, &l->rules.window));
+    l->packed = true;
+done:
+    return err;
+}
+
+static gr_err get_lane(gr_loader *l, int64_t step, int64_t lane, gri_pack **out)
 {
     gr_err err = GR_OK;
     gri_pack *pack = NULL;
     if (l->prefetch) {
-        GR_TRY(gri_prefetch_take(l->prefetch, span, &pack));
+        GR_TRY(gri_prefetch_take(l->prefetch, step, lane, &pack));
     }
     if (!pack) {
         pack = &l->pack;
-        GR_TRY(gri_loader_fill(l, span, NULL, pack));
+        GR_TRY(pack_window(l, gri_loader_window_of(l, step)));
+        GR_TRY(gri_loader_seat(l, &l->load, step, lane, pack));
+        for (int64_t i = 0; i < pack->seat_count; i++) {
+            gri_pack_fill(pack, &l->rules, i, &l->scratch);
+        }
+        GR_TRY(gri_pack_end(pack, &l->rules));
     }
     *out = pack;
 done:
     return err;
 }
 
-gr_err gr_loader_lane(gr_loader *loader, int64_t step, int64_t lane, int64_t limit,
-                      const gr_lane_batch **out)
+gr_err gr_loader_lane(gr_loader *loader, int64_t step, int64_t lane, const gr_lane_batch **out)
 {
     gr_err err = GR_OK;
     gri_pack *pack = NULL;
     double start = gr_clock();
-    GR_ASSERT(step >= 0 && lane >= 0 && lane < loader->options.lanes && limit >= 0);
-    gri_span span = gri_loader_span(loader, step, lane);
-    if (limit > 0 && span.end > limit) {
-        span.end = span.begin < limit ? limit : span.begin;
-    }
-    GR_TRY(get_lane(loader, span, &pack));
+    GR_ASSERT(step >= 0 && lane >= 0 && lane < loader->options.lanes);
+    GR_TRY(get_lane(loader, step, lane, &pack));
     *out = &pack->view;
 done:
     loader->waited += gr_clock() - start;

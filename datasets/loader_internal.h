@@ -5,30 +5,40 @@
 
 #include "datasets/pack.h"
 
-#include <stdatomic.h>
+/// A window with the samples that its positions lead to.
+typedef struct gri_load {
+    gri_window window;
+    gri_ref *refs; ///< [window.count]
+    int64_t capacity;
+} gri_load;
+void gri_load_fini(gri_load *load);
 
-/// Positions [begin, end) of the stage's endless order.
-typedef struct gri_span {
-    int64_t begin, end;
-} gri_span;
-gri_span gri_loader_span(const gr_loader *loader, int64_t step, int64_t lane);
-/// Reads, encodes and packs the samples of these positions. Called from two threads at once, each with its own
-/// pack. Gives up with GR_ERR_STOPPED between two samples once *stop is true (NULL: never).
-GR_MUST_CHECK gr_err gri_loader_fill(const gr_loader *loader, gri_span span,
-                                     const atomic_bool *stop, gri_pack *pack);
+const gri_pack_rules *gri_loader_rules(const gr_loader *loader);
+/// The window that a step belongs to.
+int64_t gri_loader_window_of(const gr_loader *loader, int64_t step);
+/// Looks up the samples of a window; then come gri_loader_measure for each of them, in any order and from any thread, and
+/// gri_window_pack.
+GR_MUST_CHECK gr_err gri_loader_begin(const gr_loader *loader, int64_t number, gri_load *load);
+GR_MUST_CHECK gr_err gri_loader_measure(const gr_loader *loader, gri_load *load, int64_t i,
+                                        gri_scratch *scratch);
+/// Seats the samples of a lane, whose window was packed.
+GR_MUST_CHECK gr_err gri_loader_seat(const gr_loader *loader, const gri_load *load,
+                                     int64_t step, int64_t lane, gri_pack *pack);
 
-/// A thread that fills the packs of announced lanes, a few ahead of the caller.
+/// Threads that fill the packs of announced lanes, a few ahead of the caller.
 typedef struct gri_prefetch gri_prefetch;
 typedef struct gri_plan {
     int64_t step, last_step, first, count; ///< as in gr_loader_expect
 } gri_plan;
-GR_MUST_CHECK gr_err gri_prefetch_create(const gr_loader *loader, gri_prefetch **out);
-/// Waits for the sample in work at most, not for lanes.
+GR_MUST_CHECK gr_err gri_prefetch_create(const gr_loader *loader, int threads,
+                                         gri_prefetch **out);
+/// Waits for the samples in work at most, not for lanes.
 void gri_prefetch_destroy(gri_prefetch **prefetch);
 /// Drops what was prepared and starts on this plan; the pack that was last taken stays valid.
 void gri_prefetch_start(gri_prefetch *prefetch, gri_plan plan);
-/// Gives back the pack taken before. If `span` is the plan's next, waits for it and hands it out, or its error as
+/// Gives back the pack taken before. If this lane is the plan's next, waits for it and hands it out, or its error as
 /// it was in the thread; else *out is NULL.
-GR_MUST_CHECK gr_err gri_prefetch_take(gri_prefetch *prefetch, gri_span span, gri_pack **out);
+GR_MUST_CHECK gr_err gri_prefetch_take(gri_prefetch *prefetch, int64_t step, int64_t lane,
+                                       gri_pack **out);
 
 #endif

@@ -1,283 +1,293 @@
 #include "datasets/pack.h"
 
+#include "datasets/encode.h"
 #include "datasets/shard_format.h"
 #include "src/base/mem.h"
 #include "src/formats/pictures.h"
 
 #include <string.h>
 
-static gr_err reserve(gri_ints *list, int64_t more)
+enum { NO_LOSS = -100 };
+
+void gri_scratch_fini(gri_scratch *scratch)
 {
-    gr_err err = GR_OK;
-    int64_t need = list->count + more;
-    if (need > list->capacity) {
-        int64_t capacity = need > 2 * list->capacity ? need : 2 * list->capacity;
-        GR_RESIZE(list->data, list->capacity, capacity);
-        list->capacity = capacity;
+    gri_sample_buffer_fini(&scratch->sample);
+}
+
+/// Room for `need` elements whose old content nobody wants.
+#define RESERVE(list, capacity, need)                                                          \
+    do {                                                                                       \
+        int64_t need_ = (need);                                                                \
+        if (need_ > (capacity)) {                                                              \
+            GR_FREE(list);                                                                     \
+            GR_ALLOC(list, need_ + need_ / 4);                                                 \
+        }                                                                                      \
+    } while (0)
+#define GROWN(capacity, need) ((need) > (capacity) ? (need) + (need) / 4 : (capacity))
+
+static void clear_seats(gri_pack *pack)
+{
+    for (int64_t i = 0; i < pack->seat_count; i++) {
+        GR_FREE(pack->seats[i].reason);
     }
-done:
-    return err;
-}
-
-static gr_err add_ints(gri_ints *list, const int32_t *values, int64_t count)
-{
-    gr_err err = GR_OK;
-    GR_TRY(reserve(list, count));
-    if (count > 0) {
-        memcpy(list->data + list->count, values, (size_t)count * sizeof *values);
-    }
-    list->count += count;
-done:
-    return err;
-}
-
-static gr_err add_int(gri_ints *list, int64_t value)
-{
-    int32_t narrow = (int32_t)value;
-    return add_ints(list, &narrow, 1);
-}
-
-void gri_pack_begin(gri_pack *pack)
-{
-    pack->ids.count = pack->targets.count = pack->positions.count = 0;
-    pack->cu_seqlens.count = pack->image_rows.count = 0;
-    pack->view = (gr_lane_batch){.batches = pack->view.batches};
+    pack->seat_count = 0;
 }
 
 void gri_pack_fini(gri_pack *pack)
 {
-    gri_ints *lists[] = {&pack->ids, &pack->targets, &pack->positions, &pack->cu_seqlens,
-                         &pack->image_rows};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        GR_FREE(lists[i]->data);
-    }
+    clear_seats(pack);
+    GR_FREE(pack->ids);
+    GR_FREE(pack->targets);
+    GR_FREE(pack->positions);
+    GR_FREE(pack->cu_seqlens);
+    GR_FREE(pack->image_rows);
     GR_FREE(pack->pixels);
     GR_FREE(pack->view.batches);
+    GR_FREE(pack->seats);
+    GR_FREE(pack->drops);
     *pack = (gri_pack){0};
 }
 
-static gr_err begin_microbatch(gri_pack *pack)
+/// Reads a sample, with its pictures or without. Its context names data set and sample.
+static gr_err read_sample(gri_ref ref, bool with_images, gri_scratch *scratch)
+{
+    gri_sample_buffer *buffer = &scratch->sample;
+    return with_images ? gri_dataset_read(ref.dataset, ref.index, buffer)
+                       : gri_dataset_read_text(ref.dataset, ref.index, buffer);
+}
+
+gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *scratch,
+                        gri_size *out)
 {
     gr_err err = GR_OK;
-    if (pack->view.count == pack->capacity) {
-        int64_t capacity = pack->capacity ? 2 * pack->capacity : 4;
-        GR_RESIZE(pack->view.batches, pack->capacity, capacity);
-        pack->capacity = capacity;
+    gri_encoded encoded = {0};
+    *out = (gri_size){0};
+    GR_TRY(gri_dataset_check_shard(ref.dataset, ref.index));
+    err = read_sample(ref, false, scratch);
+    err = err ? err : gri_encode(rules, scratch->sample.sample, &encoded);
+    if (err == GR_ERR_DATA) {
+        gr_err_clear();
+        err = GR_OK;
+        goto done;
     }
-    GR_TRY(add_int(&pack->cu_seqlens, 0));
-    pack->view.batches[pack->view.count++] = (gr_batch){0};
+    GR_TRY(err);
+    *out = encoded.size;
 done:
+    gri_encoded_fini(&encoded);
     return err;
 }
 
-/// The turns of a stored conversation; they borrow their text from the document.
-static gr_err read_turns(const gr_node *root, gr_chat_turn **out, int64_t *count)
+/// What the cell holds in all.
+typedef struct totals {
+    int64_t seats, batches, sequences, tokens, images;
+} totals;
+
+static totals count_cell(const gri_window *w, int64_t cell)
+{
+    totals t = {0};
+    for (int64_t r = w->cells[cell]; r < w->cells[cell + 1]; r++) {
+        const gri_row *row = &w->rows[r];
+        t.seats += row->end - row->begin;
+        t.batches++;
+        t.tokens += row->tokens;
+        t.images += row->images;
+    }
+    t.sequences = t.seats;
+    return t;
+}
+
+static gr_err reserve(gri_pack *p, const gri_pack_rules *rules, totals t)
 {
     gr_err err = GR_OK;
-    const gr_node *list = NULL;
-    gr_chat_turn *turns = NULL;
-    GR_TRY(gr_node_expect(root, GR_DOC_MAP));
-    GR_TRY(gr_node_get_list(root, "conversations", &list));
-    GR_ALLOC(turns, list->u.list.count);
-    for (int64_t i = 0; i < list->u.list.count; i++) {
-        const gr_node *turn = &list->u.list.items[i];
-        const char *from = NULL;
-        GR_TRY(gr_node_expect(turn, GR_DOC_MAP));
-        GR_TRY(gr_node_get_string(turn, "from", &from));
-        GR_TRY(gr_node_get_string(turn, "value", &turns[i].text));
-        turns[i].size = strlen(turns[i].text);
-        turns[i].assistant = strcmp(from, "gpt") == 0;
-        turns[i].system = strcmp(from, "system") == 0;
-        if (!turns[i].assistant && !turns[i].system && strcmp(from, "human") != 0) {
-            GR_TRY(gr_node_error(turn, "from \"%s\", expected human, gpt or system", from));
+    int64_t side = rules->vision ? rules->vision->image_size : 0;
+    int64_t cuts = t.sequences + t.batches, rows = t.images * rules->image_tokens;
+    int64_t floats = t.images * 3 * side * side;
+    int64_t capacity = p->token_capacity;
+    RESERVE(p->ids, capacity, t.tokens);
+    RESERVE(p->targets, capacity, t.tokens);
+    RESERVE(p->positions, capacity, t.tokens);
+    p->token_capacity = GROWN(capacity, t.tokens);
+    RESERVE(p->cu_seqlens, p->cut_capacity, cuts);
+    p->cut_capacity = GROWN(p->cut_capacity, cuts);
+    RESERVE(p->image_rows, p->row_capacity, rows);
+    p->row_capacity = GROWN(p->row_capacity, rows);
+    RESERVE(p->pixels, p->pixel_capacity, floats);
+    p->pixel_capacity = GROWN(p->pixel_capacity, floats);
+    RESERVE(p->view.batches, p->batch_capacity, t.batches);
+    p->batch_capacity = GROWN(p->batch_capacity, t.batches);
+    RESERVE(p->seats, p->seat_capacity, t.seats);
+    RESERVE(p->drops, p->seat_capacity, t.seats);
+    p->seat_capacity = GROWN(p->seat_capacity, t.seats);
+done:
+    if (err != GR_OK) { // of buffers that share a capacity some may be gone
+        p->token_capacity = p->cut_capacity = p->row_capacity = 0;
+        p->pixel_capacity = p->batch_capacity = p->seat_capacity = 0;
+    }
+    return err;
+}
+
+/// Begins a microbatch at these places in the buffers.
+static gr_batch *add_batch(gri_pack *p, const gri_pack_rules *rules, const gri_row *row,
+                           totals at)
+{
+    gr_batch *batch = &p->view.batches[p->view.count++];
+    int64_t side = rules->vision ? rules->vision->image_size : 0;
+    *batch = (gr_batch){.tokens = row->tokens,
+                        .ids = p->ids + at.tokens,
+                        .targets = p->targets + at.tokens,
+                        .positions = p->positions + at.tokens,
+                        .cu_seqlens = p->cu_seqlens + at.sequences + at.batches,
+                        .images = row->images};
+    if (row->images > 0) {
+        batch->pixels = p->pixels + at.images * 3 * side * side;
+        batch->image_rows = p->image_rows + at.images * rules->image_tokens;
+    }
+    return batch;
+}
+
+gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_window *window,
+                      int64_t cell, const gri_ref *refs)
+{
+    gr_err err = GR_OK;
+    totals at = {0};
+    clear_seats(pack);
+    pack->view = (gr_lane_batch){.batches = pack->view.batches};
+    GR_TRY(reserve(pack, rules, count_cell(window, cell)));
+    for (int64_t r = window->cells[cell]; r < window->cells[cell + 1]; r++) {
+        const gri_row *row = &window->rows[r];
+        gr_batch *batch = add_batch(pack, rules, row, at);
+        int32_t *cuts = pack->cu_seqlens + at.sequences + at.batches;
+        int64_t filled = 0;
+        cuts[0] = 0;
+        for (int64_t i = row->begin; i < row->end; i++) {
+            int64_t n = window->order[i];
+            gri_size size = window->sizes[n];
+            pack->seats[pack->seat_count++] = (gri_seat){.ref = refs[n],
+                                                         .size = size,
+                                                         .batch = at.batches,
+                                                         .token = at.tokens,
+                                                         .row = filled,
+                                                         .image = at.images};
+            at.tokens += size.tokens;
+            at.images += size.images;
+            filled += size.tokens;
+            if (size.tokens > 0) {
+                cuts[++batch->sequences] = (int32_t)filled;
+            }
         }
+        at.sequences += batch->sequences;
+        at.batches++;
     }
-    *out = turns;
-    turns = NULL;
-    *count = list->u.list.count;
-done:
-    GR_FREE(turns);
-    return err;
-}
-
-static gr_err encode(const gri_pack_rules *rules, const gr_sample *sample, const int64_t *tiles,
-                     gr_chat_sample *out)
-{
-    gr_err err = GR_OK;
-    gr_doc *doc = NULL;
-    gr_chat_turn *turns = NULL;
-    int64_t count = 0;
-    GR_TRY(
-        gr_doc_parse_json("conversation", sample->text, sample->text_size, GR_ERR_DATA, &doc));
-    GR_TRY(read_turns(gr_doc_root(doc), &turns, &count));
-    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images, tiles,
-                          out));
-    GR_ASSERT(out->targets.count == out->ids.count);
-done:
-    GR_FREE(turns);
-    gr_doc_destroy(&doc);
-    return err;
-}
-
-/// Nothing is truncated: what does not fit in an empty microbatch is refused.
-static gr_err check_fit(const gri_pack_rules *rules, int64_t tokens, int64_t images)
-{
-    gr_err err = GR_OK;
-    if (tokens > rules->sequence_length) {
-        GR_FAIL(GR_ERR_DATA,
-                "%lld tokens, but sequence_length is %lld: raise it or take the sample out of "
-                "the data set",
-                (long long)tokens, (long long)rules->sequence_length);
-    }
-    if (rules->max_images > 0 && images > rules->max_images) {
-        bool tiled = rules->vision && rules->vision->pictures.most > 1;
-        GR_FAIL(
-            GR_ERR_DATA,
-            "%lld %s, but max_images is %lld: raise it or take the sample out of the data set",
-            (long long)images, tiled ? "tiles of images" : "images",
-            (long long)rules->max_images);
-    }
+    pack->view.samples = pack->seat_count;
+    pack->view.tokens = at.tokens;
+    pack->view.images = at.images;
 done:
     return err;
 }
 
-/// Whether a sample of this size still goes into the last microbatch.
-static bool has_room(const gri_pack *pack, const gri_pack_rules *rules, int64_t tokens,
-                     int64_t images)
+static void add_tokens(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
+                       const gr_chat_sample *encoded)
 {
-    if (pack->view.count == 0) {
-        return false;
-    }
-    const gr_batch *last = &pack->view.batches[pack->view.count - 1];
-    return last->tokens + tokens <= rules->sequence_length &&
-           (rules->max_images == 0 || last->images + images <= rules->max_images);
-}
-
-static gr_err add_tokens(gri_pack *pack, const gr_chat_sample *encoded)
-{
-    gr_err err = GR_OK;
-    gr_batch *last = &pack->view.batches[pack->view.count - 1];
-    GR_TRY(add_ints(&pack->ids, encoded->ids.data, encoded->ids.count));
-    GR_TRY(add_ints(&pack->targets, encoded->targets.data, encoded->targets.count));
-    for (int64_t t = 0; t < encoded->ids.count; t++) {
-        GR_TRY(add_int(&pack->positions, t));
-        pack->view.targets += encoded->targets.data[t] != -100;
+    size_t bytes = (size_t)seat->size.tokens * sizeof *p->ids;
+    memcpy(p->ids + seat->token, encoded->ids.data, bytes);
+    memcpy(p->targets + seat->token, encoded->targets.data, bytes);
+    for (int64_t t = 0; t < seat->size.tokens; t++) {
+        p->positions[seat->token + t] = (int32_t)t;
     }
     for (int64_t r = 0; r < encoded->image_rows.count; r++) {
-        GR_TRY(add_int(&pack->image_rows, last->tokens + encoded->image_rows.data[r]));
+        p->image_rows[seat->image * rules->image_tokens + r] =
+            (int32_t)(seat->row + encoded->image_rows.data[r]);
     }
-    last->tokens += encoded->ids.count;
-    last->sequences++;
-    GR_TRY(add_int(&pack->cu_seqlens, last->tokens));
-    pack->view.tokens += encoded->ids.count;
-done:
-    return err;
 }
 
-/// Room for the pixels of `tiles` more.
-static gr_err reserve_pixels(gri_pack *pack, int64_t values, int64_t tiles)
+static gr_err add_sample(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
+                         const gr_sample *sample)
 {
     gr_err err = GR_OK;
-    int64_t need = (pack->view.images + tiles) * values;
-    if (need > pack->pixel_capacity) {
-        int64_t capacity = need > 2 * pack->pixel_capacity ? need : 2 * pack->pixel_capacity;
-        GR_RESIZE(pack->pixels, pack->pixel_capacity, capacity);
-        pack->pixel_capacity = capacity;
+    gri_encoded encoded = {0};
+    int64_t image = seat->image;
+    GR_TRY(gri_encode(rules, sample, &encoded));
+    if (encoded.size.tokens != seat->size.tokens || encoded.size.images != seat->size.images) {
+        GR_FAIL(GR_ERR_DATA,
+                "%lld tokens and %lld images, but %lld and %lld a moment ago: the data set "
+                "changed while it was read",
+                (long long)encoded.size.tokens, (long long)encoded.size.images,
+                (long long)seat->size.tokens, (long long)seat->size.images);
     }
-done:
-    return err;
-}
-
-/// The tiles of one image, to the end of the pixels.
-static gr_err add_image(gri_pack *pack, const gr_vision_config *vision, const void *bytes,
-                        size_t size, int64_t tiles)
-{
-    gr_err err = GR_OK;
-    const int64_t values = 3 * vision->image_size * vision->image_size;
-    GR_TRY(reserve_pixels(pack, values, tiles));
-    GR_TRY(gr_picture_pixels(vision, GRI_SHARD_DECODE, "image", bytes, size, tiles,
-                             pack->pixels + pack->view.images * values));
-    pack->view.images += tiles;
-    pack->view.batches[pack->view.count - 1].images += tiles;
-done:
-    return err;
-}
-
-/// How many tiles each image becomes, and all together; from headers alone.
-static gr_err count_tiles(const gri_pack_rules *rules, const gr_sample *sample, int64_t **tiles,
-                          int64_t *total)
-{
-    gr_err err = GR_OK;
-    *total = 0;
-    GR_ALLOC(*tiles, sample->images);
-    if (sample->images > 0 && !rules->vision) {
-        GR_FAIL(GR_ERR_DATA, "%lld images, but the model has no vision part",
-                (long long)sample->images);
-    }
+    add_tokens(p, rules, seat, &encoded.chat);
     for (int64_t i = 0; i < sample->images; i++) {
-        GR_TRY_CONTEXT(gr_picture_tiles(rules->vision, GRI_SHARD_DECODE, "image",
-                                        sample->image[i], sample->image_size[i], &(*tiles)[i]),
+        int64_t floats = 3 * rules->vision->image_size * rules->vision->image_size;
+        GR_TRY_CONTEXT(gr_picture_pixels(rules->vision, GRI_SHARD_DECODE, "image",
+                                         sample->image[i], sample->image_size[i],
+                                         encoded.tiles[i], p->pixels + image * floats),
                        "image %lld", (long long)i);
-        *total += (*tiles)[i];
+        image += encoded.tiles[i];
     }
 done:
+    gri_encoded_fini(&encoded);
     return err;
 }
 
-static gr_err add_sample(gri_pack *pack, const gri_pack_rules *rules, const gr_sample *sample)
+/// Weight 0: the sequence stays, with nothing in it and no target.
+static void blank(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat)
+{
+    int64_t side = rules->vision ? rules->vision->image_size : 0, floats = 3 * side * side;
+    for (int64_t t = 0; t < seat->size.tokens; t++) {
+        p->ids[seat->token + t] = 0;
+        p->targets[seat->token + t] = NO_LOSS;
+        p->positions[seat->token + t] = (int32_t)t;
+    }
+    for (int64_t r = 0; r < seat->size.images * rules->image_tokens; r++) {
+        p->image_rows[seat->image * rules->image_tokens + r] = (int32_t)(seat->row + r);
+    }
+    if (seat->size.images > 0) {
+        memset(p->pixels + seat->image * floats, 0,
+               (size_t)(seat->size.images * floats) * sizeof(float));
+    }
+}
+
+static gr_err fill(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
+                   gri_scratch *scratch)
 {
     gr_err err = GR_OK;
-    gr_chat_sample encoded = {0};
-    int64_t *tiles = NULL, total = 0;
-    GR_TRY(count_tiles(rules, sample, &tiles, &total));
-    GR_TRY(encode(rules, sample, tiles, &encoded));
-    GR_ASSERT(encoded.image_rows.count == total * rules->image_tokens);
-    GR_TRY(check_fit(rules, encoded.ids.count, total));
-    if (!has_room(pack, rules, encoded.ids.count, total)) {
-        GR_TRY(begin_microbatch(pack));
-    }
-    GR_TRY(add_tokens(pack, &encoded));
-    for (int64_t i = 0; i < sample->images; i++) {
-        GR_TRY_CONTEXT(
-            add_image(pack, rules->vision, sample->image[i], sample->image_size[i], tiles[i]),
-            "image %lld", (long long)i);
-    }
-    pack->view.samples++;
+    GR_TRY(read_sample(seat->ref, true, scratch));
+    GR_TRY_CONTEXT(add_sample(p, rules, seat, scratch->sample.sample),
+                   "%s: sample %lld (\"%s\")", gr_dataset_path(seat->ref.dataset),
+                   (long long)seat->ref.index, scratch->sample.sample->source);
 done:
-    GR_FREE(tiles);
-    gr_chat_sample_fini(&encoded);
     return err;
 }
 
-gr_err gri_pack_add(gri_pack *pack, const gri_pack_rules *rules, const gr_dataset *dataset,
-                    int64_t index)
+void gri_pack_fill(gri_pack *pack, const gri_pack_rules *rules, int64_t seat,
+                   gri_scratch *scratch)
+{
+    gri_seat *s = &pack->seats[seat];
+    s->err = fill(pack, rules, s, scratch);
+    if (s->err != GR_OK) {
+        s->reason = gr_mem_strdup(gr_err_message());
+        blank(pack, rules, s);
+        gr_err_clear();
+    }
+}
+
+gr_err gri_pack_end(gri_pack *pack, const gri_pack_rules *rules)
 {
     gr_err err = GR_OK;
-    gr_sample *sample = NULL;
-    GR_TRY(gr_dataset_read(dataset, index, &sample));
-    GR_TRY_CONTEXT(add_sample(pack, rules, sample), "%s: sample %lld (\"%s\")",
-                   gr_dataset_path(dataset), (long long)index, sample->source);
-done:
-    gr_sample_destroy(&sample);
-    return err;
-}
-
-void gri_pack_end(gri_pack *pack, const gri_pack_rules *rules)
-{
-    int64_t tokens = 0, cuts = 0, images = 0;
-    int64_t side = rules->vision ? rules->vision->image_size : 0;
-    for (int64_t b = 0; b < pack->view.count; b++) {
-        gr_batch *batch = &pack->view.batches[b];
-        batch->ids = pack->ids.data + tokens;
-        batch->targets = pack->targets.data + tokens;
-        batch->positions = pack->positions.data + tokens;
-        batch->cu_seqlens = pack->cu_seqlens.data + cuts;
-        if (batch->images > 0) {
-            batch->pixels = pack->pixels + images * 3 * side * side;
-            batch->image_rows = pack->image_rows.data + images * rules->image_tokens;
+    gr_lane_batch *view = &pack->view;
+    for (int64_t i = 0; i < pack->seat_count; i++) {
+        const gri_seat *s = &pack->seats[i];
+        if (s->err != GR_OK && !(s->err == GR_ERR_DATA && rules->drop)) {
+            GR_FAIL(s->err, "%s", s->reason ? s->reason : "out of memory");
         }
-        tokens += batch->tokens;
-        cuts += batch->sequences + 1;
-        images += batch->images;
+        if (s->err != GR_OK) {
+            pack->drops[view->dropped++] =
+                (gr_dropped){s->ref.dataset, s->ref.index, s->reason ? s->reason : ""};
+        }
     }
+    view->drops = pack->drops;
+    for (int64_t t = 0; t < view->tokens; t++) {
+        view->targets += pack->targets[t] != NO_LOSS;
+    }
+done:
+    return err;
 }

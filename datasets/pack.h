@@ -1,9 +1,12 @@
 #ifndef DATASETS_PACK_H
 #define DATASETS_PACK_H
 
-/// Samples to packed microbatches: next-fit in order. Private to datasets/.
+/// One lane's share of a window as microbatches. Where each sample goes is known before any is read (window.h), so samples are
+/// filled in independently, by any thread, each at its own place. Private to datasets/.
 
 #include "datasets/loader.h"
+#include "datasets/shard_inside.h"
+#include "datasets/window.h"
 
 /// What a sample becomes: borrowed, and the same for all lanes and threads.
 typedef struct gri_pack_rules {
@@ -11,31 +14,61 @@ typedef struct gri_pack_rules {
     gr_chat_options chat;
     const gr_vision_config *vision; ///< NULL: no images
     int64_t image_tokens;           ///< of one image, after the pixel shuffle
-    int64_t sequence_length, max_images;
+    gri_window_rules window;
+    bool drop; ///< bad samples are left out and listed; else they are errors
 } gri_pack_rules;
 
-/// A growable list whose memory stays when it is emptied.
-typedef struct gri_ints {
-    int32_t *data;
-    int64_t count, capacity;
-} gri_ints;
+/// Which sample.
+typedef struct gri_ref {
+    const gr_dataset *dataset;
+    int64_t index;
+} gri_ref;
+
+/// A sample's place in the buffers of its lane, all in elements.
+typedef struct gri_seat {
+    gri_ref ref;
+    gri_size size;
+    int64_t batch; ///< microbatch
+    int64_t token; ///< its first token
+    int64_t row;   ///< of the microbatch, where its first token stands
+    int64_t image; ///< its first image
+    gr_err err;    ///< GR_OK: it is filled in
+    char *reason;  ///< what is wrong with it, owned
+} gri_seat;
 
 /// The microbatches of one lane. Buffers hold the whole lane end to end, grow to the largest lane and are
-/// used again; `view` points into them after gri_pack_end.
+/// used again; `view` points into them.
 typedef struct gri_pack {
     gr_lane_batch view;
-    gri_ints ids, targets, positions, cu_seqlens, image_rows;
-    float *pixels;
-    int64_t pixel_capacity; ///< in floats
-    int64_t capacity;       ///< of view.batches
+    int32_t *ids, *targets, *positions; ///< [tokens]
+    int32_t *cu_seqlens;                ///< [sequences + microbatches]
+    int32_t *image_rows;                ///< [images * image_tokens]
+    float *pixels;                      ///< [images, 3, side, side]
+    int64_t token_capacity, cut_capacity, row_capacity, pixel_capacity, batch_capacity;
+    gri_seat *seats; ///< [seat_count]
+    int64_t seat_count, seat_capacity;
+    gr_dropped *drops; ///< [seat_capacity]; view.drops
 } gri_pack;
 
-void gri_pack_begin(gri_pack *pack);
-/// Encodes sample `index` and adds it. One that cannot be used is GR_ERR_DATA and named.
-GR_MUST_CHECK gr_err gri_pack_add(gri_pack *pack, const gri_pack_rules *rules,
-                                  const gr_dataset *dataset, int64_t index);
-/// Sets the pointers of the view.
-void gri_pack_end(gri_pack *pack, const gri_pack_rules *rules);
+/// What a thread needs while it works.
+typedef struct gri_scratch {
+    gri_sample_buffer sample;
+} gri_scratch;
+void gri_scratch_fini(gri_scratch *scratch);
+
+/// How much a sample takes. One that cannot be used or does not fit gets {0, 0}: what is wrong comes out when it is
+/// filled in. An error is the shard's or the system's.
+GR_MUST_CHECK gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref,
+                                      gri_scratch *scratch, gri_size *out);
+/// Seats the samples of cell `cell` of a packed window; refs[i] is the window's sample i.
+GR_MUST_CHECK gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules,
+                                    const gri_window *window, int64_t cell,
+                                    const gri_ref *refs);
+/// Reads, encodes and decodes the sample of one seat. What is wrong stays in the seat.
+void gri_pack_fill(gri_pack *pack, const gri_pack_rules *rules, int64_t seat,
+                   gri_scratch *scratch);
+/// After all seats: counts, and the error of the first seat that must not be left out.
+GR_MUST_CHECK gr_err gri_pack_end(gri_pack *pack, const gri_pack_rules *rules);
 void gri_pack_fini(gri_pack *pack);
 
 #endif

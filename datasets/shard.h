@@ -48,8 +48,11 @@ GR_MUST_CHECK gr_err gr_dataset_writer_add(gr_dataset_writer *writer, const gr_s
 GR_MUST_CHECK gr_err gr_dataset_writer_finish(gr_dataset_writer *writer);
 void gr_dataset_writer_destroy(gr_dataset_writer **writer);
 
-/// Reading. Opening reads the manifest and checks each shard's size; a shard's schema and index tables are read and checked
-/// when its first sample is asked for, and its descriptor stays open from then on.
+/// Reading. Opening reads the manifest and asks the folder whether the shards are there; none is opened. A shard's size,
+/// schema and index tables are checked when its first sample is asked for. What stays in memory is where the tables
+/// lie, some hundred bytes a shard; an entry is read with pread when its sample is. At most
+/// GR_DATASET_OPEN_SHARDS descriptors stay open, those used last.
+enum { GR_DATASET_OPEN_SHARDS = 64 };
 typedef struct gr_dataset gr_dataset;
 GR_MUST_CHECK gr_err gr_dataset_open(const char *dir, gr_dataset **out);
 void gr_dataset_close(gr_dataset **dataset);

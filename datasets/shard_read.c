@@ -1,72 +1,58 @@
-#include "datasets/manifest.h"
-#include "datasets/shard.h"
-#include "datasets/shard_format.h"
+#include "datasets/shard_check.h"
+#include "datasets/shard_inside.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/// Where a dataset's bytes lie in the shard file.
-typedef struct region {
-    int64_t offset, size;
-} region;
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "entries of index tables are read as they stand in the file");
 
-typedef struct shard {
-    char *path;
-    const gri_shard_entry *entry; ///< in the manifest
-    int64_t first;                ///< index of its first sample in the data set
-    pthread_mutex_t lock;         ///< guards `loaded` and all below while it is being filled
-    bool loaded;
-    int fd; ///< -1: not open
-    region images, texts;
-    void *tables[GRI_TABLE_COUNT];
-} shard;
+/// An open descriptor. Those that nobody uses are closed in the order of their last use when room is needed.
+typedef struct descriptor {
+    const gri_shard *shard; ///< NULL: free
+    int fd;
+    int users;
+    uint64_t used; ///< when last
+} descriptor;
 
 struct gr_dataset {
     char *dir;
     gri_manifest manifest;
-    shard *shards; ///< [manifest.count]
+    gri_shard *shards; ///< [manifest.count]
+    int64_t inited;    ///< shards that have a lock
+    descriptor *open;  ///< [GR_DATASET_OPEN_SHARDS]
+    pthread_mutex_t open_lock;
+    uint64_t clock;
 };
 
-static gr_err shard_init(shard *s, const char *dir, const gri_shard_entry *entry, int64_t first)
+static int by_name(const void *a, const void *b)
 {
-    gr_err err = GR_OK;
-    struct stat status;
-    pthread_mutex_init(&s->lock, NULL);
-    s->fd = -1;
-    s->entry = entry;
-    s->first = first;
-    GR_TRY(gr_path_join(dir, entry->name, &s->path));
-    if (stat(s->path, &status) != 0) {
-        GR_FAIL(errno == ENOENT ? GR_ERR_MISSING : GR_ERR_IO,
-                "%s: the manifest names this shard, but: %s", s->path, strerror(errno));
-    }
-    if (status.st_size != entry->bytes) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: the file has %lld bytes, the manifest says %lld: copy it again from its "
-                "source",
-                s->path, (long long)status.st_size, (long long)entry->bytes);
-    }
-done:
-    return err;
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/// Drops what loading has filled in.
-static void shard_unload(shard *s)
+/// All shards are in the folder: one listing instead of a question for each.
+static gr_err check_names(const gr_dataset *d)
 {
-    for (gri_table t = 0; t < GRI_TABLE_COUNT; t++) {
-        GR_FREE(s->tables[t]);
+    gr_err err = GR_OK;
+    char **names = NULL;
+    int64_t count = 0;
+    GR_TRY(gr_dir_list(d->dir, &names, &count));
+    for (int64_t i = 0; i < d->manifest.count; i++) {
+        const char *name = d->manifest.shards[i].name;
+        if (!bsearch(&name, names, (size_t)count, sizeof *names, by_name)) {
+            GR_FAIL(GR_ERR_MISSING, "%s/%s: the manifest names this shard, but it is not there",
+                    d->dir, name);
+        }
     }
-    if (s->fd >= 0) {
-        close(s->fd);
-    }
-    s->fd = -1;
-    s->loaded = false;
+done:
+    gr_dir_list_free(&names, count);
+    return err;
 }
 
 gr_err gr_dataset_open(const char *dir, gr_dataset **out)
@@ -75,13 +61,18 @@ gr_err gr_dataset_open(const char *dir, gr_dataset **out)
     gr_dataset *d = NULL;
     int64_t first = 0;
     GR_ALLOC(d, 1);
+    pthread_mutex_init(&d->open_lock, NULL);
     GR_STRDUP(d->dir, dir);
     GR_TRY(gri_manifest_load(dir, &d->manifest));
+    GR_TRY(check_names(d));
+    GR_ALLOC(d->open, GR_DATASET_OPEN_SHARDS);
     GR_ALLOC(d->shards, d->manifest.count);
     for (int64_t i = 0; i < d->manifest.count; i++) {
-        const gri_shard_entry *entry = &d->manifest.shards[i];
-        GR_TRY(shard_init(&d->shards[i], dir, entry, first));
-        first += entry->samples;
+        d->shards[i].entry = &d->manifest.shards[i];
+        d->shards[i].first = first;
+        pthread_mutex_init(&d->shards[i].lock, NULL);
+        d->inited++;
+        first += d->manifest.shards[i].samples;
     }
     *out = d;
     d = NULL;
@@ -96,14 +87,16 @@ void gr_dataset_close(gr_dataset **dataset)
     if (!d) {
         return;
     }
-    for (int64_t i = 0; d->shards && i < d->manifest.count; i++) {
-        shard *s = &d->shards[i];
-        if (s->entry) {
-            shard_unload(s);
-            pthread_mutex_destroy(&s->lock);
-            GR_FREE(s->path);
+    for (int i = 0; d->open && i < GR_DATASET_OPEN_SHARDS; i++) {
+        if (d->open[i].shard) {
+            close(d->open[i].fd);
         }
     }
+    for (int64_t i = 0; i < d->inited; i++) {
+        pthread_mutex_destroy(&d->shards[i].lock);
+    }
+    pthread_mutex_destroy(&d->open_lock);
+    GR_FREE(d->open);
     GR_FREE(d->shards);
     gri_manifest_fini(&d->manifest);
     GR_FREE(d->dir);
@@ -140,120 +133,32 @@ gr_digest gr_dataset_digest(const gr_dataset *dataset)
     return dataset->manifest.digest;
 }
 
-static gr_err check_schema(gri_h5 *h5, const char *path)
+static gr_err shard_path(const gr_dataset *d, const gri_shard *s, char **path)
+{
+    return gr_path_join(d->dir, s->entry->name, path);
+}
+
+/// Shard number `i`, checked. What is known of it never changes after that, so only getting to know it is locked.
+static gr_err known_shard(const gr_dataset *d, int64_t i, gri_shard **out)
 {
     gr_err err = GR_OK;
-    char schema[64];
-    int32_t version = 0;
-    GR_TRY(gri_h5_get_text(h5, "schema", schema, sizeof schema));
-    GR_TRY(gri_h5_get_int(h5, "version", &version));
-    if (strcmp(schema, GRI_SHARD_SCHEMA) != 0 || version != GRI_SHARD_VERSION) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: schema \"%s\" version %d, this program reads \"%s\" version %d", path,
-                schema, version, GRI_SHARD_SCHEMA, GRI_SHARD_VERSION);
+    gri_shard *s = &d->shards[i];
+    char *path = NULL;
+    pthread_mutex_lock(&s->lock);
+    if (!s->known) {
+        GR_TRY(shard_path(d, s, &path));
+        GR_TRY(gri_shard_check(path, s));
     }
+    *out = s;
 done:
+    pthread_mutex_unlock(&s->lock);
+    GR_FREE(path);
     return err;
 }
 
-/// Offsets must start at 0, never fall, and end at the size of what they cut.
-static gr_err check_offsets(const shard *s, gri_table table, int64_t count, int64_t size)
+/// The shard of sample `index`.
+static gr_err find_shard(const gr_dataset *d, int64_t index, gri_shard **out)
 {
-    gr_err err = GR_OK;
-    const uint64_t *offsets = s->tables[table];
-    const char *name = gri_table_get(table, 0, 0).name;
-    uint64_t before = 0;
-    for (int64_t i = 0; i <= count; i++) {
-        if (offsets[i] < before || (i == 0 && offsets[i] != 0)) {
-            GR_FAIL(GR_ERR_DATA, "%s: %s[%lld] is %llu, expected %s %llu", s->path, name,
-                    (long long)i, (unsigned long long)offsets[i], i ? "at least" : "exactly",
-                    (unsigned long long)before);
-        }
-        before = offsets[i];
-    }
-    if (before != (uint64_t)size) {
-        GR_FAIL(GR_ERR_DATA, "%s: %s ends at %llu, but there are %lld to cut", s->path, name,
-                (unsigned long long)before, (long long)size);
-    }
-done:
-    return err;
-}
-
-/// The tables are those that were written: their digest and that of the content ids stand in the manifest.
-static gr_err check_digests(const shard *s)
-{
-    gr_err err = GR_OK;
-    const gri_shard_entry *entry = s->entry;
-    gr_digest ids = {0}, tables = {0};
-    const gr_digest *id = s->tables[GRI_CONTENT_ID];
-    for (int64_t i = 0; i < entry->samples; i++) {
-        ids = gri_digest_link_id(ids, id[i]);
-    }
-    for (gri_table t = 0; t < GRI_TABLE_COUNT; t++) {
-        gri_table_info info = gri_table_get(t, entry->samples, entry->images);
-        const uint64_t *sources = s->tables[GRI_SOURCE_OFFSETS];
-        size_t rows = info.rows < 0 ? sources[entry->samples] : (size_t)info.rows;
-        tables = gri_digest_link(tables, s->tables[t], rows * info.row_size);
-    }
-    bool same_ids = gr_digest_equal(ids, entry->digest);
-    if (!same_ids || !gr_digest_equal(tables, entry->tables)) {
-        char got[GR_DIGEST_TEXT], want[GR_DIGEST_TEXT];
-        gr_digest_format(same_ids ? tables : ids, got);
-        gr_digest_format(same_ids ? entry->tables : entry->digest, want);
-        GR_FAIL(GR_ERR_DATA,
-                "%s: digest of its %s is %s, the manifest says %s: the shard is damaged or of "
-                "another data set",
-                s->path, same_ids ? "index tables" : "content ids", got, want);
-    }
-done:
-    return err;
-}
-
-static gr_err load_tables(shard *s, gri_h5 *h5)
-{
-    gr_err err = GR_OK;
-    int64_t samples = s->entry->samples, images = s->entry->images, sources = 0;
-    for (gri_table t = 0; t < GRI_TABLE_COUNT; t++) {
-        gri_table_info info = gri_table_get(t, samples, images);
-        GR_TRY(gri_h5_read(h5, info.name, info.type, info.rows, info.columns, &s->tables[t],
-                           info.rows < 0 ? &sources : NULL));
-    }
-    GR_TRY(check_offsets(s, GRI_IMAGE_OFFSETS, images, s->images.size));
-    GR_TRY(check_offsets(s, GRI_TEXT_OFFSETS, samples, s->texts.size));
-    GR_TRY(check_offsets(s, GRI_SAMPLE_IMAGES, samples, images));
-    GR_TRY(check_offsets(s, GRI_SOURCE_OFFSETS, samples, sources));
-    GR_TRY(check_digests(s));
-done:
-    return err;
-}
-
-static gr_err shard_load(shard *s)
-{
-    gr_err err = GR_OK;
-    gri_h5 *h5 = NULL;
-    GR_TRY(gri_h5_open(s->path, &h5));
-    GR_TRY(check_schema(h5, s->path));
-    GR_TRY(gri_h5_locate(h5, "image_bytes", &s->images.offset, &s->images.size));
-    GR_TRY(gri_h5_locate(h5, "text_bytes", &s->texts.offset, &s->texts.size));
-    GR_TRY(load_tables(s, h5));
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    if (s->fd < 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot open it: %s", s->path, strerror(errno));
-    }
-    s->loaded = true;
-done:
-    gri_h5_destroy(&h5);
-    if (err != GR_OK) {
-        shard_unload(s);
-    }
-    return err;
-}
-
-/// The shard of sample `index`, with its tables in memory. They never change after that, so only the
-/// loading is locked.
-static gr_err find_shard(const gr_dataset *d, int64_t index, shard **out)
-{
-    gr_err err = GR_OK;
     GR_ASSERT(index >= 0 && index < d->manifest.samples);
     int64_t low = 0, high = d->manifest.count;
     while (high - low > 1) {
@@ -264,96 +169,270 @@ static gr_err find_shard(const gr_dataset *d, int64_t index, shard **out)
             high = middle;
         }
     }
-    shard *s = &d->shards[low];
-    pthread_mutex_lock(&s->lock);
-    if (!s->loaded) {
-        GR_TRY(shard_load(s));
+    return known_shard(d, low, out);
+}
+
+/// A shard that is being read: its descriptor stays open until the end.
+typedef struct reading {
+    gr_dataset *dataset;
+    const gri_shard *shard;
+    char *path; ///< for messages
+    int fd;
+    descriptor *kept; ///< where the descriptor comes from; NULL: it is ours alone
+} reading;
+
+/// The descriptor of `s`, or the place for it: a free one, else the one unused for longest; NULL when all are in use.
+static descriptor *choose(gr_dataset *d, const gri_shard *s)
+{
+    descriptor *best = NULL;
+    for (int i = 0; i < GR_DATASET_OPEN_SHARDS; i++) {
+        descriptor *at = &d->open[i];
+        if (at->shard == s) {
+            return at;
+        }
+        if (at->users == 0 &&
+            (!best || (best->shard && (!at->shard || at->used < best->used)))) {
+            best = at;
+        }
     }
-    *out = s;
+    return best;
+}
+
+static gr_err open_fd(const char *path, int *fd)
+{
+    gr_err err = GR_OK;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot open it: %s", path, strerror(errno));
+    }
 done:
-    pthread_mutex_unlock(&s->lock);
+    return err;
+}
+
+static gr_err begin_reading(const gr_dataset *dataset, const gri_shard *s, reading *r)
+{
+    gr_err err = GR_OK;
+    gr_dataset *d = (gr_dataset *)dataset; // what is open is no part of what a data set is
+    *r = (reading){.dataset = d, .shard = s, .fd = -1};
+    GR_TRY(shard_path(d, s, &r->path));
+    pthread_mutex_lock(&d->open_lock);
+    descriptor *at = choose(d, s);
+    if (!at || at->shard != s) {
+        err = open_fd(r->path, &r->fd);
+        if (at && err == GR_OK) {
+            if (at->shard) {
+                close(at->fd);
+            }
+            *at = (descriptor){.shard = s, .fd = r->fd};
+        }
+    }
+    if (at && err == GR_OK) {
+        at->users++;
+        at->used = ++d->clock;
+        r->fd = at->fd;
+        r->kept = at;
+    }
+    pthread_mutex_unlock(&d->open_lock);
+done:
+    if (err != GR_OK) {
+        GR_FREE(r->path);
+    }
+    return err;
+}
+
+static void end_reading(reading *r)
+{
+    if (!r->path) {
+        return;
+    }
+    if (r->kept) {
+        pthread_mutex_lock(&r->dataset->open_lock);
+        r->kept->users--;
+        pthread_mutex_unlock(&r->dataset->open_lock);
+    } else {
+        close(r->fd);
+    }
+    GR_FREE(r->path);
+}
+
+/// Entries [at, at + count) of a table.
+static gr_err read_entries(const reading *r, gri_table table, int64_t at, int64_t count,
+                           void *out)
+{
+    size_t size = gri_table_get(table, 0, 0).row_size;
+    return gr_file_pread(r->fd, r->path, out, (size_t)count * size,
+                         r->shard->tables[table] + at * (int64_t)size);
+}
+
+/// Item `i` of what `table` cuts, `size` in all. The table was checked, but the file may have changed since.
+static gr_err read_cut(const reading *r, gri_table table, int64_t i, int64_t size,
+                       gri_region *out)
+{
+    gr_err err = GR_OK;
+    uint64_t ends[2] = {0, 0};
+    GR_TRY(read_entries(r, table, i, 2, ends));
+    if (ends[0] > ends[1] || ends[1] > (uint64_t)size) {
+        GR_FAIL(GR_ERR_DATA, "%s: %s has changed since the shard was checked", r->path,
+                gri_table_get(table, 0, 0).name);
+    }
+    *out = (gri_region){(int64_t)ends[0], (int64_t)(ends[1] - ends[0])};
+done:
     return err;
 }
 
 gr_err gr_dataset_id(const gr_dataset *dataset, int64_t index, gr_digest *out)
 {
     gr_err err = GR_OK;
-    shard *s = NULL;
+    gri_shard *s = NULL;
+    reading r = {0};
     GR_TRY(find_shard(dataset, index, &s));
-    const gr_digest *ids = s->tables[GRI_CONTENT_ID];
-    *out = ids[index - s->first];
+    GR_TRY(begin_reading(dataset, s, &r));
+    GR_TRY(read_entries(&r, GRI_CONTENT_ID, index - s->first, 1, out));
+done:
+    end_reading(&r);
+    return err;
+}
+
+int64_t gri_dataset_shard_samples(const gr_dataset *dataset, int64_t shard)
+{
+    return dataset->manifest.shards[shard].samples;
+}
+
+gr_err gri_dataset_shard_ids(const gr_dataset *dataset, int64_t shard, gr_digest *ids)
+{
+    gr_err err = GR_OK;
+    gri_shard *s = NULL;
+    reading r = {0};
+    GR_TRY(known_shard(dataset, shard, &s));
+    GR_TRY(begin_reading(dataset, s, &r));
+    GR_TRY(read_entries(&r, GRI_CONTENT_ID, 0, s->entry->samples, ids));
+done:
+    end_reading(&r);
+    return err;
+}
+
+void gri_sample_buffer_fini(gri_sample_buffer *buffer)
+{
+    gr_sample_destroy(&buffer->sample);
+    buffer->capacity = 0;
+}
+
+/// What is to be read of a sample, before there is memory for it.
+typedef struct outline {
+    gri_region images;      ///< numbers of its pictures in the shard
+    gri_region image_bytes; ///< of all its pictures, end to end
+    gri_region text, source;
+    gr_digest id;
+} outline;
+
+static gr_err read_outline(const reading *r, int64_t n, bool with_images, outline *out)
+{
+    gr_err err = GR_OK;
+    const gri_shard *s = r->shard;
+    uint64_t ends[2] = {0, 0};
+    GR_TRY(read_cut(r, GRI_SAMPLE_IMAGES, n, s->entry->images, &out->images));
+    GR_TRY(read_cut(r, GRI_TEXT_OFFSETS, n, s->texts.size, &out->text));
+    GR_TRY(read_cut(r, GRI_SOURCE_OFFSETS, n, s->sources, &out->source));
+    GR_TRY(read_entries(r, GRI_CONTENT_ID, n, 1, &out->id));
+    out->image_bytes = (gri_region){0};
+    if (with_images && out->images.size > 0) {
+        int64_t last = out->images.offset + out->images.size;
+        GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, out->images.offset, 1, &ends[0]));
+        GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, last, 1, &ends[1]));
+        if (ends[0] > ends[1] || ends[1] > (uint64_t)s->images.size) {
+            GR_FAIL(GR_ERR_DATA, "%s: image_offsets has changed since the shard was checked",
+                    r->path);
+        }
+        out->image_bytes = (gri_region){(int64_t)ends[0], (int64_t)(ends[1] - ends[0])};
+    }
 done:
     return err;
 }
 
-/// Item `i` of what `table` cuts.
-static region cut(const shard *s, gri_table table, int64_t i)
+/// Lays out the arrays behind the sample: of each picture its bytes (NULL without them), their number, its sides.
+/// *end gets the first byte behind them.
+static gr_err read_images(const reading *r, const outline *o, bool with_bytes,
+                          gr_sample *sample, char **end)
 {
-    const uint64_t *offsets = s->tables[table];
-    return (region){(int64_t)offsets[i], (int64_t)(offsets[i + 1] - offsets[i])};
-}
-
-/// Lays out the arrays behind the sample, points them into the image bytes behind those, which come end to end as in the
-/// shard, and returns where the bytes begin. One block holds it all.
-static char *fill_images(const shard *s, region images, gr_sample *sample)
-{
-    const int32_t(*stored)[2] = s->tables[GRI_IMAGE_SIZE];
+    gr_err err = GR_OK;
+    int64_t count = o->images.size;
     const unsigned char **image = (void *)(sample + 1);
-    size_t *size = (void *)(image + images.size);
-    int32_t(*pixels)[2] = (void *)(size + images.size);
-    char *bytes = (char *)(pixels + images.size), *at = bytes;
-    for (int64_t i = 0; i < images.size; i++) {
-        image[i] = (unsigned char *)at;
-        size[i] = (size_t)cut(s, GRI_IMAGE_OFFSETS, images.offset + i).size;
-        memcpy(pixels[i], stored[images.offset + i], sizeof pixels[i]);
-        at += size[i];
+    size_t *size = (void *)(image + count);
+    int32_t(*pixels)[2] = (void *)(size + count + 1);
+    unsigned char *bytes = (unsigned char *)(pixels + count), *at = bytes;
+    if (count > 0) {
+        GR_TRY(read_entries(r, GRI_IMAGE_SIZE, o->images.offset, count, pixels));
+        GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, o->images.offset, count + 1, size));
     }
-    sample->images = images.size;
-    sample->image = image;
+    for (int64_t i = 0; i < count; i++) {
+        size[i] = size[i + 1] - size[i]; // from offsets to sizes
+        if (with_bytes && size[i] > (size_t)(bytes + o->image_bytes.size - at)) {
+            GR_FAIL(GR_ERR_DATA, "%s: image_offsets has changed since the shard was checked",
+                    r->path);
+        }
+        image[i] = with_bytes ? at : NULL;
+        at += with_bytes ? size[i] : 0;
+    }
+    GR_TRY(gr_file_pread(r->fd, r->path, bytes, (size_t)o->image_bytes.size,
+                         r->shard->images.offset + o->image_bytes.offset));
+    sample->images = count;
+    sample->image = with_bytes ? image : NULL;
     sample->image_size = size;
     sample->pixels = (const int32_t(*)[2])pixels;
-    return bytes;
+    *end = (char *)bytes + o->image_bytes.size;
+done:
+    return err;
+}
+
+/// Memory for a sample of this outline: one block.
+static gr_err reserve(const outline *o, gri_sample_buffer *buffer)
+{
+    gr_err err = GR_OK;
+    size_t arrays =
+        (size_t)o->images.size * (sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2])) +
+        sizeof(size_t);
+    size_t need = sizeof(gr_sample) + arrays + (size_t)o->image_bytes.size +
+                  (size_t)o->text.size + 1 + (size_t)o->source.size + 1;
+    if (need > buffer->capacity) {
+        char *block = NULL;
+        size_t capacity = buffer->capacity ? need + need / 2 : need;
+        GR_ALLOC(block, capacity);
+        gri_sample_buffer_fini(buffer);
+        *buffer = (gri_sample_buffer){(void *)block, capacity};
+    }
+done:
+    return err;
 }
 
 /// Reads sample `n` of the shard, unchecked.
-static gr_err read_sample(const shard *s, int64_t n, gr_sample **out)
+static gr_err read_sample(const reading *r, int64_t n, bool with_images,
+                          gri_sample_buffer *buffer)
 {
     gr_err err = GR_OK;
-    char *block = NULL;
-    region images = cut(s, GRI_SAMPLE_IMAGES, n);
-    region text = cut(s, GRI_TEXT_OFFSETS, n), source = cut(s, GRI_SOURCE_OFFSETS, n);
-    const uint64_t *offsets = s->tables[GRI_IMAGE_OFFSETS];
-    int64_t image_at = (int64_t)offsets[images.offset];
-    size_t image_bytes = (size_t)((int64_t)offsets[images.offset + images.size] - image_at);
-    size_t arrays =
-        (size_t)images.size * (sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2]));
-    GR_ALLOC(block, sizeof(gr_sample) + arrays + image_bytes + (size_t)text.size + 1 +
-                        (size_t)source.size + 1);
-    gr_sample *sample = (void *)block;
-    char *at = fill_images(s, images, sample);
-    GR_TRY(gr_file_pread(s->fd, s->path, at, image_bytes, s->images.offset + image_at));
-    at += image_bytes;
-    GR_TRY(gr_file_pread(s->fd, s->path, at, (size_t)text.size, s->texts.offset + text.offset));
+    const gri_shard *s = r->shard;
+    outline o = {0};
+    char *at = NULL;
+    GR_TRY(read_outline(r, n, with_images, &o));
+    GR_TRY(reserve(&o, buffer));
+    gr_sample *sample = buffer->sample;
+    *sample = (gr_sample){.id = o.id, .text_size = (size_t)o.text.size};
+    GR_TRY(read_images(r, &o, with_images, sample, &at));
+    GR_TRY(
+        gr_file_pread(r->fd, r->path, at, sample->text_size, s->texts.offset + o.text.offset));
     sample->text = at;
-    sample->text_size = (size_t)text.size;
-    at += text.size + 1;
-    memcpy(at, (const char *)s->tables[GRI_SOURCE_BYTES] + source.offset, (size_t)source.size);
+    at[o.text.size] = '\0';
+    at += o.text.size + 1;
+    GR_TRY(gr_file_pread(r->fd, r->path, at, (size_t)o.source.size,
+                         s->tables[GRI_SOURCE_BYTES] + o.source.offset));
     sample->source = at;
-    sample->id = ((const gr_digest *)s->tables[GRI_CONTENT_ID])[n];
-    *out = sample;
-    block = NULL;
+    at[o.source.size] = '\0';
 done:
-    GR_FREE(block);
     return err;
 }
 
-gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out)
+static gr_err check_id(const reading *r, int64_t n, const gr_sample *sample)
 {
     gr_err err = GR_OK;
-    shard *s = NULL;
-    gr_sample *sample = NULL;
-    GR_TRY(find_shard(dataset, index, &s));
-    GR_TRY(read_sample(s, index - s->first, &sample));
     gr_digest got = gr_sample_id(sample);
     if (!gr_digest_equal(got, sample->id)) {
         char got_text[GR_DIGEST_TEXT], want_text[GR_DIGEST_TEXT];
@@ -362,12 +441,55 @@ gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out
         GR_FAIL(GR_ERR_DATA,
                 "%s: sample %lld (\"%s\", number %lld of the data set) is damaged: content id "
                 "%s, expected %s; copy the shard again from its source",
-                s->path, (long long)(index - s->first), sample->source, (long long)index,
+                r->path, (long long)n, sample->source, (long long)(r->shard->first + n),
                 got_text, want_text);
     }
-    *out = sample;
-    sample = NULL;
 done:
-    gr_sample_destroy(&sample);
+    return err;
+}
+
+static gr_err read_into(const gr_dataset *dataset, int64_t index, bool with_images,
+                        gri_sample_buffer *buffer)
+{
+    gr_err err = GR_OK;
+    gri_shard *s = NULL;
+    reading r = {0};
+    GR_TRY(find_shard(dataset, index, &s));
+    GR_TRY(begin_reading(dataset, s, &r));
+    GR_TRY(read_sample(&r, index - s->first, with_images, buffer));
+    if (with_images) {
+        GR_TRY(check_id(&r, index - s->first, buffer->sample));
+    }
+done:
+    end_reading(&r);
+    return err;
+}
+
+gr_err gri_dataset_check_shard(const gr_dataset *dataset, int64_t index)
+{
+    gri_shard *s = NULL;
+    return find_shard(dataset, index, &s);
+}
+
+gr_err gri_dataset_read(const gr_dataset *dataset, int64_t index, gri_sample_buffer *buffer)
+{
+    return read_into(dataset, index, true, buffer);
+}
+
+gr_err gri_dataset_read_text(const gr_dataset *dataset, int64_t index,
+                             gri_sample_buffer *buffer)
+{
+    return read_into(dataset, index, false, buffer);
+}
+
+gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out)
+{
+    gr_err err = GR_OK;
+    gri_sample_buffer buffer = {0};
+    GR_TRY(gri_dataset_read(dataset, index, &buffer));
+    *out = buffer.sample;
+    buffer = (gri_sample_buffer){0};
+done:
+    gri_sample_buffer_fini(&buffer);
     return err;
 }

@@ -2,6 +2,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/rng.h"
+#include "stages/ledger.h"
 #include "stages/stop.h"
 #include "stages/updater.h"
 
@@ -26,7 +27,7 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
     for (int p = 0; gradient && p < GR_PART_COUNT; p++) {
         grads[p] = s->trains & (1u << p) ? gradient + offsets[p] : NULL;
     }
-    GR_TRY(gr_loader_lane(s->loader, step, lane, s->limit, &batch));
+    GR_TRY(gr_loader_lane(s->loader, step, lane, &batch));
     for (int64_t i = 0; i < batch->count; i++) {
         double loss = 0.0;
         if (gradient) {
@@ -42,7 +43,10 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
     out->samples = batch->samples;
     out->tokens = batch->tokens;
     out->targets = batch->targets;
-    out->images = batch->images;
+    out->images = out->most_images = batch->images;
+    out->rows = batch->count;
+    out->dropped = batch->dropped;
+    GR_TRY(gr_ledger_note(s->dropped, lane, batch));
 done:
     if (err != GR_OK) {
         gr_err_context("step %lld, lane %lld", (long long)step, (long long)lane);
@@ -74,8 +78,7 @@ static int64_t longest_run(const gr_lane_step *s)
 }
 
 gr_err gr_lane_step_init(const gr_world *world, gr_model *model, gr_loader *loader,
-                         int64_t lane_count, int64_t limit, gr_part_set trains,
-                         gr_lane_step *out)
+                         int64_t lane_count, gr_part_set trains, gr_lane_step *out)
 {
     gr_err err = GR_OK;
     int64_t offsets[GR_PART_COUNT];
@@ -83,7 +86,6 @@ gr_err gr_lane_step_init(const gr_world *world, gr_model *model, gr_loader *load
                       .model = model,
                       .loader = loader,
                       .lane_count = lane_count,
-                      .limit = limit,
                       .trains = trains};
     if (trains) {
         int64_t n = gr_updater_layout(gr_model_get_params(model), trains, offsets);
@@ -91,6 +93,7 @@ gr_err gr_lane_step_init(const gr_world *world, gr_model *model, gr_loader *load
     }
     GR_ALLOC(s.mine, longest_run(&s));
     GR_ALLOC(s.all, longest_run(&s) * world->size);
+    GR_ALLOC(s.dropped, 1);
     *out = s;
     s = (gr_lane_step){0};
 done:
@@ -103,6 +106,10 @@ void gr_lane_step_fini(gr_lane_step *s)
     gr_lanes_destroy(&s->lanes);
     GR_FREE(s->mine);
     GR_FREE(s->all);
+    if (s->dropped) {
+        gr_str_fini(s->dropped);
+    }
+    GR_FREE(s->dropped);
 }
 
 static void add_rank(const gr_lane_step *s, int rank, gr_lane_totals *sum)
@@ -117,6 +124,11 @@ static void add_rank(const gr_lane_step *s, int rank, gr_lane_totals *sum)
         sum->tokens += lanes[i].tokens;
         sum->targets += lanes[i].targets;
         sum->images += lanes[i].images;
+        sum->rows += lanes[i].rows;
+        sum->dropped += lanes[i].dropped;
+        if (lanes[i].most_images > sum->most_images) {
+            sum->most_images = lanes[i].most_images;
+        }
     }
 }
 

@@ -5,12 +5,16 @@
 /// lane order, the same on every rank and for every number of ranks.
 
 #include "mpi/lanes.h"
+#include "src/base/str.h"
 #include "stages/setup.h"
 
 /// Sums over the lanes of one step.
 typedef struct gr_lane_totals {
     double loss; ///< sum of token losses
     int64_t samples, tokens, targets, images;
+    int64_t rows;        ///< microbatches
+    int64_t most_images; ///< of the lane with most
+    int64_t dropped;     ///< samples of weight 0
 } gr_lane_totals;
 
 typedef struct gr_lane_step {
@@ -18,16 +22,16 @@ typedef struct gr_lane_step {
     gr_model *model;
     gr_loader *loader;
     int64_t lane_count;         ///< of the whole run
-    int64_t limit;              ///< positions at or beyond it are left out; 0: none
     gr_part_set trains;         ///< empty: forward only
     uint64_t seed, stream;      ///< of random numbers in training: the run's and the stage's
     gr_lanes *lanes;            ///< gradient vectors of the lanes; NULL when nothing trains
     gr_lane_totals *mine, *all; ///< private: what this rank and every rank counted
+    gr_str *dropped; ///< what this rank's lanes left out since it was cleared (ledger.h)
 } gr_lane_step;
 
 /// Collective. Takes all memory that the steps need. `out` is filled in; end it with gr_lane_step_fini.
 GR_MUST_CHECK gr_err gr_lane_step_init(const gr_world *world, gr_model *model,
-                                       gr_loader *loader, int64_t lane_count, int64_t limit,
+                                       gr_loader *loader, int64_t lane_count,
                                        gr_part_set trains, gr_lane_step *out);
 /// May be called on a zeroed struct and twice.
 void gr_lane_step_fini(gr_lane_step *s);

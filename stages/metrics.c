@@ -6,10 +6,7 @@
 
 #include <string.h>
 
-static gr_err metrics_path(const char *run, char **path)
-{
-    return gr_path_join(run, "metrics.jsonl", path);
-}
+static const char metrics_name[] = "metrics.jsonl";
 
 /// Ends the line and appends it in one write.
 static gr_err append_line(const char *run, gr_json *j)
@@ -19,7 +16,7 @@ static gr_err append_line(const char *run, gr_json *j)
     gr_json_map_end(j);
     GR_TRY(gr_json_finish(j));
     GR_TRY(gr_str_add(&j->text, "\n"));
-    GR_TRY(metrics_path(run, &path));
+    GR_TRY(gr_path_join(run, metrics_name, &path));
     GR_TRY(gr_file_append(path, j->text.data, j->text.size));
 done:
     GR_FREE(path);
@@ -45,6 +42,10 @@ gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m)
     gr_json_int(&j, "tokens", m->tokens);
     gr_json_int(&j, "targets", m->targets);
     gr_json_int(&j, "images", m->images);
+    gr_json_int(&j, "rows", m->rows);
+    gr_json_real(&j, "fill", m->fill);
+    gr_json_real(&j, "image_balance", m->image_balance);
+    gr_json_int(&j, "dropped", m->dropped);
     gr_json_real(&j, "seconds", m->seconds);
     gr_json_real(&j, "data_wait", m->data_wait);
     return append_line(run, &j);
@@ -68,7 +69,7 @@ static int64_t line_update(const char *line, size_t size, int64_t *step)
 {
     gr_doc *doc = NULL;
     int64_t update = -1;
-    if (gr_doc_parse_json("metrics.jsonl", line, size, GR_ERR_DATA, &doc) == GR_OK &&
+    if (gr_doc_parse_json("line", line, size, GR_ERR_DATA, &doc) == GR_OK &&
         gr_doc_root(doc)->type == GR_DOC_MAP &&
         (gr_node_get_int(gr_doc_root(doc), "update", 0, INT64_MAX, &update) != GR_OK ||
          gr_node_get_int(gr_doc_root(doc), "step", 0, INT64_MAX, step) != GR_OK)) {
@@ -79,14 +80,19 @@ static int64_t line_update(const char *line, size_t size, int64_t *step)
     return update;
 }
 
-gr_err gr_metrics_truncate(const char *run, int64_t last, bool border)
+gr_err gr_metrics_truncate(const char *run, int64_t update, bool border)
+{
+    return gri_lines_truncate(run, metrics_name, update, border);
+}
+
+gr_err gri_lines_truncate(const char *run, const char *file, int64_t last, bool border)
 {
     gr_err err = GR_OK;
     char *path = NULL;
     char *text = NULL;
     size_t size = 0;
     gr_str kept = {0};
-    GR_TRY(metrics_path(run, &path));
+    GR_TRY(gr_path_join(run, file, &path));
     if (!gr_file_exists(path)) {
         goto done;
     }

@@ -16,6 +16,8 @@
 typedef struct gr_recipe_source {
     const char *path;
     double from, to;
+    double weight;      ///< share of the samples; 0: none has one
+    double max_repeats; ///< most passes over it in the stage; 0: no limit
 } gr_recipe_source;
 
 typedef struct gr_recipe_sources {
@@ -38,6 +40,7 @@ typedef struct gr_recipe_stage {
     gr_recipe_sources validation;
     int64_t validate_every;  ///< steps between validations; 0: at the ends only
     int64_t global_batch;    ///< samples of one step
+    int64_t window;          ///< steps that are packed together
     int64_t sequence_length; ///< most tokens of a microbatch
     int64_t max_images;      ///< most tiles of a microbatch; 0: no limit
     gr_recipe_images images;
@@ -49,7 +52,8 @@ typedef struct gr_recipe_stage {
     int64_t warmup_steps;
     double final_fraction;
     double beta1, beta2, eps, weight_decay;
-    double clip;   ///< most norm of the mean gradient; 0: no clipping
+    double clip; ///< most norm of the mean gradient; 0: no clipping
+    bool drop;   ///< bad samples get weight 0 and a line in the ledger; else they stop the run
     bool all_text; ///< loss on all ordinary text, not on answers only
     const gr_chat_template *template;
 } gr_recipe_stage;

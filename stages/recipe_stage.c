@@ -56,9 +56,24 @@ done:
     return err;
 }
 
-static gr_err parse_source(const gr_node *node, gr_recipe_source *out)
+/// A number above 0; absent: 0.
+static gr_err opt_positive(const gr_node *map, const char *key, double *out)
 {
-    static const char *const keys[] = {"path", "subset", NULL};
+    gr_err err = GR_OK;
+    GR_TRY(gr_node_opt_real(map, key, 0.0, 1e12, out));
+    if (gr_node_find(map, key) && !(*out > 0)) {
+        GR_TRY(
+            gr_node_error(gr_node_find(map, key), "expected a number above 0, got %g", *out));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_source(const gr_node *node, bool mixed, gr_recipe_source *out)
+{
+    static const char *const all[] = {"path", "subset", "weight", "max_repeats", NULL};
+    static const char *const plain[] = {"path", "subset", NULL};
+    const char *const *keys = mixed ? all : plain;
     gr_err err = GR_OK;
     GR_TRY(gr_node_expect(node, GR_DOC_MAP));
     GR_TRY(gr_node_check_keys(node, keys));
@@ -74,11 +89,34 @@ static gr_err parse_source(const gr_node *node, gr_recipe_source *out)
     }
     out->from = border[0];
     out->to = border[1];
+    if (mixed) {
+        GR_TRY(opt_positive(node, "weight", &out->weight));
+        GR_TRY(opt_positive(node, "max_repeats", &out->max_repeats));
+    }
 done:
     return err;
 }
 
-static gr_err parse_sources(const gr_node *stage, const char *key, gr_recipe_sources *out)
+/// Weights say how sources share the samples, so all have one or none.
+static gr_err check_weights(const gr_node *list, const gr_recipe_sources *sources)
+{
+    gr_err err = GR_OK;
+    int64_t weighted = 0;
+    for (int64_t i = 0; i < sources->count; i++) {
+        weighted += sources->items[i].weight > 0;
+    }
+    if (weighted > 0 && weighted < sources->count) {
+        GR_TRY(gr_node_error(list,
+                             "%lld of %lld data sets have a weight: give each one, or none",
+                             (long long)weighted, (long long)sources->count));
+    }
+done:
+    return err;
+}
+
+/// `mixed`: weights and limits are allowed.
+static gr_err parse_sources(const gr_node *stage, const char *key, bool mixed,
+                            gr_recipe_sources *out)
 {
     gr_err err = GR_OK;
     const gr_node *list = gr_node_find(stage, key);
@@ -92,8 +130,9 @@ static gr_err parse_sources(const gr_node *stage, const char *key, gr_recipe_sou
     GR_ALLOC(out->items, list->u.list.count);
     out->count = list->u.list.count;
     for (int64_t i = 0; i < out->count; i++) {
-        GR_TRY(parse_source(&list->u.list.items[i], &out->items[i]));
+        GR_TRY(parse_source(&list->u.list.items[i], mixed, &out->items[i]));
     }
+    GR_TRY(check_weights(list, out));
 done:
     return err;
 }
@@ -101,13 +140,15 @@ done:
 static gr_err parse_data(const gr_node *node, gr_recipe_stage *out)
 {
     gr_err err = GR_OK;
-    GR_TRY(parse_sources(node, "data", &out->data));
+    GR_TRY(parse_sources(node, "data", true, &out->data));
     if (out->data.count == 0) {
         GR_TRY(gr_node_error(node, "the key data is missing: expected a list of data sets"));
     }
-    GR_TRY(parse_sources(node, "validation", &out->validation));
+    GR_TRY(parse_sources(node, "validation", false, &out->validation));
     GR_TRY(gr_node_opt_int(node, "validate_every", 0, MANY, &out->validate_every));
     GR_TRY(gr_node_get_int(node, "global_batch", 1, MANY, &out->global_batch));
+    out->window = 1;
+    GR_TRY(gr_node_opt_int(node, "window", 1, 1 << 20, &out->window));
     GR_TRY(gr_node_get_int(node, "sequence_length", 2, MANY, &out->sequence_length));
     GR_TRY(gr_node_opt_int(node, "max_images", 0, MANY, &out->max_images));
     GR_TRY(gr_node_opt_int(node, "steps", 1, 1000000000000, &out->steps));
@@ -239,6 +280,7 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
                                        "validation",
                                        "validate_every",
                                        "global_batch",
+                                       "window",
                                        "sequence_length",
                                        "max_images",
                                        "images",
@@ -253,12 +295,14 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
                                        "eps",
                                        "weight_decay",
                                        "clip",
+                                       "bad_samples",
                                        "loss",
                                        "template",
                                        NULL};
     static const char *const losses[] = {"answers", "all", NULL};
+    static const char *const policies[] = {"stop", "drop", NULL};
     gr_err err = GR_OK;
-    int loss = 0;
+    int loss = 0, policy = 0;
     GR_TRY(gr_node_expect(node, GR_DOC_MAP));
     GR_TRY(gr_node_check_keys(node, keys));
     GR_TRY(gr_node_get_string(node, "name", &out->name));
@@ -268,8 +312,10 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
     GR_TRY(gr_node_opt_bool(node, "recompute", &out->recompute));
     GR_TRY(parse_optimizer(node, out));
     GR_TRY(gri_recipe_choice(node, "loss", losses, &loss));
+    GR_TRY(gri_recipe_choice(node, "bad_samples", policies, &policy));
     GR_TRY(parse_template(node, &out->template));
     out->all_text = loss == 1;
+    out->drop = policy == 1;
 done:
     return err;
 }

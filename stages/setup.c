@@ -239,6 +239,8 @@ gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool
         sources[i].dataset = find_dataset(setup, list->items[i].path);
         sources[i].from = list->items[i].from;
         sources[i].to = list->items[i].to;
+        sources[i].weight = list->items[i].weight;
+        sources[i].max_repeats = list->items[i].max_repeats;
     }
     gr_loader_options options = {
         .sources = sources,
@@ -256,6 +258,11 @@ gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool
         .seed = setup->recipe->seed,
         .stream = gr_rng_stream(stage->name),
         .shuffle = !validation,
+        .window = stage->window,
+        .drop = stage->drop,
+        .steps = validation ? 0 : stage->steps,
+        .epochs = validation ? 1 : stage->epochs,
+        .threads = setup->exec->threads,
     };
     GR_TRY_CONTEXT(gr_loader_create(&options, out), "stage %s, %s", stage->name,
                    validation ? "validation" : "data");

@@ -5,6 +5,7 @@
 #include "src/base/log.h"
 #include "src/base/rng.h"
 #include "stages/checkpoint.h"
+#include "stages/ledger.h"
 #include "stages/metrics.h"
 #include "stages/validate.h"
 
@@ -28,19 +29,6 @@ bool gri_trainer_leads(const gr_trainer *t)
     return t->world->rank == 0;
 }
 
-/// Samples that a stage uses in all, 0 when only its steps are given.
-static int64_t stage_samples(const gr_recipe_stage *stage, const gr_loader *loader)
-{
-    return stage->steps > 0 ? 0 : llround(stage->epochs * (double)gr_loader_epoch_size(loader));
-}
-
-int64_t gri_stage_steps(const gr_recipe_stage *stage, const gr_loader *loader)
-{
-    int64_t samples = stage_samples(stage, loader);
-    return stage->steps > 0 ? stage->steps
-                            : (samples + stage->global_batch - 1) / stage->global_batch;
-}
-
 static void stage_close(gr_stage_run *r)
 {
     gr_lane_step_fini(&r->train);
@@ -60,21 +48,21 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
     r->stage = stage;
     GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, stage)));
     GR_TRY(gr_world_agree(t->world, gr_setup_loader(t->setup, stage, false, &r->loader)));
-    r->steps = gri_stage_steps(stage, r->loader);
+    r->steps = gr_loader_steps(r->loader);
     r->schedule = (gr_schedule){.kind = stage->schedule,
                                 .warmup_steps = stage->warmup_steps,
                                 .steps = r->steps,
                                 .final_fraction = stage->final_fraction};
     GR_TRY(gr_world_agree(t->world, gr_updater_create(params, stage->trains, &r->updater)));
-    GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes,
-                             stage_samples(stage, r->loader), stage->trains, &r->train));
+    GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes, stage->trains,
+                             &r->train));
     r->train.seed = t->recipe->seed;
     r->train.stream = gr_rng_stream(stage->name);
     if (stage->validation.count > 0) {
         GR_TRY(gr_world_agree(t->world,
                               gr_setup_loader(t->setup, stage, true, &r->validation_loader)));
-        GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader, lanes,
-                                 gr_loader_epoch_size(r->validation_loader), 0, &r->validate));
+        GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader, lanes, 0,
+                                 &r->validate));
     }
 done:
     return err;
@@ -100,6 +88,19 @@ static gr_err save(gr_trainer *t, const gr_updater *updater)
     return gr_world_agree(t->world, err);
 }
 
+/// Lists what a pass left out, as of this update and step. Collective.
+static gr_err list_dropped(gr_trainer *t, gr_stage_run *r, const gr_lane_step *pass,
+                           int64_t dropped, const char *set)
+{
+    const gr_ledger_place place = {.stage = r->stage->name,
+                                   .set = set,
+                                   .update = t->progress.updates,
+                                   .step = t->progress.step};
+    return dropped > 0
+               ? gr_ledger_add(t->world, t->options->run, &place, pass->dropped, dropped)
+               : GR_OK;
+}
+
 static gr_err check_validation(const gr_stage_run *r, int64_t step, double loss)
 {
     gr_err err = GR_OK;
@@ -116,11 +117,12 @@ static gr_err validate(gr_trainer *t, gr_stage_run *r)
     gr_err err = GR_OK;
     gr_err written = GR_OK;
     double loss = 0.0;
-    int64_t targets = 0;
+    int64_t targets = 0, dropped = 0;
     if (!r->validation_loader) {
         goto done;
     }
-    GR_TRY(gr_validate(&r->validate, r->stage->global_batch, &loss, &targets));
+    GR_TRY(gr_validate(&r->validate, &loss, &targets, &dropped));
+    GR_TRY(list_dropped(t, r, &r->validate, dropped, "validation"));
     t->last_validation = loss;
     GR_TRY(gr_world_alike(t->world, check_validation(r, t->progress.step, loss)));
     if (gri_trainer_leads(t)) {
@@ -153,6 +155,22 @@ static void show_progress(const gr_trainer *t, const gr_stage_run *r, const gr_s
                        (double)m->tokens / m->seconds, 100.0 * m->data_wait / m->seconds, left);
 }
 
+/// Share of the rows that holds tokens.
+static double fill_of(const gr_stage_run *r, const gr_lane_totals *totals)
+{
+    return totals->rows > 0 ? (double)totals->tokens / (double)totals->rows /
+                                  (double)r->stage->sequence_length
+                            : 0.0;
+}
+
+/// Pictures of the lane with most over the lanes' mean.
+static double balance_of(const gr_trainer *t, const gr_lane_totals *totals)
+{
+    return totals->images > 0
+               ? (double)(totals->most_images * t->recipe->lanes) / (double)totals->images
+               : 1.0;
+}
+
 static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *totals,
                           const gr_update_report *update, double seconds, double data_wait)
 {
@@ -166,6 +184,10 @@ static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *
                          .tokens = totals->tokens,
                          .targets = totals->targets,
                          .images = totals->images,
+                         .rows = totals->rows,
+                         .dropped = totals->dropped,
+                         .fill = fill_of(r, totals),
+                         .image_balance = balance_of(t, totals),
                          .seconds = seconds,
                          .data_wait = data_wait};
     if (gri_trainer_leads(t)) {
@@ -216,6 +238,7 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
         asked || (t->options->stop_after > 0 && t->updates_here >= t->options->stop_after);
     t->progress.samples += totals.samples;
     t->progress.tokens += totals.tokens;
+    GR_TRY(list_dropped(t, r, &r->train, totals.dropped, "data"));
     GR_TRY(report_step(t, r, &totals, &update, gr_clock() - start,
                        gr_loader_waited(r->loader) - waited));
 done:

@@ -27,9 +27,6 @@ typedef struct gr_trainer {
 /// Whether this rank writes and speaks.
 bool gri_trainer_leads(const gr_trainer *t);
 
-/// Updates of a stage whose training data `loader` reads.
-int64_t gri_stage_steps(const gr_recipe_stage *stage, const gr_loader *loader);
-
 /// Collective. Runs stage t->progress.stage from step t->progress.step to its end and saves at the border; with the
 /// moments of `checkpoint` when the run goes on inside the stage (else NULL). GR_ERR_STOPPED: stopped inside
 /// the stage, saved. Stopping at the very border is left to the caller (t->stopping).

@@ -7,6 +7,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "stages/checkpoint.h"
+#include "stages/ledger.h"
 #include "stages/metrics.h"
 #include "stages/run_lock.h"
 #include "stages/stage_run.h"
@@ -45,7 +46,7 @@ static gr_err plan_run(gr_trainer *t)
         const gr_recipe_stage *stage = &t->recipe->stages[i];
         int64_t offsets[GR_PART_COUNT];
         GR_TRY(gr_setup_loader(t->setup, stage, false, &loader));
-        int64_t steps = gri_stage_steps(stage, loader);
+        int64_t steps = gr_loader_steps(loader);
         GR_TRY(check_length(stage, loader, steps));
         t->planned_updates += steps;
         gr_log_info(
@@ -145,6 +146,8 @@ static gr_err prepare_folder(const gr_trainer *t)
     GR_TRY(gr_path_join(t->options->run, recipe_name, &path));
     GR_TRY(gr_file_write(path, json, strlen(json)));
     GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates, t->progress.step == 0));
+    GR_TRY(gri_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
+                              t->progress.step == 0));
 done:
     GR_FREE(path);
     GR_FREE(json);

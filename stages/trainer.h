@@ -4,6 +4,7 @@
 /// Runs a recipe: the stages one after another, on all ranks, from the newest checkpoint on.
 /// The run folder:
 ///   recipe.json     the recipe as resolved       checkpoints/   see checkpoint.h
+///   ledger.jsonl    samples that were left out, see ledger.h
 ///   metrics.jsonl   see metrics.h                final/         the trained model, when complete
 
 #include "mpi/world.h"

@@ -6,8 +6,9 @@
 
 #include "stages/lane_step.h"
 
-/// Collective. `s` has no training parts; its loader is unshuffled and its limit the epoch size.
-GR_MUST_CHECK gr_err gr_validate(gr_lane_step *s, int64_t global_batch, double *loss,
-                                 int64_t *targets);
+/// Collective. `s` has no training parts; its loader is unshuffled and one epoch long. *dropped: samples that
+/// s->dropped lists.
+GR_MUST_CHECK gr_err gr_validate(gr_lane_step *s, double *loss, int64_t *targets,
+                                 int64_t *dropped);
 
 #endif

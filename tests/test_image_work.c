@@ -231,6 +231,36 @@ static void test_allocation_failures(void)
 }
 
 /// ImageNet (SAIL-VL, InternVL), CLIP (AIMv2) and SigLIP, as their preprocessor_config.json give them.
+/// The same values wherever they are written to, whole cache lines or not, and nothing beside them.
+static void test_normalize_odd(void)
+{
+    enum { MOST = 41 * 3 };
+    static const double mean[3] = {0.4, 0.5, 0.6}, std[3] = {0.3, 0.25, 0.2};
+    unsigned char rgb[MOST];
+    float buffer[MOST + 8], first[3];
+    for (int i = 0; i < MOST; i++) {
+        rgb[i] = (unsigned char)(i * 37);
+    }
+    for (int64_t pixels = 1; pixels <= 41; pixels++) {
+        for (int64_t shift = 0; shift < 5; shift++) {
+            const gr_image image = {.width = pixels, .height = 1, .rgb = rgb};
+            for (int i = 0; i < MOST + 8; i++) {
+                buffer[i] = -99;
+            }
+            gr_image_normalize(&image, 0, mean, std, buffer + shift);
+            for (int64_t i = 0; i < pixels; i++) {
+                const gr_image one = {.width = 1, .height = 1, .rgb = rgb + 3 * i};
+                gr_image_normalize(&one, 0, mean, std, first);
+                for (int64_t c = 0; c < 3; c++) {
+                    GR_CHECK(buffer[shift + c * pixels + i] == first[c]);
+                }
+            }
+            GR_CHECK(buffer[shift + 3 * pixels] == -99 &&
+                     (shift == 0 || buffer[shift - 1] == -99));
+        }
+    }
+}
+
 static void test_normalize(void)
 {
     static const double families[3][2][3] = {
@@ -329,6 +359,7 @@ static const gr_test tests[] = {
     {"pad_square", test_pad_square},
     {"allocation_failures", test_allocation_failures},
     {"normalize", test_normalize},
+    {"normalize_odd", test_normalize_odd},
     {"webp_lossless", test_webp_lossless},
     {"webp_lossy", test_webp_lossy},
     {"webp_refused", test_webp_refused},

@@ -64,6 +64,7 @@ static void test_good(void)
     GR_CHECK_INT(s->schedule, GR_SCHEDULE_COSINE);
     GR_CHECK(s->learning_rate[GR_PART_CONNECTOR] == 1e-3);
     GR_CHECK(s->beta2 == 0.999);
+    GR_CHECK(s->window == 1 && !s->drop && s->data.items[0].weight == 0);
     GR_CHECK(!s->all_text && s->template == gr_chat_template_find("chat"));
     GR_CHECK_INT(s->images.tiles, 1);
     GR_CHECK(!s->images.own_fit && !s->recompute && r->precision == GR_PRECISION_FP32);
@@ -81,13 +82,19 @@ static void test_settings(void)
         "stages[0].learning_rate={connector: 0.5}",
         "precision=bf16",
         "stages[0].recompute=true",
-        "stages[0].images={tiles: 6, thumbnail: false, fit: stretch}"};
+        "stages[0].images={tiles: 6, thumbnail: false, fit: stretch}",
+        "stages[0].window=4",
+        "stages[0].bad_samples=drop",
+        "stages[0].data=[{path: d, weight: 2.5, max_repeats: 3}]"};
     GR_CHECK_OK(gr_str_add(&text, head));
     GR_CHECK_OK(gr_str_add(&text, stage));
-    if (GR_CHECK_OK(load_text(text.data, settings, 7, &r))) {
+    if (GR_CHECK_OK(load_text(text.data, settings, 10, &r))) {
         GR_CHECK_INT((int64_t)r->seed, 9);
         GR_CHECK_INT(r->stages[0].steps, 11);
         GR_CHECK(r->stages[0].all_text);
+        GR_CHECK(r->stages[0].window == 4 && r->stages[0].drop);
+        GR_CHECK(r->stages[0].data.items[0].weight == 2.5);
+        GR_CHECK(r->stages[0].data.items[0].max_repeats == 3);
         GR_CHECK(r->stages[0].learning_rate[GR_PART_CONNECTOR] == 0.5);
         GR_CHECK(r->precision == GR_PRECISION_BF16 && r->stages[0].recompute);
         GR_CHECK_INT(r->stages[0].images.tiles, 6);
@@ -121,6 +128,14 @@ static const bad_case bad_cases[] = {
     {"subset: [0.0, 0.9]", "subset: [0.0, 1.9]", "two numbers"},
     {"subset: [0.0, 0.9]", "subset: [0.1]", "two numbers"},
     {"path: d", "pathh: d", "path"},
+    {"path: d", "path: d, weight: 0", "expected a number above 0, got 0"},
+    {"path: d", "path: d, weight: -1", "weight"},
+    {"path: d", "path: d, max_repeats: none", "max_repeats"},
+    {"data: [{path: d", "data: [{path: e, weight: 2}, {path: d",
+     "1 of 2 data sets have a weight"},
+    {"steps: 5", "steps: 5\n    validation: [{path: d, weight: 1}]", "weight"},
+    {"steps: 5", "steps: 5\n    window: 0", "window"},
+    {"steps: 5", "steps: 5\n    bad_samples: skip", "stop or drop"},
     {"data: [{path: d, subset: [0.0, 0.9]}]", "data: []", "at least one data set"},
     {"    data: [{path: d, subset: [0.0, 0.9]}]\n", "", "data is missing"},
     {"global_batch: 8", "global_batch: 3", "cannot fill 4 lanes"},

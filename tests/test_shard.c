@@ -340,13 +340,49 @@ static void test_wrong_size(void)
 {
     char *dir = in_dir("truncated"), *path = shard_path(dir);
     gr_dataset *d = NULL;
+    bool same = true;
     GR_CHECK_OK(write_set(dir, 8, 0));
     GR_CHECK(truncate(path, 1000) == 0);
-    GR_CHECK_ERR(gr_dataset_open(dir, &d), GR_ERR_DATA,
+    GR_CHECK_ERR(read_set(dir, &same), GR_ERR_DATA,
                  "the file has 1000 bytes, the manifest says ");
     GR_CHECK(unlink(path) == 0);
     GR_CHECK_ERR(gr_dataset_open(dir, &d), GR_ERR_MISSING, "the manifest names this shard");
     GR_FREE(path);
+    GR_FREE(dir);
+}
+
+static int count_open(void)
+{
+    char **names = NULL;
+    int64_t count = 0;
+    GR_CHECK_OK(gr_dir_list("/proc/self/fd", &names, &count));
+    gr_dir_list_free(&names, count);
+    return (int)count;
+}
+
+/// Opening opens no shard, and a few descriptors serve any number of them.
+static void test_many_shards(void)
+{
+    enum { SETS = 3 * GR_DATASET_OPEN_SHARDS };
+    char *dir = in_dir("many_shards");
+    gr_dataset *d = NULL;
+    made m;
+    GR_CHECK_OK(write_set(dir, SETS, 1)); // a shard a sample
+    int before = count_open();
+    if (GR_CHECK_OK(gr_dataset_open(dir, &d))) {
+        GR_CHECK_INT(gr_dataset_shards(d), SETS);
+        GR_CHECK_INT(count_open(), before);
+        for (int64_t k = 0; k < 4 * SETS; k++) {
+            gr_sample *sample = NULL;
+            int64_t n = k * 101 % SETS;
+            GR_CHECK_OK(gr_dataset_read(d, n, &sample));
+            GR_CHECK(same_sample(sample, make(&m, n)));
+            gr_sample_destroy(&sample);
+        }
+        GR_CHECK_INT(count_open(), before + GR_DATASET_OPEN_SHARDS);
+        gr_dataset_close(&d);
+        GR_CHECK_INT(count_open(), before);
+    }
     GR_FREE(dir);
 }
 
@@ -562,6 +598,7 @@ static const gr_test tests[] = {
     {"every_byte", test_every_byte},
     {"damaged_sample", test_damaged_sample},
     {"wrong_size", test_wrong_size},
+    {"many_shards", test_many_shards},
     {"manifest_lies", test_manifest_lies},
     {"bad_manifest", test_bad_manifest},
     {"wrong_schema", test_wrong_schema},

@@ -251,3 +251,123 @@ gr_err gri_bench_step(int argc, char **argv)
 done:
     return err;
 }
+
+static void print_data(const gr_bench_data *d, const gr_bench_data_options *o, int clock)
+{
+    double images = (double)d->images;
+    printf("round     %lld samples, %lld images, %lld tokens\n", (long long)d->samples,
+           (long long)d->images, (long long)d->tokens);
+    printf(
+        "rows      %lld of %lld tokens, %.1f %% full; pictures of a lane at most %.1f %% over "
+        "the mean\n",
+        (long long)d->rows, (long long)o->sequence_length, 100 * d->fill,
+        100 * (d->worst_balance - 1));
+    printf("alone     %8.1f images/s  decoding and resampling, %d thread%s, %s\n",
+           images / d->alone, o->threads, o->threads == 1 ? "" : "s",
+           clock == 1 ? "processor time" : "wall clock");
+    printf("loader    %8.1f images/s  %.1f %%\n", images / d->loader, 100 * d->share);
+    printf("memory    %.2f GiB\n", (double)gr_mem_peak() / (double)(1 << 30));
+}
+
+static gr_err data_json(const gr_bench_data *d, const gr_bench_data_options *o, int clock)
+{
+    gr_err err = GR_OK;
+    gr_json j = {.indent = 2};
+    gr_json_map_begin(&j, NULL);
+    gr_json_string(&j, "clock", clock == 1 ? "cpu" : "wall");
+    gr_json_int(&j, "threads", o->threads);
+    gr_json_int(&j, "samples", d->samples);
+    gr_json_int(&j, "images", d->images);
+    gr_json_int(&j, "tokens", d->tokens);
+    gr_json_int(&j, "rows", d->rows);
+    gr_json_real(&j, "fill", d->fill);
+    gr_json_real(&j, "worst_image_balance", d->worst_balance);
+    gr_json_real(&j, "alone_seconds", d->alone);
+    gr_json_real(&j, "loader_seconds", d->loader);
+    gr_json_real(&j, "share", d->share);
+    gr_json_int(&j, "memory_bytes", gr_mem_peak());
+    gr_json_map_end(&j);
+    GR_TRY(gri_print_json(&j));
+done:
+    gr_json_fini(&j);
+    return err;
+}
+
+static gr_err bench_data(const char *data, const char *model, const char *tokenizer, int clock,
+                         bool json, gr_bench_data_options *o)
+{
+    gr_err err = GR_OK;
+    gr_dataset *dataset = NULL;
+    gr_tokenizer *words = NULL;
+    gr_model_config config;
+    gr_bench_data result = {0};
+    GR_TRY(gr_hf_load_config(model, &config));
+    if (!(config.parts & 1U << GR_PART_VISION)) {
+        GR_FAIL(GR_ERR_USAGE, "bench data: %s describes no vision part: no size of pictures",
+                model);
+    }
+    GR_TRY(gr_dataset_open(data, &dataset));
+    GR_TRY(gr_tokenizer_load(tokenizer ? tokenizer : model, &words));
+    o->dataset = dataset;
+    o->tokenizer = words;
+    o->vision = &config.vision;
+    o->now = clock_of(clock);
+    GR_TRY(gr_bench_data_run(o, &result));
+    if (json) {
+        GR_TRY(data_json(&result, o, clock));
+    } else {
+        print_data(&result, o, clock);
+    }
+done:
+    gr_tokenizer_destroy(&words);
+    gr_dataset_close(&dataset);
+    return err;
+}
+
+gr_err gri_bench_data(int argc, char **argv)
+{
+    gr_err err = GR_OK;
+    const char *data = NULL, *model = NULL, *tokenizer = NULL;
+    gr_bench_data_options o = {.samples = 1024,
+                               .global_batch = 64,
+                               .lanes = 4,
+                               .window = 1,
+                               .sequence_length = 4096,
+                               .rounds = 3};
+    int64_t threads = 0;
+    int clock = 0;
+    bool json = false, help = false;
+    const gri_arg args[] = {
+        GRI_TEXT("data", "DIR", &data, "data set", .required = true),
+        GRI_TEXT("model", "PATH", &model,
+                 "model directory or model file (YAML): the size of its pictures is used",
+                 .required = true),
+        GRI_TEXT("tokenizer", "DIR", &tokenizer, "default: the model's directory"),
+        GRI_INT(
+            "samples", "N", &o.samples, 1, 1 << 24,
+            "samples of a round, a multiple of the global batch; their pictures' bytes are held in memory (default: 1024)"),
+        GRI_INT("global-batch", "N", &o.global_batch, 1, 1 << 20,
+                "samples of a step (default: 64)"),
+        GRI_INT("lanes", "N", &o.lanes, 1, 1 << 20, "lanes (default: 4)"),
+        GRI_INT("window", "N", &o.window, 1, 1 << 20,
+                "steps that are packed together (default: 1)"),
+        GRI_INT("sequence-length", "N", &o.sequence_length, 2, 1 << 24,
+                "most tokens of a row (default: 4096)"),
+        GRI_INT("rounds", "N", &o.rounds, 1, 1000, "rounds after the first (default: 3)"),
+        CLOCK_ARG(&clock),
+        GRI_THREADS(&threads),
+        GRI_FLAG("json", &json, "as JSON"),
+    };
+    GR_TRY(GRI_ARGS_PARSE(
+        "bench data",
+        "Times the loader, from shards to packed rows with normalised pixels, in turns with "
+        "decoding and resampling the same pictures alone, in as many threads, and prints medians: the share is "
+        "the time alone over the loader's. Also how full the rows are, and how level the lanes.",
+        args, argc, argv, &help));
+    if (!help) {
+        o.threads = gri_threads(threads, 1);
+        GR_TRY(bench_data(data, model, tokenizer, clock, json, &o));
+    }
+done:
+    return err;
+}

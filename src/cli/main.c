@@ -27,6 +27,7 @@ static const gri_command commands[] = {
     {"debug pictures", "pictures as the model sees them, to check the preprocessing",
      gri_debug_pictures},
     {"generate", "answer a prompt about a picture", gri_generate},
+    {"bench data", "speed of the loader, beside decoding alone", gri_bench_data},
     {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul},
     {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step},
     {"train", "run a recipe of stages on all ranks", gri_train},

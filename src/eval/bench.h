@@ -4,7 +4,9 @@
 /// Speed of this build on this machine, always beside the rate of the matrix product that was
 /// measured in the same run, in turns: machines are shared, so only such shares can be compared.
 
+#include "datasets/shard.h"
 #include "src/eval/flops.h"
+#include "src/formats/tokenizer.h"
 #include "src/model/model.h"
 #include "src/ops/measure.h"
 
@@ -53,5 +55,31 @@ GR_MUST_CHECK gr_err gr_bench_matmul_run(const gr_model_config *config, gr_exec 
                                          int64_t images, int64_t tokens, gr_clock_fn *now,
                                          gr_bench_matmul *out);
 void gr_bench_matmul_fini(gr_bench_matmul *b);
+
+typedef struct gr_bench_data_options {
+    const gr_dataset *dataset; ///< borrowed, as are the next two
+    const gr_tokenizer *tokenizer;
+    const gr_vision_config *vision;
+    int64_t samples; ///< of one round, a multiple of global_batch
+    int64_t global_batch, lanes, window, sequence_length;
+    int64_t rounds;
+    int threads;
+    gr_clock_fn *now;
+} gr_bench_data_options;
+
+typedef struct gr_bench_data {
+    int64_t samples, images, tokens, rows; ///< of one round
+    double alone, loader;                  ///< seconds of a round, medians
+    double share;                          ///< median of alone / loader
+    double fill;                           ///< tokens over rows times sequence_length
+    double
+        worst_balance; ///< over the steps: pictures of the lane with most over the lanes' mean
+} gr_bench_data;
+
+/// The loader (reading, content ids, tokens, packing, decoding, resampling, normalising) in turns with decoding and resampling
+/// alone, of the same pictures out of memory in as many threads. The first `samples` samples in file order; a round
+/// before the first warms up and is not counted.
+GR_MUST_CHECK gr_err gr_bench_data_run(const gr_bench_data_options *options,
+                                       gr_bench_data *out);
 
 #endif

@@ -85,18 +85,29 @@ done:
     return err;
 }
 
+gr_err gr_picture_tiles_of(const gr_vision_config *vision, int64_t width, int64_t height,
+                           int64_t *tiles)
+{
+    gr_err err = GR_OK;
+    gr_tile_plan plan = {.count = 1};
+    if (is_tiled(vision)) {
+        const gr_tile_rules grid = grid_of(vision);
+        GR_TRY(gr_tiles_plan(&grid, width, height, &plan));
+    }
+    *tiles = plan.count;
+done:
+    return err;
+}
+
 gr_err gr_picture_tiles(const gr_vision_config *vision, unsigned how, const char *name,
                         const void *data, size_t size, int64_t *tiles)
 {
     gr_err err = GR_OK;
     int64_t width = 0, height = 0;
-    gr_tile_plan plan = {.count = 1};
     if (is_tiled(vision)) {
-        const gr_tile_rules grid = grid_of(vision);
         GR_TRY(gr_image_size(name, data, size, how, &width, &height));
-        GR_TRY(gr_tiles_plan(&grid, width, height, &plan));
     }
-    *tiles = plan.count;
+    GR_TRY(gr_picture_tiles_of(vision, width, height, tiles));
 done:
     return err;
 }

@@ -19,3 +19,15 @@ expect_usage "bench step: --train: expected vision" "$GRADUS" bench step --model
 expect_usage "clock" "$GRADUS" bench step --model "$here/tiny.yaml" --clock sun
 expect_code 66 "" "$GRADUS" bench matmul --model nowhere.yaml
 expect_usage "second word" "$GRADUS" bench
+
+make_tokenizer tokenizer
+expect_code 0 "^loader +[0-9.]+ images/s +[0-9.]+ %$" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" --tokenizer tokenizer \
+    --samples 8 --global-batch 4 --lanes 2 --sequence-length 256 --rounds 1 --threads 2
+expect_code 0 '"share": ' "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" --tokenizer tokenizer --samples 6 \
+    --global-batch 3 --lanes 1 --window 2 --sequence-length 256 --rounds 1 --clock cpu --threads 1 --json
+expect_json stdout
+expect_usage "7 samples are no whole number of steps of 4" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" \
+    --tokenizer tokenizer --samples 7 --global-batch 4
+expect_code 65 "tokens, but sequence_length is 9" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" \
+    --tokenizer tokenizer --samples 4 --global-batch 4 --sequence-length 9 --threads 1
+expect_code 66 "" "$GRADUS" bench data --data nowhere --model "$here/tiny.yaml" --tokenizer tokenizer

@@ -195,6 +195,38 @@ expect_same "all checkpoints damaged"
 expect_code 76 "loss is" on 2 recipe.yaml --run astray --set "stages=[{name: e, trains: [connector], data: [{path: data}], validation: [{path: data}], global_batch: 4, sequence_length: 160, steps: 3, learning_rate: 1000, weight_decay: 1000, schedule: constant}]"
 [ ! -e astray/final ] || fail "a run that went astray left a model"
 
+# A damaged sample stops the run, or counts nothing and is in the ledger: the same bits and lines on any number of ranks, after
+# any stop, with windows of several steps and weights.
+cp -r data data-bad
+LC_ALL=C sed -i 's/is number 7 of the/is numbeR 7 of the/' data-bad/shard-00000.h5
+sed 's/path: data,/path: data-bad,/; s/global_batch: 9/global_batch: 9\n    window: 3/' recipe.yaml >odd.yaml
+expect_code 65 "data-bad/shard-00000.h5: sample [0-9]+ .*is damaged" on 2 odd.yaml --run odd-stop
+[ ! -e odd-stop/ledger.jsonl ] || fail "a run that stopped wrote a ledger"
+sed 's/    window: 3/    window: 3\n    bad_samples: drop/' odd.yaml >drop.yaml
+expect_code 0 "complete: 30 updates" on 1 drop.yaml --run drop
+parts >parts.drop
+grep -q "1 samples of \(data\|validation\) cannot be used and count nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
+grep -Eq '^\{"update": ?[0-9]+, ?"stage": ?"[a-z-]+", ?"step": ?[0-9]+, ?"set": ?"(data|validation)", ?"lane": ?[0-9]+, ?"path": ?"data-bad", ?"index": ?7, ?"reason": ?".*damaged' drop/ledger.jsonl ||
+    fail "the ledger does not name the sample: $(cat drop/ledger.jsonl)"
+expect_code 0 "complete: 30 updates" on 3 drop.yaml --run drop3
+expect_code 75 "stopped" on 2 drop.yaml --run drop-stopped --stop-after 14
+expect_code 0 "complete: 30 updates" on 1 drop.yaml --run drop-stopped
+parts >parts.now
+cmp parts.now parts.drop || fail "dropping after a stop: other bits"
+for run in drop3 drop-stopped; do
+    cmp drop/ledger.jsonl $run/ledger.jsonl || fail "the ledger of $run is another: $(cat drop/ledger.jsonl $run/ledger.jsonl)"
+done
+grep -q '"dropped": *1' drop/metrics.jsonl || ! grep -q '"set": *"data"' drop/ledger.jsonl || fail "metrics do not count the dropped sample"
+grep -Eq '"fill": *0\.[0-9]+, *"image_balance": *[1-9]' drop/metrics.jsonl || fail "metrics do not say how full the rows are"
+sed 's/data: \[{path: data, subset: \[0.0, 0.9\]}\]/data: [{path: data, subset: [0.0, 0.5], weight: 3}, {path: data, subset: [0.5, 0.9], weight: 1, max_repeats: 1}]/' recipe.yaml >mixed.yaml
+expect_code 0 "complete: 30 updates, 270 samples" on 1 mixed.yaml --run mixed
+parts >parts.mixed
+expect_code 0 "complete: 30 updates, 270 samples" on 4 mixed.yaml --run mixed4
+parts >parts.now
+cmp parts.now parts.mixed || fail "a mixture on 4 ranks: other bits"
+sed 's/weight: 3/weight: 3, max_repeats: 2/' mixed.yaml >short.yaml
+expect_code 78 "stage warm-up, data: the stage uses 90 samples, but max_repeats allows [0-9]+: raise it" on 2 short.yaml --run bad
+
 # Mistakes.
 sed '0,/steps: 10/s//epochs: 0.001/' recipe.yaml >short.yaml
 expect_code 78 "stage warm-up: 0.001 epochs of [0-9]+ samples are no step" on 1 short.yaml --run bad

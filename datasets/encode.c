@@ -1,0 +1,121 @@
+#include "datasets/encode.h"
+
+#include "src/base/mem.h"
+#include "src/formats/pictures.h"
+
+#include <string.h>
+
+/// The turns of a stored conversation; they borrow their text from the document.
+static gr_err read_turns(const gr_node *root, gr_chat_turn **out, int64_t *count)
+{
+    gr_err err = GR_OK;
+    const gr_node *list = NULL;
+    gr_chat_turn *turns = NULL;
+    GR_TRY(gr_node_expect(root, GR_DOC_MAP));
+    GR_TRY(gr_node_get_list(root, "conversations", &list));
+    GR_ALLOC(turns, list->u.list.count);
+    for (int64_t i = 0; i < list->u.list.count; i++) {
+        const gr_node *turn = &list->u.list.items[i];
+        const char *from = NULL;
+        GR_TRY(gr_node_expect(turn, GR_DOC_MAP));
+        GR_TRY(gr_node_get_string(turn, "from", &from));
+        GR_TRY(gr_node_get_string(turn, "value", &turns[i].text));
+        turns[i].size = strlen(turns[i].text);
+        turns[i].assistant = strcmp(from, "gpt") == 0;
+        turns[i].system = strcmp(from, "system") == 0;
+        if (!turns[i].assistant && !turns[i].system && strcmp(from, "human") != 0) {
+            GR_TRY(gr_node_error(turn, "from \"%s\", expected human, gpt or system", from));
+        }
+    }
+    *out = turns;
+    turns = NULL;
+    *count = list->u.list.count;
+done:
+    GR_FREE(turns);
+    return err;
+}
+
+/// How many tiles each picture becomes, and all together.
+static gr_err count_tiles(const gri_pack_rules *rules, const gr_sample *sample,
+                          gri_encoded *out)
+{
+    gr_err err = GR_OK;
+    GR_ALLOC(out->tiles, sample->images);
+    if (sample->images > 0 && !rules->vision) {
+        GR_FAIL(GR_ERR_DATA, "%lld images, but the model has no vision part",
+                (long long)sample->images);
+    }
+    for (int64_t i = 0; i < sample->images; i++) {
+        GR_TRY_CONTEXT(gr_picture_tiles_of(rules->vision, sample->pixels[i][0],
+                                           sample->pixels[i][1], &out->tiles[i]),
+                       "image %lld", (long long)i);
+        out->size.images += out->tiles[i];
+    }
+done:
+    return err;
+}
+
+static gr_err encode_turns(const gri_pack_rules *rules, const gr_sample *sample,
+                           gri_encoded *out)
+{
+    gr_err err = GR_OK;
+    gr_doc *doc = NULL;
+    gr_chat_turn *turns = NULL;
+    int64_t count = 0;
+    GR_TRY(
+        gr_doc_parse_json("conversation", sample->text, sample->text_size, GR_ERR_DATA, &doc));
+    GR_TRY(read_turns(gr_doc_root(doc), &turns, &count));
+    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images,
+                          out->tiles, &out->chat));
+    GR_ASSERT(out->chat.targets.count == out->chat.ids.count);
+    GR_ASSERT(out->chat.image_rows.count == out->size.images * rules->image_tokens);
+    out->size.tokens = out->chat.ids.count;
+done:
+    GR_FREE(turns);
+    gr_doc_destroy(&doc);
+    return err;
+}
+
+/// Nothing is truncated: what does not fit in an empty microbatch is refused.
+static gr_err check_fit(const gri_pack_rules *rules, gri_size size)
+{
+    gr_err err = GR_OK;
+    const gri_window_rules *row = &rules->window;
+    if (size.tokens > row->sequence_length) {
+        GR_FAIL(GR_ERR_DATA,
+                "%lld tokens, but sequence_length is %lld: raise it or take the sample out of "
+                "the data set",
+                (long long)size.tokens, (long long)row->sequence_length);
+    }
+    if (row->max_images > 0 && size.images > row->max_images) {
+        bool tiled = rules->vision && rules->vision->pictures.most > 1;
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%lld %s, but max_images is %lld: raise it or take the sample out of the data set",
+            (long long)size.images, tiled ? "tiles of images" : "images",
+            (long long)row->max_images);
+    }
+done:
+    return err;
+}
+
+gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
+{
+    gr_err err = GR_OK;
+    gri_encoded encoded = {0};
+    GR_TRY(count_tiles(rules, sample, &encoded));
+    GR_TRY(encode_turns(rules, sample, &encoded));
+    GR_TRY(check_fit(rules, encoded.size));
+    *out = encoded;
+    encoded = (gri_encoded){0};
+done:
+    gri_encoded_fini(&encoded);
+    return err;
+}
+
+void gri_encoded_fini(gri_encoded *encoded)
+{
+    gr_chat_sample_fini(&encoded->chat);
+    GR_FREE(encoded->tiles);
+    encoded->size = (gri_size){0};
+}

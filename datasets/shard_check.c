@@ -1,0 +1,142 @@
+#include "datasets/shard_check.h"
+
+#include "src/base/mem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static gr_err check_schema(gri_h5 *h5, const char *path)
+{
+    gr_err err = GR_OK;
+    char schema[64];
+    int32_t version = 0;
+    GR_TRY(gri_h5_get_text(h5, "schema", schema, sizeof schema));
+    GR_TRY(gri_h5_get_int(h5, "version", &version));
+    if (strcmp(schema, GRI_SHARD_SCHEMA) != 0 || version != GRI_SHARD_VERSION) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: schema \"%s\" version %d, this program reads \"%s\" version %d", path,
+                schema, version, GRI_SHARD_SCHEMA, GRI_SHARD_VERSION);
+    }
+done:
+    return err;
+}
+
+/// The index tables of a shard while they are checked.
+typedef struct tables {
+    const char *path;
+    const gri_shard *shard;
+    void *data[GRI_TABLE_COUNT];
+} tables;
+
+/// Offsets must start at 0, never fall, and end at the size of what they cut.
+static gr_err check_offsets(const tables *t, gri_table table, int64_t count, int64_t size)
+{
+    gr_err err = GR_OK;
+    const uint64_t *offsets = t->data[table];
+    const char *name = gri_table_get(table, 0, 0).name;
+    uint64_t before = 0;
+    for (int64_t i = 0; i <= count; i++) {
+        if (offsets[i] < before || (i == 0 && offsets[i] != 0)) {
+            GR_FAIL(GR_ERR_DATA, "%s: %s[%lld] is %llu, expected %s %llu", t->path, name,
+                    (long long)i, (unsigned long long)offsets[i], i ? "at least" : "exactly",
+                    (unsigned long long)before);
+        }
+        before = offsets[i];
+    }
+    if (before != (uint64_t)size) {
+        GR_FAIL(GR_ERR_DATA, "%s: %s ends at %llu, but there are %lld to cut", t->path, name,
+                (unsigned long long)before, (long long)size);
+    }
+done:
+    return err;
+}
+
+/// The tables are those that were written: their digest and that of the content ids stand in the manifest.
+static gr_err check_digests(const tables *t)
+{
+    gr_err err = GR_OK;
+    const gri_shard_entry *entry = t->shard->entry;
+    gr_digest ids = {0}, all = {0};
+    const gr_digest *id = t->data[GRI_CONTENT_ID];
+    for (int64_t i = 0; i < entry->samples; i++) {
+        ids = gri_digest_link_id(ids, id[i]);
+    }
+    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
+        gri_table_info info = gri_table_get(k, entry->samples, entry->images);
+        size_t rows = (size_t)(info.rows < 0 ? t->shard->sources : info.rows);
+        all = gri_digest_link(all, t->data[k], rows * info.row_size);
+    }
+    bool same_ids = gr_digest_equal(ids, entry->digest);
+    if (!same_ids || !gr_digest_equal(all, entry->tables)) {
+        char got[GR_DIGEST_TEXT], want[GR_DIGEST_TEXT];
+        gr_digest_format(same_ids ? all : ids, got);
+        gr_digest_format(same_ids ? entry->tables : entry->digest, want);
+        GR_FAIL(GR_ERR_DATA,
+                "%s: digest of its %s is %s, the manifest says %s: the shard is damaged or of "
+                "another data set",
+                t->path, same_ids ? "index tables" : "content ids", got, want);
+    }
+done:
+    return err;
+}
+
+/// Reads all index tables, checks them, and keeps where they are.
+static gr_err check_tables(gri_shard *s, const char *path, gri_h5 *h5)
+{
+    gr_err err = GR_OK;
+    int64_t samples = s->entry->samples, images = s->entry->images;
+    tables t = {.path = path, .shard = s};
+    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
+        gri_table_info info = gri_table_get(k, samples, images);
+        GR_TRY(gri_h5_read(h5, info.name, info.type, info.rows, info.columns, &t.data[k],
+                           info.rows < 0 ? &s->sources : NULL));
+        GR_TRY(gri_h5_locate_table(h5, info.name, info.type, info.rows, info.columns,
+                                   &s->tables[k]));
+    }
+    GR_TRY(check_offsets(&t, GRI_IMAGE_OFFSETS, images, s->images.size));
+    GR_TRY(check_offsets(&t, GRI_TEXT_OFFSETS, samples, s->texts.size));
+    GR_TRY(check_offsets(&t, GRI_SAMPLE_IMAGES, samples, images));
+    GR_TRY(check_offsets(&t, GRI_SOURCE_OFFSETS, samples, s->sources));
+    GR_TRY(check_digests(&t));
+done:
+    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
+        GR_FREE(t.data[k]);
+    }
+    return err;
+}
+
+static gr_err check_file(const char *path, const gri_shard_entry *entry)
+{
+    gr_err err = GR_OK;
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        GR_FAIL(errno == ENOENT ? GR_ERR_MISSING : GR_ERR_IO,
+                "%s: the manifest names this shard, but: %s", path, strerror(errno));
+    }
+    if (status.st_size != entry->bytes) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: the file has %lld bytes, the manifest says %lld: copy it again from its "
+                "source",
+                path, (long long)status.st_size, (long long)entry->bytes);
+    }
+done:
+    return err;
+}
+
+gr_err gri_shard_check(const char *path, gri_shard *shard)
+{
+    gr_err err = GR_OK;
+    gri_h5 *h5 = NULL;
+    gri_shard *s = shard;
+    GR_TRY(check_file(path, s->entry));
+    GR_TRY(gri_h5_open(path, &h5));
+    GR_TRY(check_schema(h5, path));
+    GR_TRY(gri_h5_locate(h5, "image_bytes", &s->images.offset, &s->images.size));
+    GR_TRY(gri_h5_locate(h5, "text_bytes", &s->texts.offset, &s->texts.size));
+    GR_TRY(check_tables(s, path, h5));
+    s->known = true;
+done:
+    gri_h5_destroy(&h5);
+    return err;
+}

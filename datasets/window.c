@@ -1,0 +1,423 @@
+#include "datasets/window.h"
+
+#include "datasets/order.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SWAPS = 8 }; ///< at most so many a lane of a step
+
+/// A sample while it looks for its row.
+typedef struct item {
+    gri_size size;
+    int64_t sample; ///< in the window
+    int64_t row;
+} item;
+
+typedef struct inside {
+    item *items; ///< [samples]
+    int64_t item_capacity;
+    gri_row *rows; ///< [row_capacity], before they are dealt
+    int64_t row_capacity;
+    gri_row *dealt;                     ///< [row_capacity]
+    int64_t *lane_images, *lane_tokens; ///< [lanes], of the step at hand
+    int64_t lane_capacity;
+    int64_t cell_capacity;
+    int64_t *at; ///< [row_capacity]
+} inside;
+
+bool gri_size_fits(const gri_window_rules *rules, gri_size size)
+{
+    return size.tokens <= rules->sequence_length &&
+           (rules->max_images == 0 || size.images <= rules->max_images);
+}
+
+gr_err gri_window_begin(gri_window *window, const gri_window_rules *rules, int64_t number,
+                        int64_t count, int64_t steps)
+{
+    gr_err err = GR_OK;
+    if (!window->inside) {
+        inside *fresh = NULL;
+        GR_ALLOC(fresh, 1);
+        window->inside = fresh;
+    }
+    inside *in = window->inside;
+    if (rules->lanes > in->lane_capacity) {
+        GR_RESIZE(in->lane_images, in->lane_capacity, rules->lanes);
+        GR_RESIZE(in->lane_tokens, in->lane_capacity, rules->lanes);
+        in->lane_capacity = rules->lanes;
+    }
+    if (count > in->item_capacity) {
+        GR_RESIZE(window->sizes, in->item_capacity, count);
+        GR_RESIZE(window->order, in->item_capacity, count);
+        GR_RESIZE(in->items, in->item_capacity, count);
+        in->item_capacity = count;
+    }
+    int64_t cells = steps * rules->lanes + 1;
+    if (cells > in->cell_capacity) {
+        GR_RESIZE(window->cells, in->cell_capacity, cells);
+        in->cell_capacity = cells;
+    }
+    window->number = number;
+    window->count = count;
+    window->steps = steps;
+    window->row_count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        window->sizes[i] = (gri_size){0};
+    }
+done:
+    return err;
+}
+
+void gri_window_fini(gri_window *window)
+{
+    inside *in = window->inside;
+    if (in) {
+        GR_FREE(in->items);
+        GR_FREE(in->rows);
+        GR_FREE(in->dealt);
+        GR_FREE(in->lane_images);
+        GR_FREE(in->lane_tokens);
+        GR_FREE(in->at);
+    }
+    GR_FREE(window->inside);
+    GR_FREE(window->sizes);
+    GR_FREE(window->order);
+    GR_FREE(window->rows);
+    GR_FREE(window->cells);
+    *window = (gri_window){0};
+}
+
+static int sign(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/// Most tokens first, then most pictures, then by position.
+static int by_size(const void *a, const void *b)
+{
+    const item *x = a, *y = b;
+    int order = sign(y->size.tokens, x->size.tokens);
+    order = order ? order : sign(y->size.images, x->size.images);
+    return order ? order : sign(x->sample, y->sample);
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const item *x = a, *y = b;
+    return sign(x->sample, y->sample);
+}
+
+static int by_row(const void *a, const void *b)
+{
+    const item *x = a, *y = b;
+    int order = sign(x->row, y->row);
+    return order ? order : sign(x->sample, y->sample);
+}
+
+/// Most pictures first, then most tokens, then the first row made.
+static int by_load(const void *a, const void *b)
+{
+    const gri_row *x = a, *y = b;
+    int order = sign(y->images, x->images);
+    order = order ? order : sign(y->tokens, x->tokens);
+    return order ? order : sign(x->begin, y->begin);
+}
+
+static int by_cell(const void *a, const void *b)
+{
+    const gri_row *x = a, *y = b;
+    int order = sign(x->cell, y->cell);
+    return order ? order : sign(x->begin, y->begin);
+}
+
+/// The row for a sample, -1 when none has room.
+static int64_t choose_row(const gri_row *rows, int64_t count, const gri_window_rules *rules,
+                          gri_size size)
+{
+    int64_t best = -1;
+    for (int64_t r = 0; r < count; r++) {
+        gri_size sum = {rows[r].tokens + size.tokens, rows[r].images + size.images};
+        if (!gri_size_fits(rules, sum)) {
+            continue;
+        }
+        bool fewer = best < 0 || (size.images > 0 && rows[r].images < rows[best].images) ||
+                     ((size.images == 0 || rows[r].images == rows[best].images) &&
+                      rows[r].tokens < rows[best].tokens);
+        best = fewer ? r : best;
+    }
+    return best;
+}
+
+/// Whether all samples go into `count` rows.
+static bool fill_rows(const gri_window *w, const gri_window_rules *rules, int64_t count)
+{
+    inside *in = w->inside;
+    memset(in->rows, 0, (size_t)count * sizeof *in->rows);
+    for (int64_t i = 0; i < w->count; i++) {
+        item *it = &in->items[i];
+        it->row = choose_row(in->rows, count, rules, it->size);
+        if (it->row < 0) {
+            return false;
+        }
+        in->rows[it->row].tokens += it->size.tokens;
+        in->rows[it->row].images += it->size.images;
+    }
+    return true;
+}
+
+static gr_err reserve_rows(gri_window *w, int64_t count)
+{
+    gr_err err = GR_OK;
+    inside *in = w->inside;
+    if (count > in->row_capacity) {
+        GR_RESIZE(in->rows, in->row_capacity, count);
+        GR_RESIZE(in->dealt, in->row_capacity, count);
+        GR_RESIZE(in->at, in->row_capacity, count);
+        GR_RESIZE(w->rows, in->row_capacity, count);
+        in->row_capacity = count;
+    }
+done:
+    return err;
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/// Fewest rows, a multiple of the lanes, that hold all samples.
+static gr_err make_rows(gri_window *w, const gri_window_rules *rules, int64_t *count)
+{
+    gr_err err = GR_OK;
+    int64_t lanes = rules->lanes, tokens = 0, images = 0;
+    for (int64_t i = 0; i < w->count; i++) {
+        tokens += w->sizes[i].tokens;
+        images += w->sizes[i].images;
+    }
+    int64_t least = divide_up(tokens, rules->sequence_length);
+    if (rules->max_images > 0 && divide_up(images, rules->max_images) > least) {
+        least = divide_up(images, rules->max_images);
+    }
+    int64_t rows = divide_up(least, lanes) * lanes;
+    rows = rows < w->steps * lanes ? w->steps * lanes : rows;
+    for (;; rows += lanes) {
+        GR_TRY(reserve_rows(w, rows));
+        if (fill_rows(w, rules, rows)) {
+            break;
+        }
+    }
+    *count = rows;
+done:
+    return err;
+}
+
+/// Brings the samples of a row together: items[begin .. end).
+static void gather_rows(gri_window *w, int64_t rows)
+{
+    inside *in = w->inside;
+    qsort(in->items, (size_t)w->count, sizeof *in->items, by_row);
+    int64_t i = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        in->rows[r].begin = i;
+        while (i < w->count && in->items[i].row == r) {
+            i++;
+        }
+        in->rows[r].end = i;
+    }
+}
+
+/// The lane with least pictures, then least tokens, of those without a row of this group.
+static int64_t choose_lane(const inside *in, const bool *taken, int64_t lanes)
+{
+    int64_t best = -1;
+    for (int64_t l = 0; l < lanes; l++) {
+        if (!taken[l] && (best < 0 || in->lane_images[l] < in->lane_images[best] ||
+                          (in->lane_images[l] == in->lane_images[best] &&
+                           in->lane_tokens[l] < in->lane_tokens[best]))) {
+            best = l;
+        }
+    }
+    return best;
+}
+
+/// Two samples that may change places.
+typedef struct swap {
+    gri_row *from_row, *to_row;
+    item *from, *to;
+    int64_t left, tokens; ///< difference in pictures afterwards; between the two in tokens
+} swap;
+
+/// Looks for a better swap between two rows, whose lanes differ by `apart` pictures.
+static void try_rows(const inside *in, const gri_window_rules *rules, gri_row *from,
+                     gri_row *to, int64_t apart, swap *best)
+{
+    for (int64_t i = from->begin; i < from->end; i++) {
+        for (int64_t k = to->begin; k < to->end; k++) {
+            gri_size a = in->items[i].size, b = in->items[k].size;
+            int64_t more = a.images - b.images, left = llabs(apart - 2 * more);
+            int64_t tokens = llabs(a.tokens - b.tokens);
+            if (more <= 0 || left > best->left ||
+                (left == best->left && tokens >= best->tokens)) {
+                continue;
+            }
+            const gri_size rest = {from->tokens - a.tokens + b.tokens, from->images - more};
+            const gri_size sum = {to->tokens - b.tokens + a.tokens, to->images + more};
+            if (gri_size_fits(rules, rest) && gri_size_fits(rules, sum)) {
+                *best = (swap){from, to, &in->items[i], &in->items[k], left, tokens};
+            }
+        }
+    }
+}
+
+/// Makes the lanes with most and with least pictures of a step more alike by one swap; false when none helps.
+static bool level_once(gri_window *w, const gri_window_rules *rules, gri_row **rows,
+                       int64_t count)
+{
+    inside *in = w->inside;
+    int64_t most = 0, least = 0;
+    for (int64_t l = 1; l < rules->lanes; l++) {
+        most = in->lane_images[l] > in->lane_images[most] ? l : most;
+        least = in->lane_images[l] < in->lane_images[least] ? l : least;
+    }
+    int64_t apart = in->lane_images[most] - in->lane_images[least];
+    swap best = {.left = apart - 1, .tokens = INT64_MAX};
+    for (int64_t i = 0; apart > 1 && i < count; i++) {
+        for (int64_t k = 0; rows[i]->cell % rules->lanes == most && k < count; k++) {
+            if (rows[k]->cell % rules->lanes == least) {
+                try_rows(in, rules, rows[i], rows[k], apart, &best);
+            }
+        }
+    }
+    if (!best.from) {
+        return false;
+    }
+    gri_size a = best.from->size, b = best.to->size;
+    best.from_row->tokens += b.tokens - a.tokens;
+    best.from_row->images += b.images - a.images;
+    best.to_row->tokens += a.tokens - b.tokens;
+    best.to_row->images += a.images - b.images;
+    in->lane_images[most] += b.images - a.images;
+    in->lane_images[least] += a.images - b.images;
+    item between = *best.from;
+    *best.from = *best.to;
+    *best.to = between;
+    return true;
+}
+
+/// Deals the groups of one step to its lanes, fullest group first. `groups` are in the order of their load.
+static gr_err deal_step(gri_window *w, const gri_window_rules *rules, int64_t step,
+                        const int64_t *groups, int64_t count)
+{
+    gr_err err = GR_OK;
+    inside *in = w->inside;
+    int64_t lanes = rules->lanes;
+    bool *taken = NULL;
+    gri_row **rows = NULL;
+    GR_ALLOC(taken, lanes);
+    GR_ALLOC(rows, count * lanes);
+    memset(in->lane_images, 0, (size_t)lanes * sizeof *in->lane_images);
+    memset(in->lane_tokens, 0, (size_t)lanes * sizeof *in->lane_tokens);
+    for (int64_t g = 0; g < count; g++) {
+        memset(taken, 0, (size_t)lanes * sizeof *taken);
+        for (int64_t k = 0; k < lanes; k++) {
+            gri_row *row = &in->rows[groups[g] * lanes + k];
+            int64_t lane = choose_lane(in, taken, lanes);
+            taken[lane] = true;
+            in->lane_images[lane] += row->images;
+            in->lane_tokens[lane] += row->tokens;
+            row->cell = step * lanes + lane;
+            rows[g * lanes + k] = row;
+        }
+    }
+    for (int64_t tries = SWAPS * lanes;
+         tries > 0 && level_once(w, rules, rows, count * lanes);) {
+        tries--;
+    }
+done:
+    GR_FREE(rows);
+    GR_FREE(taken);
+    return err;
+}
+
+/// Groups go to steps by a keyed permutation, so that no step always has the fullest.
+static gr_err deal_groups(gri_window *w, const gri_window_rules *rules, int64_t groups)
+{
+    gr_err err = GR_OK;
+    inside *in = w->inside;
+    uint64_t stream = gr_rng_u64(rules->stream, 0x57494e444f57, 0); // "WINDOW"
+    for (int64_t step = 0; step < w->steps; step++) {
+        int64_t begin = step * groups / w->steps, end = (step + 1) * groups / w->steps,
+                count = 0;
+        for (int64_t g = 0; g < groups; g++) {
+            int64_t place = gr_order(rules->seed, stream, w->number, groups, g);
+            if (place >= begin && place < end) {
+                in->at[count++] = g;
+            }
+        }
+        GR_TRY(deal_step(w, rules, step, in->at, count));
+    }
+done:
+    return err;
+}
+
+static void list_cells(gri_window *w, const gri_window_rules *rules, int64_t rows)
+{
+    inside *in = w->inside;
+    w->row_count = 0;
+    qsort(in->rows, (size_t)rows, sizeof *in->rows, by_cell);
+    int64_t r = 0;
+    for (int64_t c = 0; c < w->steps * rules->lanes; c++) {
+        w->cells[c] = w->row_count;
+        for (; r < rows && in->rows[r].cell == c; r++) {
+            if (in->rows[r].begin < in->rows[r].end) {
+                w->rows[w->row_count++] = in->rows[r];
+            }
+        }
+    }
+    w->cells[w->steps * rules->lanes] = w->row_count;
+}
+
+/// Writes the samples row by row into w->order, each row by position.
+static void order_samples(gri_window *w)
+{
+    inside *in = w->inside;
+    int64_t at = 0;
+    for (int64_t r = 0; r < w->row_count; r++) {
+        gri_row *row = &w->rows[r];
+        int64_t count = row->end - row->begin;
+        qsort(in->items + row->begin, (size_t)count, sizeof *in->items, by_position);
+        for (int64_t i = 0; i < count; i++) {
+            w->order[at + i] = in->items[row->begin + i].sample;
+        }
+        row->begin = at;
+        row->end = at += count;
+    }
+}
+
+gr_err gri_window_pack(gri_window *window, const gri_window_rules *rules)
+{
+    gr_err err = GR_OK;
+    inside *in = window->inside;
+    int64_t rows = 0;
+    if (window->count == 0) {
+        memset(window->cells, 0,
+               (size_t)(window->steps * rules->lanes + 1) * sizeof *window->cells);
+        goto done;
+    }
+    for (int64_t i = 0; i < window->count; i++) {
+        GR_ASSERT(gri_size_fits(rules, window->sizes[i]));
+        in->items[i] = (item){.size = window->sizes[i], .sample = i};
+    }
+    qsort(in->items, (size_t)window->count, sizeof *in->items, by_size);
+    GR_TRY(make_rows(window, rules, &rows));
+    gather_rows(window, rows);
+    qsort(in->rows, (size_t)rows, sizeof *in->rows, by_load);
+    GR_TRY(deal_groups(window, rules, rows / rules->lanes));
+    list_cells(window, rules, rows);
+    order_samples(window);
+done:
+    return err;
+}

@@ -1,0 +1,28 @@
+#ifndef STAGES_LEDGER_H
+#define STAGES_LEDGER_H
+
+/// RUN/ledger.jsonl: one JSON object a line for each sample that had weight 0, in the order of lanes, the same for every
+/// number of ranks:
+///   {"update", "stage", "step", "set": "data" | "validation", "lane", "path", "index", "reason"}
+/// `update` and `step` as in metrics.jsonl; `path` and `index` are the data set and the sample's number in it.
+
+#include "datasets/loader.h"
+#include "mpi/world.h"
+#include "src/base/str.h"
+
+extern const char gr_ledger_name[];
+
+/// Where in the run samples were left out.
+typedef struct gr_ledger_place {
+    const char *stage, *set;
+    int64_t update, step;
+} gr_ledger_place;
+
+/// Adds what a lane left out to `notes`.
+GR_MUST_CHECK gr_err gr_ledger_note(gr_str *notes, int64_t lane, const gr_lane_batch *batch);
+/// Collective. Rank 0 writes the notes of all ranks and warns of the `dropped` samples; notes are empty afterwards.
+GR_MUST_CHECK gr_err gr_ledger_add(const gr_world *world, const char *run,
+                                   const gr_ledger_place *place, gr_str *notes,
+                                   int64_t dropped);
+
+#endif

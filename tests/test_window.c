@@ -1,0 +1,252 @@
+#include "datasets/window.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "tests/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const gri_window_rules usual = {
+    .lanes = 4, .sequence_length = 4096, .max_images = 0, .seed = 3, .stream = 9};
+
+/// Long-tailed lengths: most texts are short, a few as long as the row. Seven samples in ten have pictures of 64 tokens.
+static gri_size draw(uint64_t key, int64_t i, int64_t longest)
+{
+    gri_size s = {0};
+    uint64_t at = (uint64_t)i;
+    if (gr_rng_uniform(key, 1, at) < 0.7) {
+        s.images = gr_rng_uniform(key, 2, at) < 0.9
+                       ? 1
+                       : 2 + (int64_t)(gr_rng_uniform(key, 3, at) * 5);
+    }
+    int64_t text = 12 + (int64_t)exp(4.6 + 1.2 * gr_rng_normal(key, 4, at));
+    s.tokens = s.images * 64 + text;
+    s.tokens = s.tokens > longest ? longest : s.tokens;
+    return s;
+}
+
+static void fill(gri_window *w, const gri_window_rules *rules, uint64_t key, int64_t number,
+                 int64_t count, int64_t steps)
+{
+    GR_CHECK_OK(gri_window_begin(w, rules, number, count, steps));
+    for (int64_t i = 0; i < count; i++) {
+        w->sizes[i] = draw(key, number * count + i, rules->sequence_length);
+        if (rules->max_images > 0 && w->sizes[i].images > rules->max_images) {
+            w->sizes[i].images = rules->max_images;
+        }
+    }
+    GR_CHECK_OK(gri_window_pack(w, rules));
+}
+
+/// Every sample in exactly one row, rows within their limits, in order, and with true sums.
+static void check_sound(const gri_window *w, const gri_window_rules *rules)
+{
+    gr_err err = GR_OK;
+    bool *seen = NULL;
+    int64_t at = 0, cells = w->steps * rules->lanes;
+    GR_ALLOC(seen, w->count);
+    for (int64_t r = 0; r < w->row_count; r++) {
+        const gri_row *row = &w->rows[r];
+        gri_size sum = {0};
+        GR_CHECK_INT(row->begin, at);
+        GR_CHECK(row->end > row->begin && row->cell >= 0 && row->cell < cells);
+        GR_CHECK(r >= w->cells[row->cell] && r < w->cells[row->cell + 1]);
+        for (; at < row->end; at++) {
+            int64_t n = w->order[at];
+            GR_CHECK(n >= 0 && n < w->count && !seen[n]);
+            GR_CHECK(at == row->begin || w->order[at - 1] < n);
+            seen[n] = true;
+            sum.tokens += w->sizes[n].tokens;
+            sum.images += w->sizes[n].images;
+        }
+        GR_CHECK(gri_size_fits(rules, sum));
+        GR_CHECK(sum.tokens == row->tokens && sum.images == row->images);
+    }
+    GR_CHECK_INT(at, w->count);
+    GR_CHECK_INT(w->cells[0], 0);
+    GR_CHECK_INT(w->cells[cells], w->row_count);
+done:
+    GR_FREE(seen);
+    GR_CHECK_OK(err);
+}
+
+static int64_t cell_images(const gri_window *w, int64_t cell)
+{
+    int64_t images = 0;
+    for (int64_t r = w->cells[cell]; r < w->cells[cell + 1]; r++) {
+        images += w->rows[r].images;
+    }
+    return images;
+}
+
+/// Largest share by which a lane has more pictures than the mean of its step.
+static double imbalance(const gri_window *w, int64_t lanes)
+{
+    double worst = 0;
+    for (int64_t step = 0; step < w->steps; step++) {
+        int64_t most = 0, sum = 0;
+        for (int64_t l = 0; l < lanes; l++) {
+            int64_t n = cell_images(w, step * lanes + l);
+            most = n > most ? n : most;
+            sum += n;
+        }
+        double over = sum ? (double)(most * lanes) / (double)sum - 1 : 0;
+        worst = over > worst ? over : worst;
+    }
+    return worst;
+}
+
+static double unused(const gri_window *w, const gri_window_rules *rules)
+{
+    int64_t tokens = 0;
+    for (int64_t r = 0; r < w->row_count; r++) {
+        tokens += w->rows[r].tokens;
+    }
+    return 1 - (double)tokens / (double)(w->row_count * rules->sequence_length);
+}
+
+static void test_sound(void)
+{
+    gri_window w = {0};
+    static const int64_t counts[] = {1, 3, 4, 5, 64, 257, 1000};
+    for (int64_t lanes = 1; lanes <= 9; lanes += 2) {
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            for (int64_t limit = 0; limit <= 6; limit += 6) {
+                gri_window_rules rules = usual;
+                rules.lanes = lanes;
+                rules.max_images = limit;
+                rules.sequence_length = 1024;
+                fill(&w, &rules, 5, 2, counts[c], 1 + counts[c] / 64);
+                check_sound(&w, &rules);
+            }
+        }
+    }
+    gri_window_fini(&w);
+}
+
+/// Under 3 % of the tokens unused and pictures over lanes within 5 %, in every step of every window; lanes of
+/// a step have the same number of rows.
+static void test_long_tail(void)
+{
+    enum { WINDOWS = 8, STEPS = 8, BATCH = 512 };
+    gri_window w = {0};
+    double most_unused = 0, most_apart = 0;
+    for (int64_t number = 0; number < WINDOWS; number++) {
+        fill(&w, &usual, 7, number, STEPS * BATCH, STEPS);
+        check_sound(&w, &usual);
+        double u = unused(&w, &usual), a = imbalance(&w, usual.lanes);
+        most_unused = u > most_unused ? u : most_unused;
+        most_apart = a > most_apart ? a : most_apart;
+        for (int64_t step = 0; step < STEPS; step++) {
+            const int64_t *cells = w.cells + step * usual.lanes;
+            for (int64_t l = 1; l < usual.lanes; l++) {
+                GR_CHECK_INT(cells[l + 1] - cells[l], cells[1] - cells[0]);
+            }
+        }
+    }
+    printf("unused at most %.2f %%, pictures of a lane at most %.2f %% over the mean ",
+           100 * most_unused, 100 * most_apart);
+    gri_window_fini(&w);
+    GR_CHECK(most_unused < 0.03);
+    GR_CHECK(most_apart < 0.05);
+}
+
+/// More lanes and fewer pictures each: a lane has at most one picture more than the mean, rounded up.
+static void test_few_pictures(void)
+{
+    gri_window w = {0};
+    gri_window_rules rules = usual;
+    rules.lanes = 16;
+    for (int64_t number = 0; number < 6; number++) {
+        fill(&w, &rules, 11, number, 4 * 512, 4);
+        check_sound(&w, &rules);
+        for (int64_t step = 0; step < w.steps; step++) {
+            int64_t most = 0, sum = 0;
+            for (int64_t l = 0; l < rules.lanes; l++) {
+                int64_t n = cell_images(&w, step * rules.lanes + l);
+                most = n > most ? n : most;
+                sum += n;
+            }
+            GR_CHECK(most <= (sum + rules.lanes - 1) / rules.lanes + 1);
+        }
+    }
+    gri_window_fini(&w);
+}
+
+/// Samples that fill a row each, and one a lane that does not: nothing waits, nothing is left.
+static void test_long_samples(void)
+{
+    gri_window w = {0};
+    gri_window_rules rules = usual;
+    rules.lanes = 3;
+    GR_CHECK_OK(gri_window_begin(&w, &rules, 0, 40, 2));
+    for (int64_t i = 0; i < 40; i++) {
+        w.sizes[i] = i % 4 == 0 ? (gri_size){4096, 0} : (gri_size){100, 1};
+    }
+    GR_CHECK_OK(gri_window_pack(&w, &rules));
+    check_sound(&w, &rules);
+    GR_CHECK_INT(w.row_count, 12); // 10 full ones, the rest in what makes it a multiple of 3
+    gri_window_fini(&w);
+}
+
+/// Samples without size travel along and take no room.
+static void test_unusable(void)
+{
+    gri_window w = {0};
+    GR_CHECK_OK(gri_window_begin(&w, &usual, 0, 6, 1));
+    w.sizes[1] = (gri_size){4096, 1};
+    w.sizes[4] = (gri_size){4096, 2};
+    GR_CHECK_OK(gri_window_pack(&w, &usual));
+    check_sound(&w, &usual);
+    GR_CHECK_INT(w.row_count, 3); // the two, and one for those without size
+    gri_window_fini(&w);
+    GR_CHECK_OK(gri_window_begin(&w, &usual, 0, 0, 0));
+    GR_CHECK_OK(gri_window_pack(&w, &usual));
+    GR_CHECK_INT(w.row_count, 0);
+    gri_window_fini(&w);
+}
+
+/// The same sizes give the same rows, whatever the window's memory held before; another window another order.
+static void test_function(void)
+{
+    gri_window a = {0}, b = {0};
+    fill(&a, &usual, 5, 8, 300, 4);
+    fill(&b, &usual, 6, 1, 777, 3);
+    fill(&b, &usual, 5, 8, 300, 4);
+    GR_CHECK_INT(a.row_count, b.row_count);
+    GR_CHECK_BYTES(a.order, b.order, 300 * sizeof *a.order);
+    GR_CHECK_BYTES(a.rows, b.rows, (size_t)a.row_count * sizeof *a.rows);
+    gri_window_fini(&a);
+    gri_window_fini(&b);
+}
+
+static void test_memory_failures(void)
+{
+    gr_err err = GR_ERR_MEMORY;
+    for (int64_t n = 1; err == GR_ERR_MEMORY && n < 100; n++) {
+        gri_window w = {0};
+        int64_t before = gr_mem_used();
+        gr_mem_fail_at(n);
+        err = gri_window_begin(&w, &usual, 0, 50, 2);
+        for (int64_t i = 0; err == GR_OK && i < 50; i++) {
+            w.sizes[i] = (gri_size){1000, 1};
+        }
+        err = err ? err : gri_window_pack(&w, &usual);
+        gr_mem_fail_at(0);
+        gri_window_fini(&w);
+        GR_CHECK_INT(gr_mem_used(), before);
+    }
+    GR_CHECK_OK(err);
+}
+
+static const gr_test tests[] = {
+    {"sound", test_sound},
+    {"long_tail", test_long_tail},
+    {"few_pictures", test_few_pictures},
+    {"long_samples", test_long_samples},
+    {"unusable", test_unusable},
+    {"function", test_function},
+    {"memory_failures", test_memory_failures},
+};
+GR_TEST_MAIN("window", tests)
