@@ -25,6 +25,8 @@ typedef struct shard {
     int fd; ///< -1: not open
     region images, texts;
     void *tables[GRI_TABLE_COUNT];
+    const gri_manifest *manifest;
+    int32_t **tokens; ///< [manifest->tokenizer_count] counts of each sample
 } shard;
 
 struct gr_dataset {
@@ -62,6 +64,10 @@ static void shard_unload(shard *s)
     for (gri_table t = 0; t < GRI_TABLE_COUNT; t++) {
         GR_FREE(s->tables[t]);
     }
+    for (int64_t k = 0; s->tokens && k < s->manifest->tokenizer_count; k++) {
+        GR_FREE(s->tokens[k]);
+    }
+    GR_FREE(s->tokens);
     if (s->fd >= 0) {
         close(s->fd);
     }
@@ -80,6 +86,7 @@ gr_err gr_dataset_open(const char *dir, gr_dataset **out)
     GR_ALLOC(d->shards, d->manifest.count);
     for (int64_t i = 0; i < d->manifest.count; i++) {
         const gri_shard_entry *entry = &d->manifest.shards[i];
+        d->shards[i].manifest = &d->manifest;
         GR_TRY(shard_init(&d->shards[i], dir, entry, first));
         first += entry->samples;
     }
@@ -148,9 +155,11 @@ static gr_err check_schema(gri_h5 *h5, const char *path)
     GR_TRY(gri_h5_get_text(h5, "schema", schema, sizeof schema));
     GR_TRY(gri_h5_get_int(h5, "version", &version));
     if (strcmp(schema, GRI_SHARD_SCHEMA) != 0 || version != GRI_SHARD_VERSION) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: schema \"%s\" version %d, this program reads \"%s\" version %d", path,
-                schema, version, GRI_SHARD_SCHEMA, GRI_SHARD_VERSION);
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: schema \"%s\" version %d, this program reads \"%s\" version %d; make the data set "
+            "again from its source, or take the program that made it",
+            path, schema, version, GRI_SHARD_SCHEMA, GRI_SHARD_VERSION);
     }
 done:
     return err;
@@ -191,9 +200,13 @@ static gr_err check_digests(const shard *s)
     }
     for (gri_table t = 0; t < GRI_TABLE_COUNT; t++) {
         gri_table_info info = gri_table_get(t, entry->samples, entry->images);
-        const uint64_t *sources = s->tables[GRI_SOURCE_OFFSETS];
-        size_t rows = info.rows < 0 ? sources[entry->samples] : (size_t)info.rows;
+        size_t rows = info.rows < 0 ? ((const uint64_t *)s->tables[t - 1])[entry->samples]
+                                    : (size_t)info.rows;
         tables = gri_digest_link(tables, s->tables[t], rows * info.row_size);
+    }
+    for (int64_t k = 0; k < s->manifest->tokenizer_count; k++) {
+        tables =
+            gri_digest_link(tables, s->tokens[k], (size_t)entry->samples * sizeof(int32_t));
     }
     bool same_ids = gr_digest_equal(ids, entry->digest);
     if (!same_ids || !gr_digest_equal(tables, entry->tables)) {
@@ -209,19 +222,37 @@ done:
     return err;
 }
 
+static gr_err load_tokens(shard *s, gri_h5 *h5)
+{
+    gr_err err = GR_OK;
+    char name[GRI_TOKENS_NAME];
+    GR_ALLOC(s->tokens, s->manifest->tokenizer_count);
+    for (int64_t k = 0; k < s->manifest->tokenizer_count; k++) {
+        void *counts = NULL;
+        gri_tokens_name(s->manifest->tokenizers[k], name);
+        GR_TRY(gri_h5_read(h5, name, GRI_H5_I32, s->entry->samples, 0, &counts, NULL));
+        s->tokens[k] = counts;
+    }
+done:
+    return err;
+}
+
 static gr_err load_tables(shard *s, gri_h5 *h5)
 {
     gr_err err = GR_OK;
-    int64_t samples = s->entry->samples, images = s->entry->images, sources = 0;
+    int64_t samples = s->entry->samples, images = s->entry->images,
+            bytes[GRI_TABLE_COUNT] = {0};
     for (gri_table t = 0; t < GRI_TABLE_COUNT; t++) {
         gri_table_info info = gri_table_get(t, samples, images);
         GR_TRY(gri_h5_read(h5, info.name, info.type, info.rows, info.columns, &s->tables[t],
-                           info.rows < 0 ? &sources : NULL));
+                           &bytes[t]));
     }
+    GR_TRY(load_tokens(s, h5));
     GR_TRY(check_offsets(s, GRI_IMAGE_OFFSETS, images, s->images.size));
     GR_TRY(check_offsets(s, GRI_TEXT_OFFSETS, samples, s->texts.size));
     GR_TRY(check_offsets(s, GRI_SAMPLE_IMAGES, samples, images));
-    GR_TRY(check_offsets(s, GRI_SOURCE_OFFSETS, samples, sources));
+    GR_TRY(check_offsets(s, GRI_SOURCE_OFFSETS, samples, bytes[GRI_SOURCE_BYTES]));
+    GR_TRY(check_offsets(s, GRI_TASK_OFFSETS, samples, bytes[GRI_TASK_BYTES]));
     GR_TRY(check_digests(s));
 done:
     return err;
@@ -315,20 +346,40 @@ static char *fill_images(const shard *s, region images, gr_sample *sample)
     return bytes;
 }
 
+/// The label (source, task) of sample `n` that `table` cuts out of the table behind it.
+static const char *label(const shard *s, gri_table table, int64_t n, size_t *size)
+{
+    region r = cut(s, table, n);
+    *size = (size_t)r.size;
+    return (const char *)s->tables[table + 1] + r.offset;
+}
+
+/// Copies the label to `*at`, ends it with a NUL and moves on.
+static const char *put_label(const shard *s, gri_table table, int64_t n, char **at)
+{
+    size_t size = 0;
+    char *text = *at;
+    const char *stored = label(s, table, n, &size);
+    memcpy(text, stored, size);
+    *at += size + 1;
+    return text;
+}
+
 /// Reads sample `n` of the shard, unchecked.
 static gr_err read_sample(const shard *s, int64_t n, gr_sample **out)
 {
     gr_err err = GR_OK;
     char *block = NULL;
     region images = cut(s, GRI_SAMPLE_IMAGES, n);
-    region text = cut(s, GRI_TEXT_OFFSETS, n), source = cut(s, GRI_SOURCE_OFFSETS, n);
+    region text = cut(s, GRI_TEXT_OFFSETS, n);
+    size_t labels =
+        (size_t)(cut(s, GRI_SOURCE_OFFSETS, n).size + 1 + cut(s, GRI_TASK_OFFSETS, n).size + 1);
     const uint64_t *offsets = s->tables[GRI_IMAGE_OFFSETS];
     int64_t image_at = (int64_t)offsets[images.offset];
     size_t image_bytes = (size_t)((int64_t)offsets[images.offset + images.size] - image_at);
     size_t arrays =
         (size_t)images.size * (sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2]));
-    GR_ALLOC(block, sizeof(gr_sample) + arrays + image_bytes + (size_t)text.size + 1 +
-                        (size_t)source.size + 1);
+    GR_ALLOC(block, sizeof(gr_sample) + arrays + image_bytes + (size_t)text.size + 1 + labels);
     gr_sample *sample = (void *)block;
     char *at = fill_images(s, images, sample);
     GR_TRY(gr_file_pread(s->fd, s->path, at, image_bytes, s->images.offset + image_at));
@@ -337,13 +388,59 @@ static gr_err read_sample(const shard *s, int64_t n, gr_sample **out)
     sample->text = at;
     sample->text_size = (size_t)text.size;
     at += text.size + 1;
-    memcpy(at, (const char *)s->tables[GRI_SOURCE_BYTES] + source.offset, (size_t)source.size);
-    sample->source = at;
+    sample->source = put_label(s, GRI_SOURCE_OFFSETS, n, &at);
+    sample->task = put_label(s, GRI_TASK_OFFSETS, n, &at);
     sample->id = ((const gr_digest *)s->tables[GRI_CONTENT_ID])[n];
     *out = sample;
     block = NULL;
 done:
     GR_FREE(block);
+    return err;
+}
+
+gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index, gr_sample_about *out)
+{
+    gr_err err = GR_OK;
+    shard *s = NULL;
+    gr_sample_about about = {0};
+    GR_TRY(find_shard(dataset, index, &s));
+    int64_t n = index - s->first;
+    region images = cut(s, GRI_SAMPLE_IMAGES, n);
+    const uint64_t *offsets = s->tables[GRI_IMAGE_OFFSETS];
+    const int32_t(*pixels)[2] = s->tables[GRI_IMAGE_SIZE];
+    about.id = ((const gr_digest *)s->tables[GRI_CONTENT_ID])[n];
+    about.source = label(s, GRI_SOURCE_OFFSETS, n, &about.source_size);
+    about.task = label(s, GRI_TASK_OFFSETS, n, &about.task_size);
+    about.text_size = (size_t)cut(s, GRI_TEXT_OFFSETS, n).size;
+    about.images = images.size;
+    about.image_size = (int64_t)(offsets[images.offset + images.size] - offsets[images.offset]);
+    about.pixels = pixels + images.offset;
+    *out = about;
+done:
+    return err;
+}
+
+const gr_digest *gr_dataset_tokenizers(const gr_dataset *dataset, int64_t *count)
+{
+    *count = dataset->manifest.tokenizer_count;
+    return dataset->manifest.tokenizers;
+}
+
+gr_err gr_dataset_tokens(const gr_dataset *dataset, int64_t index, gr_digest tokenizer,
+                         int64_t *out)
+{
+    gr_err err = GR_OK;
+    const gri_manifest *manifest = &dataset->manifest;
+    shard *s = NULL;
+    int64_t tokens = -1;
+    GR_TRY(find_shard(dataset, index, &s));
+    for (int64_t k = 0; k < manifest->tokenizer_count; k++) {
+        if (gr_digest_equal(manifest->tokenizers[k], tokenizer)) {
+            tokens = s->tokens[k][index - s->first];
+        }
+    }
+    *out = tokens;
+done:
     return err;
 }
 

@@ -71,7 +71,7 @@ for ((kib = 1; kib <= most; kib++)); do
     (limited $kib "$GRADUS" data import --from llava src/source.json --out full) >stdout 2>stderr </dev/null || code=$?
     [ $code = 74 ] || fail "exit $code, expected 74, with $kib KiB of disk: $(cat stderr)"
     [ "$(grep -vc '^import: ' stderr)" = 1 ] || fail "more than a line about a full disk: $(cat stderr)"
-    grep -Eq "full/\.shard-00000\.h5.*: File too large" stderr || fail "no file and reason: $(cat stderr)"
+    grep -Eq "full/\.work/shard-00000\.h5.*: File too large" stderr || fail "no file and reason: $(cat stderr)"
     [ ! -e full ] || fail "a failed import left files: $(ls -A full)"
 done
 

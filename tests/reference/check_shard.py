@@ -79,7 +79,7 @@ def main():
         path = os.path.join(folder, entry["name"])
         assert os.path.getsize(path) == entry["bytes"]
         with h5py.File(path, "r") as shard:
-            assert shard.attrs["schema"] == b"gradus-shard" and shard.attrs["version"] == 1
+            assert shard.attrs["schema"] == b"gradus-shard" and shard.attrs["version"] == 2
             assert all(set_.chunks is None for set_ in shard.values())
             for n in range(entry["samples"]):
                 content = check_sample(shard, n, records[done], images)
