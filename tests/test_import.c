@@ -76,7 +76,7 @@ static gr_err import_text(const char *source, const char *text, gr_import_option
     options.source = path;
     options.images = options.images ? options.images : images;
     options.out = dir;
-    gr_err err = gr_import_llava(&options, out);
+    gr_err err = gr_import(&options, NULL, out);
     GR_FREE(path);
     GR_FREE(images);
     GR_FREE(dir);
@@ -485,9 +485,9 @@ static void test_bad_files(void)
     options.source = "/nonexistent/a.jsonl";
     char *out = in_dir("absent.out");
     options.out = out;
-    GR_CHECK_ERR(gr_import_llava(&options, &r), GR_ERR_MISSING, "/nonexistent/a.jsonl");
+    GR_CHECK_ERR(gr_import(&options, NULL, &r), GR_ERR_MISSING, "/nonexistent/a.jsonl");
     options.source = "/nonexistent/a.json";
-    GR_CHECK_ERR(gr_import_llava(&options, &r), GR_ERR_MISSING, "/nonexistent/a.json");
+    GR_CHECK_ERR(gr_import(&options, NULL, &r), GR_ERR_MISSING, "/nonexistent/a.json");
     GR_CHECK(!gr_dir_exists(out));
     GR_FREE(out);
 }
@@ -530,7 +530,7 @@ static void test_memory_failures(void)
         gr_import_result r = {0};
         int64_t before = gr_mem_used();
         gr_mem_fail_at(++n);
-        err = gr_import_llava(&options, &r);
+        err = gr_import(&options, NULL, &r);
         gr_mem_fail_at(0);
         GR_CHECK_INT(gr_mem_used(), before);
     }
