@@ -65,20 +65,38 @@ done:
     return err;
 }
 
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/// Whether the name is that of a file that gr_file_write had aside when its process was killed.
+static bool is_aside(const char *name)
+{
+    return starts_with(name, "manifest.json.tmp.") || starts_with(name, "rejects.jsonl.tmp.") ||
+           starts_with(name, "duplicates.jsonl.tmp.");
+}
+
+static bool is_known(const char *name, bool unfinished)
+{
+    bool list = strcmp(name, ".work") == 0 || strcmp(name, "rejects.jsonl") == 0 ||
+                strcmp(name, "duplicates.jsonl") == 0;
+    bool rest = starts_with(name, "shard-") || strcmp(name, "manifest.json") == 0;
+    return list || (unfinished && rest);
+}
+
 static gr_err check_contents(const gri_folder *f, bool unfinished)
 {
-    static const char *const ours[] = {".work", "rejects.jsonl", "duplicates.jsonl"};
     gr_err err = GR_OK;
-    char **names = NULL;
+    char **names = NULL, *path = NULL;
     int64_t count = 0;
     GR_TRY(gr_dir_list(f->dir, &names, &count));
     for (int64_t i = 0; i < count; i++) {
-        bool known = unfinished && (strncmp(names[i], "shard-", 6) == 0 ||
-                                    strcmp(names[i], "manifest.json") == 0);
-        for (size_t k = 0; k < sizeof ours / sizeof *ours; k++) {
-            known = known || strcmp(names[i], ours[k]) == 0;
-        }
-        if (!known) {
+        if (is_aside(names[i])) {
+            GR_TRY(gr_path_join(f->dir, names[i], &path));
+            unlink(path);
+            GR_FREE(path);
+        } else if (!is_known(names[i], unfinished)) {
             GR_FAIL(GR_ERR_USAGE,
                     "%s is not empty (%s): name a new folder, or remove what an interrupted "
                     "run left there",
@@ -86,6 +104,7 @@ static gr_err check_contents(const gri_folder *f, bool unfinished)
         }
     }
 done:
+    GR_FREE(path);
     gr_dir_list_free(&names, count);
     return err;
 }
@@ -95,10 +114,8 @@ gr_err gri_folder_claim(const char *dir, bool *unfinished, gri_folder *out)
     gr_err err = GR_OK;
     gri_folder f = {.lock = -1};
     char *plan = NULL;
-    bool made = false;
     GR_STRDUP(f.dir, dir);
     GR_TRY(gr_path_join(dir, ".work", &f.work));
-    made = !gr_dir_exists(f.work);
     GR_TRY(take_lock(&f));
     GR_TRY(gr_path_join(f.work, GRI_FOLDER_PLAN, &plan));
     *unfinished = gr_file_exists(plan);
@@ -106,8 +123,8 @@ gr_err gri_folder_claim(const char *dir, bool *unfinished, gri_folder *out)
     *out = f;
     f = (gri_folder){.lock = -1};
 done:
-    if (err != GR_OK && f.lock >= 0 && made) {
-        gri_folder_clean(&f);
+    if (err != GR_OK && plan && !*unfinished) {
+        gri_folder_clean(&f); // nothing in it can be gone on with
     }
     gri_folder_leave(&f);
     GR_FREE(plan);

@@ -56,6 +56,9 @@ static gr_err prepare(gri_import *im)
     for (int64_t k = 0; k < o->tokenizer_count; k++) {
         GR_TRY(gr_tokenizer_digest(o->tokenizers[k], &im->tokenizers[k]));
     }
+    if (o->task) {
+        GR_TRY(gri_check_utf8("--task", o->task, strlen(o->task)));
+    }
     im->counting = (gri_counting){o->tokenizers, im->tokenizers, o->tokenizer_count};
     GR_TRY(gri_source_find(o, &im->plan.source));
     if (im->team.rank == 0) {
@@ -137,6 +140,7 @@ gr_err gr_import(const gr_import_options *options, const gr_import_team *team,
 done:
     gr_progress_end();
     leave(&im);
+    gri_last_picture_fini(&im.last);
     GR_FREE(im.tokenizers);
     GR_FREE(im.ids);
     GR_FREE(im.first_reject);

@@ -18,7 +18,7 @@ static bool is_reject(gr_err err)
 static gr_err encode_record(gri_import *im, gri_reader *reader, gri_part_writer *part)
 {
     gr_err err = GR_OK;
-    gri_record record = {0};
+    gri_record record = {.last = &im->last};
     err = reader->read(reader, &record);
     if (is_reject(err)) {
         bool several = im->plan.source.count > 1;

@@ -24,6 +24,7 @@ typedef struct gri_import {
     int64_t records, done,
         spoiled; ///< of this process's share: how many, encoded, of those bad
     double started;
+    gri_last_picture last;
     bool useless; ///< nothing of the work is worth going on with
 } gri_import;
 

@@ -82,59 +82,24 @@ done:
     return err;
 }
 
-/// Without bytes that are no UTF-8: names in a message may be any bytes, but the list is JSON.
-static void make_ascii(char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text >= 0x80) {
-            *text = '?';
-        }
-    }
-}
-
-/// The text in new memory, with what JSON cannot hold replaced.
-static gr_err clean_text(const char *text, char **out)
-{
-    gr_err err = GR_OK;
-    gr_json j = {0};
-    gr_doc *doc = NULL;
-    GR_STRDUP(*out, text);
-    gr_json_string(&j, NULL, text);
-    GR_TRY(gr_json_finish(&j));
-    err = gr_doc_parse_json("text", j.text.data, j.text.size, GR_ERR_DATA, &doc);
-    if (err == GR_ERR_DATA) {
-        make_ascii(*out);
-        err = GR_OK;
-    }
-done:
-    gr_doc_destroy(&doc);
-    gr_json_fini(&j);
-    return err;
-}
-
 gr_err gri_part_reject(gri_part_writer *part, const char *file, gri_place where, const char *id)
 {
     gr_err err = GR_OK;
     gr_json *j = &part->index;
-    char *reason = NULL, *name = NULL;
-    GR_TRY(clean_text(gr_err_message(), &reason));
     gr_json_map_begin(j, NULL);
     if (file) {
         gr_json_string(j, "file", file);
     }
     gr_json_int(j, where.unit, where.number);
     if (id) {
-        GR_TRY(clean_text(id, &name));
-        gr_json_string(j, "id", name);
+        gr_json_string(j, "id", id);
     } else {
         gr_json_null(j, "id");
     }
-    gr_json_string(j, "reason", reason);
+    gr_json_string(j, "reason", gr_err_message());
     gr_json_map_end(j);
     GR_TRY(end_line(part));
 done:
-    GR_FREE(reason);
-    GR_FREE(name);
     return err;
 }
 

@@ -185,7 +185,7 @@ gr_err gri_plan_count(const gri_plan *plan, const gr_import_options *options, in
     while (there) {
         GR_TRY(reader->next(reader, false, &there));
         count += there;
-        if (count % 1024 == 0) {
+        if (there && count % 1024 == 0) {
             gr_progress_update(5.0, "import: counting records: file %lld of %lld, %lld so far",
                                (long long)file + 1, (long long)plan->source.count,
                                (long long)count);

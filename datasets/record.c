@@ -113,35 +113,71 @@ done:
     return err;
 }
 
-gr_err gri_record_picture(gri_record *record, const gr_import_options *options,
-                          const char *name, char **data, size_t size)
+void gri_last_picture_fini(gri_last_picture *last)
+{
+    GR_FREE(last->webp);
+    *last = (gri_last_picture){0};
+}
+
+/// The picture as it will be stored, in new memory or, when it is stored as it is, `*data` itself.
+static gr_err encode(const gr_import_options *options, const char *name, char **data,
+                     size_t size, gri_last_picture *out)
 {
     gr_err err = GR_OK;
     gr_image image = {0};
     bool stays = false;
     const unsigned how = (options->drop_alpha ? 0 : GR_IMAGE_OVER_WHITE) |
                          (options->ignore_exif ? 0 : GR_IMAGE_UPRIGHT);
-    GR_TRY(reserve(record));
     GR_TRY(gr_image_decode(name, *data, size, how, &image));
     if (options->keep) {
         GR_TRY(shows(options, name, *data, size, &image, &stays));
     }
-    int64_t i = record->images;
     if (stays) {
-        record->image[i] = (unsigned char *)*data;
-        record->image_size[i] = size;
+        out->webp = (unsigned char *)*data;
+        out->size = size;
         *data = NULL;
     } else {
         GR_TRY(shrink(&image, options->max_side));
-        GR_TRY_CONTEXT(gr_image_encode_webp(&image, options->quality, &record->image[i],
-                                            &record->image_size[i]),
+        GR_TRY_CONTEXT(gr_image_encode_webp(&image, options->quality, &out->webp, &out->size),
                        "%s", name);
     }
-    record->pixels[i][0] = (int32_t)image.width;
-    record->pixels[i][1] = (int32_t)image.height;
-    record->images++;
+    out->pixels[0] = (int32_t)image.width;
+    out->pixels[1] = (int32_t)image.height;
 done:
     gr_image_fini(&image);
+    return err;
+}
+
+/// Makes `last` the picture encoded from these bytes, unless it is already.
+static gr_err encode_once(const gr_import_options *options, const char *name, char **data,
+                          size_t size, gri_last_picture *last)
+{
+    gr_err err = GR_OK;
+    gr_digest of = gr_digest_of(*data, size);
+    if (!last->webp || !gr_digest_equal(of, last->of)) {
+        gri_last_picture_fini(last);
+        GR_TRY(encode(options, name, data, size, last));
+        last->of = of;
+    }
+done:
+    return err;
+}
+
+gr_err gri_record_picture(gri_record *record, const gr_import_options *options,
+                          const char *name, char **data, size_t size)
+{
+    gr_err err = GR_OK;
+    gri_last_picture own = {0}, *last = record->last ? record->last : &own;
+    const int64_t i = record->images;
+    GR_TRY(reserve(record));
+    GR_TRY(encode_once(options, name, data, size, last));
+    GR_ALLOC(record->image[i], last->size);
+    memcpy(record->image[i], last->webp, last->size);
+    record->image_size[i] = last->size;
+    memcpy(record->pixels[i], last->pixels, sizeof last->pixels);
+    record->images++;
+done:
+    gri_last_picture_fini(&own);
     return err;
 }
 
@@ -257,6 +293,20 @@ void gri_node_put(gr_json *j, const char *key, const gr_node *node)
         gr_json_map_end(j);
         break;
     }
+}
+
+gr_err gri_check_utf8(const char *what, const char *text, size_t size)
+{
+    gr_err err = GR_OK;
+    gr_json j = {0};
+    gr_json_string_bytes(&j, NULL, text, size);
+    GR_TRY(gr_json_finish(&j));
+    if (j.replaced) {
+        GR_FAIL(GR_ERR_DATA, "%s is no UTF-8", what);
+    }
+done:
+    gr_json_fini(&j);
+    return err;
 }
 
 void gri_conversation_put(gr_json *j, int64_t images, const char *text, const char *answer,

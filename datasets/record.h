@@ -9,6 +9,15 @@
 #include "src/base/doc.h"
 #include "src/base/json.h"
 
+/// The last picture that was encoded: questions about one picture often follow each other.
+typedef struct gri_last_picture {
+    gr_digest of; ///< the file's bytes
+    unsigned char *webp;
+    size_t size;
+    int32_t pixels[2];
+} gri_last_picture;
+void gri_last_picture_fini(gri_last_picture *last);
+
 typedef struct gri_record {
     gr_sample sample; ///< points into what follows
     char *source, *task;
@@ -17,6 +26,7 @@ typedef struct gri_record {
     unsigned char **image;
     size_t *image_size;
     int32_t (*pixels)[2];
+    gri_last_picture *last; ///< borrowed; NULL: none is kept
 } gri_record;
 
 /// Appends a picture: checks and encodes it. Takes `*data` (clears it) when it is stored as it is. `name` is for messages.
@@ -36,6 +46,8 @@ void gri_record_fini(gri_record *record);
 enum { GRI_MAX_FILE = 1 << 30 };
 /// Whether the name of a file is absolute or has a part "..".
 bool gri_name_climbs(const char *name);
+/// GR_ERR_DATA unless the text is UTF-8. `what` is for the message.
+GR_MUST_CHECK gr_err gri_check_utf8(const char *what, const char *text, size_t size);
 /// Copies a node into a document under `key`.
 void gri_node_put(gr_json *j, const char *key, const gr_node *node);
 /// The turn that shows `images` pictures, then `text` (may be NULL), and its answer, as "conversations".

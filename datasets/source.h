@@ -37,7 +37,7 @@ struct gri_reader {
     gri_place place; ///< of the current record
     /// Goes to the next record. *there: there is one. `wanted`: it will be read. Errors are the file's: truncated, another format.
     gr_err (*next)(gri_reader *self, bool wanted, bool *there);
-    /// Reads the current record; may be called once, if it was wanted. `out` must be zeroed; its source is set if it has one
+    /// Reads the current record; may be called once, if it was wanted. `out` must hold nothing; its source is set if it has one
     /// even when the record is bad.
     gr_err (*read)(gri_reader *self, gri_record *out);
     void (*destroy)(gri_reader *self);

@@ -25,6 +25,7 @@ typedef struct tar_reader {
     gri_reader base;
     gr_file_map map;
     struct archive *archive;
+    bool ended;
     struct archive_entry
         *entry;          ///< header that was read and belongs to the next record; NULL: none
     char key[NAME_SIZE]; ///< of the current record
@@ -46,10 +47,11 @@ static gr_err tar_error(const tar_reader *r)
 {
     gr_err err = GR_OK;
     const char *text = archive_error_string(r->archive);
-    GR_FAIL(GR_ERR_DATA,
-            "%s: %s (behind record %lld, \"%s\"): the file is damaged, truncated or no tar",
-            r->base.file->path, text ? text : "unknown error", (long long)r->base.place.number,
-            r->key);
+    GR_FAIL(
+        GR_ERR_DATA,
+        "%s: %s (in or behind record %lld, \"%s\"): the file is damaged, truncated or no tar",
+        r->base.file->path, text ? text : "unknown error", (long long)r->base.place.number,
+        r->key);
 done:
     return err;
 }
@@ -76,12 +78,11 @@ done:
 static gr_err next_entry(tar_reader *r)
 {
     gr_err err = GR_OK;
-    int code = ARCHIVE_RETRY;
-    for (int i = 0; code == ARCHIVE_RETRY && i < 3; i++) {
-        code = archive_read_next_header(r->archive, &r->entry);
-    }
+    // RETRY would go on behind a damaged header: an entry would be missing in silence.
+    int code = archive_read_next_header(r->archive, &r->entry);
     if (code == ARCHIVE_EOF) {
         r->entry = NULL;
+        r->ended = true;
         GR_TRY(check_end(r));
     } else if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
         r->entry = NULL;
@@ -91,11 +92,14 @@ done:
     return err;
 }
 
+/// What an entry is called whose name cannot be read: it must not be passed over in silence.
+static const char unreadable[] = "?.?";
+
 static const char *entry_name(struct archive_entry *entry)
 {
-    const char *name = archive_entry_pathname_utf8(entry);
-    name = name ? name : archive_entry_pathname(entry);
-    return name ? name : "";
+    const char *name = archive_entry_pathname(entry);        // the bytes of the header
+    name = name ? name : archive_entry_pathname_utf8(entry); // of pax's extended header
+    return name && *name ? name : unreadable;
 }
 
 /// Cuts a name where webdataset does, at the first dot of its last part: the length of the key, and the extension. false: an
@@ -208,6 +212,9 @@ static void judge(tar_reader *r, const char *name, const part *p)
         snprintf(r->problem, sizeof r->problem, "the entry \"%s\" leads out of the archive",
                  name);
     }
+    if (name == unreadable) {
+        snprintf(r->problem, sizeof r->problem, "an entry's name is empty or no UTF-8");
+    }
     if (strlen(name) >= NAME_SIZE) {
         snprintf(r->problem, sizeof r->problem, "an entry's name is longer than %d bytes",
                  NAME_SIZE - 1);
@@ -229,7 +236,7 @@ static gr_err take_entry(tar_reader *r, const char *name, const char *extension,
     part *p = NULL;
     GR_TRY(add_part(r, extension, &p));
     judge(r, name, p);
-    if (!is_known(p)) {
+    if (!is_known(p) && !r->problem[0]) {
         tell(r, p);
     } else if (wanted && !r->problem[0]) {
         GR_TRY(read_data(r, p));
@@ -245,7 +252,7 @@ static gr_err next_record(gri_reader *self, bool wanted, bool *there)
     bool same = true;
     drop_parts(r);
     r->problem[0] = '\0';
-    if (!r->entry) {
+    if (!r->entry && !r->ended) {
         GR_TRY(next_entry(r));
     }
     for (*there = false; r->entry && same;) {
@@ -318,6 +325,7 @@ static gr_err make_talk(const tar_reader *r, const gr_node *node, const gri_reco
         text = said->u.string.data;
         size = said->u.string.size;
     }
+    GR_TRY(gri_check_utf8("the caption", text, size));
     if (is_blank(text, size)) {
         GR_FAIL(GR_ERR_DATA, "no conversation and no caption (.txt, or \"caption\" in .json)");
     }
@@ -344,6 +352,7 @@ static gr_err read_record(gri_reader *self, gri_record *out)
     const part *stored = find_part(r, "json");
     const gr_node *node = NULL;
     GR_STRDUP(out->source, r->key);
+    GR_TRY(gri_check_utf8("the name", r->key, strlen(r->key)));
     if (r->problem[0]) {
         GR_FAIL(GR_ERR_DATA, "%s", r->problem);
     }
@@ -382,7 +391,6 @@ static void accept_forms(struct archive *archive)
     archive_read_support_filter_bzip2(archive);
     archive_read_support_filter_xz(archive);
     archive_read_support_filter_zstd(archive);
-    archive_read_set_options(archive, "hdrcharset=UTF-8");
 }
 
 gr_err gri_tar_open(const gri_source_file *file, const gr_import_options *options,

@@ -456,6 +456,9 @@ static gr_err write_record(const tsv_reader *r, int64_t images, gr_json *j)
     }
     gr_json_map_end(j);
     GR_TRY(gr_json_finish(j));
+    if (j->replaced) {
+        GR_FAIL(GR_ERR_DATA, "a cell is no UTF-8");
+    }
 done:
     gr_str_fini(&text);
     gr_str_fini(&prompt);
@@ -473,6 +476,7 @@ static gr_err read_labels(const tsv_reader *r, gri_record *out, gr_str *category
     if (!out->source) {
         GR_TRY(GR_ERR_MEMORY);
     }
+    GR_TRY(gri_check_utf8("the index", out->source, strlen(out->source)));
     GR_TRY(get_text(r, &r->cells, "category", category, &there));
     if (!there) {
         GR_TRY(gr_str_add(category, r->base.file->task));
