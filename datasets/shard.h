@@ -71,6 +71,8 @@ int64_t gr_dataset_count(const gr_dataset *dataset);
 int64_t gr_dataset_images(const gr_dataset *dataset);
 int64_t gr_dataset_bytes(const gr_dataset *dataset);
 int64_t gr_dataset_shards(const gr_dataset *dataset);
+/// First sample of shard `shard`; the number of samples for the number of shards.
+int64_t gr_dataset_shard_first(const gr_dataset *dataset, int64_t shard);
 const char *gr_dataset_path(const gr_dataset *dataset);
 /// Digest over the content ids in order: names the data of a run.
 gr_digest gr_dataset_digest(const gr_dataset *dataset);

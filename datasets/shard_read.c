@@ -137,6 +137,12 @@ int64_t gr_dataset_shards(const gr_dataset *dataset)
     return dataset->manifest.count;
 }
 
+int64_t gr_dataset_shard_first(const gr_dataset *dataset, int64_t number)
+{
+    const gri_manifest *m = &dataset->manifest;
+    return number < m->count ? dataset->shards[number].first : m->samples;
+}
+
 const char *gr_dataset_path(const gr_dataset *dataset)
 {
     return dataset->dir;
