@@ -1,6 +1,7 @@
 #include "datasets/h5.h"
 #include "datasets/manifest.h"
 #include "datasets/shard.h"
+#include "datasets/verify.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
@@ -496,6 +497,49 @@ static void test_manifest_lies(void)
     check_lie("lie_name", other_folder, "is no file name");
 }
 
+static void other_whole(gri_manifest *m)
+{
+    m->digest.high ^= 1;
+}
+
+/// The parts of any number of processes cover each sample once, and the damage is in one of them.
+static void test_verify(void)
+{
+    char *dir = in_dir("verify"), *path = gr_str_format("%s/shard-00001.h5", dir);
+    gr_dataset *d = NULL;
+    gri_h5 *h5 = NULL;
+    int64_t offset = 0, size = 0;
+    GR_CHECK_OK(write_set(dir, 41, 900));
+    GR_CHECK_OK(gri_h5_open(path, &h5));
+    GR_CHECK_OK(gri_h5_locate(h5, "text_bytes", &offset, &size));
+    gri_h5_destroy(&h5);
+    flip(path, offset);
+    with_manifest(dir, other_whole);
+    GR_CHECK_OK(gr_dataset_open(dir, &d));
+    const int64_t first = d ? gr_dataset_shard_first(d, 1) : 0;
+    for (int ranks = 1; d && ranks <= 50; ranks += 7) {
+        int64_t sound = 0, damaged = 0, faults = 0;
+        for (int rank = 0; rank < ranks; rank++) {
+            static gr_verify_report r;
+            GR_CHECK_OK(gr_dataset_verify(d, rank, ranks, &r));
+            sound += r.samples;
+            damaged += r.damaged;
+            faults += r.faults;
+            for (int64_t i = 0; i < r.faults; i++) {
+                GR_CHECK(r.list[i].count == 0 || r.list[i].first == first);
+                GR_CHECK(strstr(r.list[i].reason,
+                                r.list[i].count ? "is damaged" : "the manifest says"));
+            }
+        }
+        GR_CHECK_INT(sound, 40);
+        GR_CHECK_INT(damaged, 1);
+        GR_CHECK_INT(faults, 2); // and the manifest of another data set
+    }
+    gr_dataset_close(&d);
+    GR_FREE(path);
+    GR_FREE(dir);
+}
+
 static void check_manifest_text(const char *text, const char *message)
 {
     char *dir = in_dir("manifest_text"), *path = NULL;
@@ -653,6 +697,7 @@ static const gr_test tests[] = {
     {"damaged_sample", test_damaged_sample},
     {"wrong_size", test_wrong_size},
     {"manifest_lies", test_manifest_lies},
+    {"verify", test_verify},
     {"bad_manifest", test_bad_manifest},
     {"wrong_schema", test_wrong_schema},
     {"not_hdf5", test_not_hdf5},
