@@ -61,6 +61,7 @@ static gr_err list_group(const gr_dataset *dataset, const numbered *group, int64
 {
     gr_err err = GR_OK;
     gr_json j = {0};
+    gr_sample *about = NULL;
     gr_json_map_begin(&j, NULL);
     gri_digest_put(&j, "content", group->id);
     gr_json_list_begin(&j, "samples");
@@ -70,9 +71,9 @@ static gr_err list_group(const gr_dataset *dataset, const numbered *group, int64
     gr_json_list_end(&j);
     gr_json_list_begin(&j, "ids");
     for (int64_t i = 0; i < count; i++) {
-        gr_sample_about about = {0};
         GR_TRY(gr_dataset_about(dataset, group[i].index, &about));
-        gr_json_string_bytes(&j, NULL, about.source, about.source_size);
+        gr_json_string(&j, NULL, about->source);
+        gr_sample_destroy(&about);
     }
     gr_json_list_end(&j);
     gr_json_map_end(&j);
@@ -80,6 +81,7 @@ static gr_err list_group(const gr_dataset *dataset, const numbered *group, int64
     GR_TRY(gr_str_add_bytes(out, j.text.data, j.text.size));
     GR_TRY(gr_str_add(out, "\n"));
 done:
+    gr_sample_destroy(&about);
     gr_json_fini(&j);
     return err;
 }

@@ -78,18 +78,10 @@ const char *gr_dataset_path(const gr_dataset *dataset);
 gr_digest gr_dataset_digest(const gr_dataset *dataset);
 /// Content id of sample `index`. Thread-safe.
 GR_MUST_CHECK gr_err gr_dataset_id(const gr_dataset *dataset, int64_t index, gr_digest *out);
-/// What the index tables say about a sample; nothing of its bytes is read.
-typedef struct gr_sample_about {
-    gr_digest id;
-    const char *source, *task; ///< not ended by a NUL; they live as long as the data set
-    size_t source_size, task_size;
-    size_t text_size;           ///< bytes of the conversation
-    int64_t images, image_size; ///< count, bytes of all
-    const int32_t (*pixels)[2]; ///< [images] width, height
-} gr_sample_about;
+/// What the index tables say about sample `index`: all but the bytes, so `text` and `image` are NULL. Free with gr_sample_destroy.
 /// Thread-safe.
 GR_MUST_CHECK gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index,
-                                      gr_sample_about *out);
+                                      gr_sample **out);
 /// Tokens of sample `index` by the tokenizer of this digest; -1 when that one did not count. Thread-safe.
 GR_MUST_CHECK gr_err gr_dataset_tokens(const gr_dataset *dataset, int64_t index,
                                        gr_digest tokenizer, int64_t *out);

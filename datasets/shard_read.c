@@ -330,9 +330,9 @@ static region cut(const shard *s, gri_table table, int64_t i)
     return (region){(int64_t)offsets[i], (int64_t)(offsets[i + 1] - offsets[i])};
 }
 
-/// Lays out the arrays behind the sample, points them into the image bytes behind those, which come end to end as in the
-/// shard, and returns where the bytes begin. One block holds it all.
-static char *fill_images(const shard *s, region images, gr_sample *sample)
+/// Lays out the arrays behind the sample and, if they are there, points them into the image bytes behind those, which come end to end
+/// as in the shard. Returns what lies behind the arrays. One block holds it all.
+static char *fill_images(const shard *s, region images, bool with_bytes, gr_sample *sample)
 {
     const int32_t(*stored)[2] = s->tables[GRI_IMAGE_SIZE];
     const unsigned char **image = (void *)(sample + 1);
@@ -346,33 +346,24 @@ static char *fill_images(const shard *s, region images, gr_sample *sample)
         at += size[i];
     }
     sample->images = images.size;
-    sample->image = image;
+    sample->image = with_bytes ? image : NULL;
     sample->image_size = size;
     sample->pixels = (const int32_t(*)[2])pixels;
     return bytes;
 }
 
-/// The label (source, task) of sample `n` that `table` cuts out of the table behind it.
-static const char *label(const shard *s, gri_table table, int64_t n, size_t *size)
-{
-    region r = cut(s, table, n);
-    *size = (size_t)r.size;
-    return (const char *)s->tables[table + 1] + r.offset;
-}
-
-/// Copies the label to `*at`, ends it with a NUL and moves on.
+/// Copies the label (source, task) of sample `n` that `table` cuts out of the table behind it to `*at`, ends it with a NUL and moves on.
 static const char *put_label(const shard *s, gri_table table, int64_t n, char **at)
 {
-    size_t size = 0;
+    region r = cut(s, table, n);
     char *text = *at;
-    const char *stored = label(s, table, n, &size);
-    memcpy(text, stored, size);
-    *at += size + 1;
+    memcpy(text, (const char *)s->tables[table + 1] + r.offset, (size_t)r.size);
+    *at += r.size + 1;
     return text;
 }
 
-/// Reads sample `n` of the shard, unchecked.
-static gr_err read_sample(const shard *s, int64_t n, gr_sample **out)
+/// Reads sample `n` of the shard, with its bytes or without, unchecked.
+static gr_err read_sample(const shard *s, int64_t n, bool with_bytes, gr_sample **out)
 {
     gr_err err = GR_OK;
     char *block = NULL;
@@ -385,15 +376,19 @@ static gr_err read_sample(const shard *s, int64_t n, gr_sample **out)
     size_t image_bytes = (size_t)((int64_t)offsets[images.offset + images.size] - image_at);
     size_t arrays =
         (size_t)images.size * (sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2]));
-    GR_ALLOC(block, sizeof(gr_sample) + arrays + image_bytes + (size_t)text.size + 1 + labels);
+    size_t bytes = with_bytes ? image_bytes + (size_t)text.size + 1 : 0;
+    GR_ALLOC(block, sizeof(gr_sample) + arrays + bytes + labels);
     gr_sample *sample = (void *)block;
-    char *at = fill_images(s, images, sample);
-    GR_TRY(gr_file_pread(s->fd, s->path, at, image_bytes, s->images.offset + image_at));
-    at += image_bytes;
-    GR_TRY(gr_file_pread(s->fd, s->path, at, (size_t)text.size, s->texts.offset + text.offset));
-    sample->text = at;
+    char *at = fill_images(s, images, with_bytes, sample);
     sample->text_size = (size_t)text.size;
-    at += text.size + 1;
+    if (with_bytes) {
+        GR_TRY(gr_file_pread(s->fd, s->path, at, image_bytes, s->images.offset + image_at));
+        at += image_bytes;
+        GR_TRY(gr_file_pread(s->fd, s->path, at, (size_t)text.size,
+                             s->texts.offset + text.offset));
+        sample->text = at;
+        at += text.size + 1;
+    }
     sample->source = put_label(s, GRI_SOURCE_OFFSETS, n, &at);
     sample->task = put_label(s, GRI_TASK_OFFSETS, n, &at);
     sample->id = ((const gr_digest *)s->tables[GRI_CONTENT_ID])[n];
@@ -404,24 +399,12 @@ done:
     return err;
 }
 
-gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index, gr_sample_about *out)
+gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index, gr_sample **out)
 {
     gr_err err = GR_OK;
     shard *s = NULL;
-    gr_sample_about about = {0};
     GR_TRY(find_shard(dataset, index, &s));
-    int64_t n = index - s->first;
-    region images = cut(s, GRI_SAMPLE_IMAGES, n);
-    const uint64_t *offsets = s->tables[GRI_IMAGE_OFFSETS];
-    const int32_t(*pixels)[2] = s->tables[GRI_IMAGE_SIZE];
-    about.id = ((const gr_digest *)s->tables[GRI_CONTENT_ID])[n];
-    about.source = label(s, GRI_SOURCE_OFFSETS, n, &about.source_size);
-    about.task = label(s, GRI_TASK_OFFSETS, n, &about.task_size);
-    about.text_size = (size_t)cut(s, GRI_TEXT_OFFSETS, n).size;
-    about.images = images.size;
-    about.image_size = (int64_t)(offsets[images.offset + images.size] - offsets[images.offset]);
-    about.pixels = pixels + images.offset;
-    *out = about;
+    GR_TRY(read_sample(s, index - s->first, false, out));
 done:
     return err;
 }
@@ -456,7 +439,7 @@ gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out
     shard *s = NULL;
     gr_sample *sample = NULL;
     GR_TRY(find_shard(dataset, index, &s));
-    GR_TRY(read_sample(s, index - s->first, &sample));
+    GR_TRY(read_sample(s, index - s->first, true, &sample));
     gr_digest got = gr_sample_id(sample);
     if (!gr_digest_equal(got, sample->id)) {
         char got_text[GR_DIGEST_TEXT], want_text[GR_DIGEST_TEXT];

@@ -38,11 +38,11 @@ static void histogram_add(histogram *h, int64_t value)
     *(value > 0 ? &h->counts[k] : &h->zeros) += 1;
 }
 
-static void tasks_add(tasks *t, const char *name, size_t size)
+static void tasks_add(tasks *t, const char *name)
 {
     int i = 0;
     char text[TASK_NAME];
-    snprintf(text, sizeof text, "%.*s", (int)(size < TASK_NAME ? size : TASK_NAME - 1), name);
+    snprintf(text, sizeof text, "%s", name);
     while (i < t->count && strcmp(t->names[i], text) != 0) {
         i++;
     }
@@ -60,23 +60,25 @@ static void tasks_add(tasks *t, const char *name, size_t size)
 static gr_err add_sample(const gr_dataset *data, int64_t i, statistics *s)
 {
     gr_err err = GR_OK;
-    gr_sample_about about = {0};
-    int64_t count = 0, tokens = 0;
+    gr_sample *about = NULL;
+    int64_t count = 0, tokens = 0, bytes = 0;
     GR_TRY(gr_dataset_about(data, i, &about));
-    tasks_add(&s->tasks, about.task, about.task_size);
-    histogram_add(&s->fixed[0], about.images);
-    for (int64_t k = 0; k < about.images; k++) {
-        const int32_t *size = about.pixels[k];
+    tasks_add(&s->tasks, about->task);
+    histogram_add(&s->fixed[0], about->images);
+    for (int64_t k = 0; k < about->images; k++) {
+        const int32_t *size = about->pixels[k];
         histogram_add(&s->fixed[1], size[0] > size[1] ? size[0] : size[1]);
+        bytes += (int64_t)about->image_size[k];
     }
-    histogram_add(&s->fixed[2], about.image_size);
-    histogram_add(&s->fixed[3], (int64_t)about.text_size);
+    histogram_add(&s->fixed[2], bytes);
+    histogram_add(&s->fixed[3], (int64_t)about->text_size);
     const gr_digest *tokenizers = gr_dataset_tokenizers(data, &count);
     for (int64_t k = 0; k < s->tokenizers; k++) {
         GR_TRY(gr_dataset_tokens(data, i, tokenizers[k], &tokens));
         histogram_add(&s->tokens[k], tokens);
     }
 done:
+    gr_sample_destroy(&about);
     return err;
 }
 
