@@ -25,6 +25,7 @@ all   | library yaml-0.1      | YAML                              | libyaml-dev
 all   | library libpcre2-8    | tokenizer patterns                | libpcre2-dev
 all   | library libutf8proc   | Unicode                           | libutf8proc-dev
 all   | library libxxhash     | digests                           | libxxhash-dev
+all   | library libarchive    | tar files                         | libarchive-dev
 tests | library cunit         | test framework                    | libcunit1-dev
 fuzz  | command clang         | fuzz targets                      | clang
 fuzz  | clang   -fopenmp      | its OpenMP                        | libomp-dev

@@ -1,17 +1,39 @@
 #ifndef DATASETS_IMPORT_H
 #define DATASETS_IMPORT_H
 
-/// Import of LLaVA JSON or JSONL: a list of {"id", "image": "a.png" | ["a.png", ...], "conversations": [...]}.
-/// The stored conversation has all keys of the record but "image" and "id", in their order; the id (or "#INDEX",
-/// "#LINE" without one) is kept as the sample's source. Alpha is blended over white and EXIF orientation applied, unless
-/// the options say otherwise: a shard holds pixels as they are to be seen, its readers apply no EXIF.
+/// Import of other formats into a data set.
+///
+/// llava: a JSON list or JSONL of {"id", "image": "a.png" | ["a.png", ...], "conversations": [{"from", "value"}, ...]}, as LLaVA,
+/// ShareGPT4V, LLaVA-OneVision and InternVL have it ("images" is read as "image"), or an InternVL meta file, a map
+/// {NAME: {"annotation": FILE, "root": FOLDER}}. The id (or "#INDEX", "#LINE" without one) is the sample's source.
+///
+/// webdataset: a tar (also compressed with gzip, zstd, xz or bzip2), or a folder of such. Consecutive entries with the same name
+/// up to the first dot of its last part are one record: pictures (.jpg .jpeg .png .webp), .json, .txt. The .json may
+/// hold "conversations"; else the .txt (or the .json's "caption", as img2dataset writes it) is the answer to a turn that shows
+/// the pictures. The name is the source.
+///
+/// vlmeval: a TSV with a header, as VLMEvalKit reads it: question, answer, and if there are index, image (base64, a list of such, or the
+/// index of another row), image_path, hint, A, B, C ..., category (the task). The question is put as VLMEvalKit puts it.
+///
+/// All other keys survive in the stored conversation, in their order. The task is the record's "task", else the meta file's NAME, else the
+/// options' task. Alpha is blended over white and EXIF orientation applied, unless the options say otherwise: a shard holds
+/// pixels as they are to be seen, its readers apply no EXIF.
 
 #include "src/base/err.h"
+#include "src/formats/tokenizer.h"
 
 #include <stdint.h>
 
+typedef enum gr_import_form {
+    GR_IMPORT_LLAVA,
+    GR_IMPORT_WEBDATASET,
+    GR_IMPORT_VLMEVAL,
+} gr_import_form;
+#define GR_IMPORT_FORMS "llava|webdataset|vlmeval"
+
 typedef struct gr_import_options {
-    const char *source; ///< JSON or JSONL file
+    gr_import_form form;
+    const char *source; ///< file or folder
     const char
         *images;     ///< folder the image names are relative to; NULL: the folder of `source`
     const char *out; ///< folder of the data set
@@ -24,14 +46,34 @@ typedef struct gr_import_options {
     double quality;      ///< WebP quality 0..100; negative: lossless
     int64_t max_side;    ///< larger pictures are scaled down to this longest side; 0: never
     int64_t max_rejects; ///< more bad records than this fail the import
+    const char *task;    ///< of samples whose record names none; NULL: ""
+    const char *prompt;  ///< what stands behind the pictures of a caption; NULL: nothing
+    const gr_tokenizer *const *tokenizers; ///< [tokenizer_count] whose token counts are stored
+    int64_t tokenizer_count;
 } gr_import_options;
 
+/// The processes that share an import. All call gr_import with the same options; the data set is the same, byte for byte, for any
+/// `size`.
+typedef struct gr_import_team {
+    int rank, size;
+    /// Waits for all, and gives each the error of the lowest rank that has one. `self` goes with it.
+    gr_err (*meet)(void *self, gr_err mine);
+    void *self;
+} gr_import_team;
+
+/// Counts; `duplicates`: samples whose content id an earlier one has.
 typedef struct gr_import_result {
     int64_t samples, images, rejects, duplicates, bytes;
 } gr_import_result;
 
-/// Bad records go to OUT/rejects.jsonl with line, id and reason. A picture must be a regular file inside the folder of
-/// images, also when its name is a link. GR_ERR_DATA when no record is good.
-GR_MUST_CHECK gr_err gr_import_llava(const gr_import_options *options, gr_import_result *out);
+/// Collective in the team (NULL: alone); the result is rank 0's. Bad records go to OUT/rejects.jsonl with their place, id and
+/// reason, duplicates with all their places to OUT/duplicates.jsonl. A picture must be a regular file inside the folder of
+/// images, also when its name is a link. GR_ERR_DATA when no record is good or more are bad than allowed.
+///
+/// An import that failed or was killed is gone on with by the same call, to the same bytes; records that were bad are tried again. Finished
+/// work is that of another plan when the source's files (size, time) or the options differ: then all begins afresh. (A picture that was
+/// changed in between is not noticed.) GR_ERR_USAGE when OUT holds a data set or another process writes there.
+GR_MUST_CHECK gr_err gr_import(const gr_import_options *options, const gr_import_team *team,
+                               gr_import_result *out);
 
 #endif

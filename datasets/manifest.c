@@ -1,18 +1,30 @@
 #include "datasets/manifest.h"
 
-#include "src/base/doc.h"
 #include "src/base/file.h"
-#include "src/base/json.h"
 #include "src/base/mem.h"
 
 #include <string.h>
 
 #define SCHEMA "gradus-dataset"
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 gr_err gri_manifest_path(const char *dir, char **out)
 {
     return gr_path_join(dir, "manifest.json", out);
+}
+
+gr_err gri_manifest_tokenizers(gri_manifest *manifest, const gr_digest *tokenizers,
+                               int64_t count)
+{
+    gr_err err = GR_OK;
+    GR_ASSERT(!manifest->tokenizers);
+    GR_ALLOC(manifest->tokenizers, count);
+    if (count > 0) {
+        memcpy(manifest->tokenizers, tokenizers, (size_t)count * sizeof *tokenizers);
+    }
+    manifest->tokenizer_count = count;
+done:
+    return err;
 }
 
 gr_err gri_manifest_add(gri_manifest *manifest, const gri_shard_entry *entry)
@@ -39,14 +51,27 @@ void gri_manifest_fini(gri_manifest *manifest)
         GR_FREE(manifest->shards[i].name);
     }
     GR_FREE(manifest->shards);
+    GR_FREE(manifest->tokenizers);
     *manifest = (gri_manifest){0};
 }
 
-static void put_digest(gr_json *j, const char *key, gr_digest digest)
+void gri_digest_put(gr_json *j, const char *key, gr_digest digest)
 {
     char text[GR_DIGEST_TEXT];
     gr_digest_format(digest, text);
     gr_json_string(j, key, text);
+}
+
+void gri_shard_entry_put(gr_json *j, const gri_shard_entry *shard)
+{
+    gr_json_map_begin(j, NULL);
+    gr_json_string(j, "name", shard->name);
+    gr_json_int(j, "samples", shard->samples);
+    gr_json_int(j, "images", shard->images);
+    gr_json_int(j, "bytes", shard->bytes);
+    gri_digest_put(j, "digest", shard->digest);
+    gri_digest_put(j, "tables", shard->tables);
+    gr_json_map_end(j);
 }
 
 gr_err gri_manifest_save(const gri_manifest *manifest, const char *dir)
@@ -61,18 +86,15 @@ gr_err gri_manifest_save(const gri_manifest *manifest, const char *dir)
     gr_json_int(&j, "samples", manifest->samples);
     gr_json_int(&j, "images", manifest->images);
     gr_json_int(&j, "bytes", manifest->bytes);
-    put_digest(&j, "digest", manifest->digest);
+    gri_digest_put(&j, "digest", manifest->digest);
+    gr_json_list_begin(&j, "tokenizers");
+    for (int64_t i = 0; i < manifest->tokenizer_count; i++) {
+        gri_digest_put(&j, NULL, manifest->tokenizers[i]);
+    }
+    gr_json_list_end(&j);
     gr_json_list_begin(&j, "shards");
     for (int64_t i = 0; i < manifest->count; i++) {
-        const gri_shard_entry *shard = &manifest->shards[i];
-        gr_json_map_begin(&j, NULL);
-        gr_json_string(&j, "name", shard->name);
-        gr_json_int(&j, "samples", shard->samples);
-        gr_json_int(&j, "images", shard->images);
-        gr_json_int(&j, "bytes", shard->bytes);
-        put_digest(&j, "digest", shard->digest);
-        put_digest(&j, "tables", shard->tables);
-        gr_json_map_end(&j);
+        gri_shard_entry_put(&j, &manifest->shards[i]);
     }
     gr_json_list_end(&j);
     gr_json_map_end(&j);
@@ -85,20 +107,29 @@ done:
     return err;
 }
 
-static gr_err get_digest(const gr_node *map, const char *key, gr_digest *out)
+static gr_err read_digest(const gr_node *node, gr_digest *out)
 {
     gr_err err = GR_OK;
-    const char *text = NULL;
-    GR_TRY(gr_node_get_string(map, key, &text));
-    if (gr_digest_parse(text, out) != GR_OK) {
-        GR_TRY(gr_node_error(gr_node_find(map, key),
-                             "expected 32 hexadecimal digits, got \"%s\"", text));
+    GR_TRY(gr_node_expect(node, GR_DOC_STRING));
+    if (gr_digest_parse(node->u.string.data, out) != GR_OK) {
+        GR_TRY(gr_node_error(node, "expected 32 hexadecimal digits, got \"%s\"",
+                             node->u.string.data));
     }
 done:
     return err;
 }
 
-static gr_err read_shard(const gr_node *node, gri_manifest *out)
+gr_err gri_digest_get(const gr_node *map, const char *key, gr_digest *out)
+{
+    gr_err err = GR_OK;
+    const char *text = NULL;
+    GR_TRY(gr_node_get_string(map, key, &text));
+    GR_TRY(read_digest(gr_node_find(map, key), out));
+done:
+    return err;
+}
+
+gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *out)
 {
     static const char *const keys[] = {"name",   "samples", "images", "bytes",
                                        "digest", "tables",  NULL};
@@ -114,12 +145,37 @@ static gr_err read_shard(const gr_node *node, gri_manifest *out)
     GR_TRY(gr_node_get_int(node, "samples", 1, INT64_MAX / 64, &entry.samples));
     GR_TRY(gr_node_get_int(node, "images", 0, INT64_MAX / 64, &entry.images));
     GR_TRY(gr_node_get_int(node, "bytes", 1, INT64_MAX / 64, &entry.bytes));
-    GR_TRY(get_digest(node, "digest", &entry.digest));
-    GR_TRY(get_digest(node, "tables", &entry.tables));
+    GR_TRY(gri_digest_get(node, "digest", &entry.digest));
+    GR_TRY(gri_digest_get(node, "tables", &entry.tables));
     GR_STRDUP(entry.name, name);
+    *out = entry;
+done:
+    return err;
+}
+
+static gr_err read_shard(const gr_node *node, gri_manifest *out)
+{
+    gr_err err = GR_OK;
+    gri_shard_entry entry = {0};
+    GR_TRY(gri_shard_entry_get(node, &entry));
     GR_TRY(gri_manifest_add(out, &entry));
 done:
     GR_FREE(entry.name);
+    return err;
+}
+
+static gr_err read_tokenizers(const gr_node *root, gri_manifest *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *list = NULL;
+    GR_TRY(gr_node_get_list(root, "tokenizers", &list));
+    GR_TRY(gri_manifest_tokenizers(out, NULL, 0));
+    GR_RESIZE(out->tokenizers, 0, list->u.list.count);
+    for (int64_t i = 0; i < list->u.list.count; i++) {
+        GR_TRY(read_digest(&list->u.list.items[i], &out->tokenizers[i]));
+    }
+    out->tokenizer_count = list->u.list.count;
+done:
     return err;
 }
 
@@ -138,8 +194,8 @@ done:
 
 static gr_err read_manifest(const gr_node *root, gri_manifest *out)
 {
-    static const char *const keys[] = {"schema", "version", "creator", "samples", "images",
-                                       "bytes",  "digest",  "shards",  NULL};
+    static const char *const keys[] = {"schema", "version", "creator",    "samples", "images",
+                                       "bytes",  "digest",  "tokenizers", "shards",  NULL};
     gr_err err = GR_OK;
     const char *schema = NULL;
     const gr_node *shards = NULL;
@@ -148,11 +204,15 @@ static gr_err read_manifest(const gr_node *root, gri_manifest *out)
     GR_TRY(gr_node_get_string(root, "schema", &schema));
     GR_TRY(gr_node_get_int(root, "version", 0, INT64_MAX, &version));
     if (strcmp(schema, SCHEMA) != 0 || version != VERSION) {
-        GR_TRY(gr_node_error(root, "schema %s version %lld, this program reads %s version %d",
+        GR_TRY(gr_node_error(root,
+                             "schema %s version %lld, this program reads %s version %d; make "
+                             "the data set again from its source, or take the program that "
+                             "made it",
                              schema, (long long)version, SCHEMA, VERSION));
     }
     GR_TRY(gr_node_check_keys(root, keys));
-    GR_TRY(get_digest(root, "digest", &out->digest));
+    GR_TRY(gri_digest_get(root, "digest", &out->digest));
+    GR_TRY(read_tokenizers(root, out));
     GR_TRY(gr_node_get_list(root, "shards", &shards));
     for (int64_t i = 0; i < shards->u.list.count; i++) {
         GR_TRY(read_shard(&shards->u.list.items[i], out));

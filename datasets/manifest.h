@@ -4,6 +4,8 @@
 /// manifest.json of a data set: what makes a folder of shards a data set, written last. Private to datasets/.
 
 #include "src/base/digest.h"
+#include "src/base/doc.h"
+#include "src/base/json.h"
 
 typedef struct gri_shard_entry {
     char *name;                     ///< file name, owned
@@ -17,14 +19,26 @@ typedef struct gri_manifest {
     int64_t count, capacity;
     int64_t samples, images, bytes; ///< sums over the shards
     gr_digest digest;               ///< chain over all content ids
+    gr_digest *tokenizers;          ///< [tokenizer_count] whose counts the shards have
+    int64_t tokenizer_count;
 } gri_manifest;
 
+/// Notes whose token counts the shards have.
+GR_MUST_CHECK gr_err gri_manifest_tokenizers(gri_manifest *manifest,
+                                             const gr_digest *tokenizers, int64_t count);
 /// Appends a copy of the entry and adds to the sums.
 GR_MUST_CHECK gr_err gri_manifest_add(gri_manifest *manifest, const gri_shard_entry *entry);
 GR_MUST_CHECK gr_err gri_manifest_save(const gri_manifest *manifest, const char *dir);
 /// GR_ERR_MISSING if the folder has none; a manifest that contradicts itself is GR_ERR_DATA. `out` must be zeroed.
 GR_MUST_CHECK gr_err gri_manifest_load(const char *dir, gri_manifest *out);
 void gri_manifest_fini(gri_manifest *manifest);
+
+/// One shard's entry as a map of a document, also used while an import is under way. `name` of what is read is owned by the caller.
+void gri_shard_entry_put(gr_json *j, const gri_shard_entry *entry);
+GR_MUST_CHECK gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *out);
+/// A digest as 32 hexadecimal digits under `key`.
+void gri_digest_put(gr_json *j, const char *key, gr_digest digest);
+GR_MUST_CHECK gr_err gri_digest_get(const gr_node *map, const char *key, gr_digest *out);
 
 /// "DIR/manifest.json" in new memory.
 GR_MUST_CHECK gr_err gri_manifest_path(const char *dir, char **out);

@@ -9,51 +9,34 @@
 #include <sys/stat.h>
 
 #define PLACEHOLDER "<image>"
-enum { MAX_FILE = 1 << 30 };
 
-gr_err gri_record_id(const gr_node *node, int64_t number, char **out)
+/// Names must stay inside the folder: a data set from elsewhere must not be able to pull in other files.
+static gr_err check_name(const char *name, size_t size)
 {
     gr_err err = GR_OK;
-    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
-    const gr_node *id = gr_node_find(node, "id");
-    if (!id) {
-        *out = gr_str_format("#%lld", (long long)number);
-    } else if (id->type == GR_DOC_INT) {
-        *out = gr_str_format("%lld", (long long)id->u.integer);
-    } else {
-        const char *text = NULL;
-        GR_TRY(gr_node_get_string(node, "id", &text));
-        *out = gr_mem_strdup(text);
+    if (!*name || strlen(name) != size) {
+        GR_FAIL(GR_ERR_DATA, "an empty image name, or one with a NUL inside");
     }
-    err = *out ? GR_OK : GR_ERR_MEMORY;
+    if (gri_name_climbs(name)) {
+        GR_FAIL(GR_ERR_DATA, "image name \"%s\" leads out of the image folder", name);
+    }
 done:
     return err;
 }
 
-/// Names must stay inside the folder: a data set from elsewhere must not be able to pull in other files.
-static gr_err check_name(const gr_node *node)
+bool gri_name_climbs(const char *name)
 {
-    gr_err err = GR_OK;
-    GR_TRY(gr_node_expect(node, GR_DOC_STRING));
-    const char *name = node->u.string.data;
-    if (!*name || strlen(name) != node->u.string.size) {
-        GR_TRY(gr_node_error(node, "an empty image name, or one with a NUL inside"));
-    }
     bool climbs = name[0] == '/';
     for (const char *part = name; part && !climbs; part = strchr(part, '/')) {
         part += *part == '/';
         climbs = strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0');
     }
-    if (climbs) {
-        GR_TRY(gr_node_error(node, "image name \"%s\" leads out of the image folder", name));
-    }
-done:
-    return err;
+    return climbs;
 }
 
 /// Path of the regular file that the name means, without links. Links may lead elsewhere in the folder, but
 /// not out of it.
-static gr_err find_image(const char *folder, const gr_node *node, const char *path, char **out)
+static gr_err find_image(const char *folder, const char *name, const char *path, char **out)
 {
     gr_err err = GR_OK;
     char *root = NULL, *real = NULL;
@@ -62,10 +45,9 @@ static gr_err find_image(const char *folder, const gr_node *node, const char *pa
     GR_TRY(gr_path_real(path, &real));
     size_t n = strlen(root);
     if (n > 1 && (strncmp(real, root, n) != 0 || (real[n] != '/' && real[n] != '\0'))) {
-        GR_TRY(gr_node_error(node,
-                             "image name \"%s\" is a link that leads out of the image folder, "
-                             "to %s",
-                             node->u.string.data, real));
+        GR_FAIL(GR_ERR_DATA,
+                "image name \"%s\" is a link that leads out of the image folder, to %s", name,
+                real);
     }
     if (stat(real, &st) != 0 || !S_ISREG(st.st_mode)) {
         GR_FAIL(GR_ERR_DATA, "%s is %s, expected a picture", path,
@@ -116,64 +98,103 @@ done:
     return err;
 }
 
-/// Reads, decodes and encodes one picture into place `i` of the record.
-static gr_err read_image(const char *folder, const gr_node *node,
-                         const gr_import_options *options, int64_t i, gri_record *out)
+/// Room for one more picture; it owns nothing yet.
+static gr_err reserve(gri_record *r)
 {
     gr_err err = GR_OK;
-    char *path = NULL, *real = NULL, *data = NULL;
-    size_t size = 0;
+    if (r->images == r->capacity) {
+        int64_t capacity = r->capacity ? 2 * r->capacity : 1;
+        GR_RESIZE(r->image, r->capacity, capacity);
+        GR_RESIZE(r->image_size, r->capacity, capacity);
+        GR_RESIZE(r->pixels, r->capacity, capacity);
+        r->capacity = capacity;
+    }
+done:
+    return err;
+}
+
+void gri_last_picture_fini(gri_last_picture *last)
+{
+    GR_FREE(last->webp);
+    *last = (gri_last_picture){0};
+}
+
+/// The picture as it will be stored, in new memory or, when it is stored as it is, `*data` itself.
+static gr_err encode(const gr_import_options *options, const char *name, char **data,
+                     size_t size, gri_last_picture *out)
+{
+    gr_err err = GR_OK;
     gr_image image = {0};
     bool stays = false;
     const unsigned how = (options->drop_alpha ? 0 : GR_IMAGE_OVER_WHITE) |
                          (options->ignore_exif ? 0 : GR_IMAGE_UPRIGHT);
-    GR_TRY(check_name(node));
-    GR_TRY(gr_path_join(folder, node->u.string.data, &path));
-    GR_TRY(find_image(folder, node, path, &real));
-    GR_TRY(gr_file_read(real, MAX_FILE, &data, &size));
-    GR_TRY(gr_image_decode(path, data, size, how, &image));
+    GR_TRY(gr_image_decode(name, *data, size, how, &image));
     if (options->keep) {
-        GR_TRY(shows(options, path, data, size, &image, &stays));
+        GR_TRY(shows(options, name, *data, size, &image, &stays));
     }
     if (stays) {
-        out->image[i] = (unsigned char *)data;
-        out->image_size[i] = size;
-        data = NULL;
+        out->webp = (unsigned char *)*data;
+        out->size = size;
+        *data = NULL;
     } else {
         GR_TRY(shrink(&image, options->max_side));
-        GR_TRY_CONTEXT(
-            gr_image_encode_webp(&image, options->quality, &out->image[i], &out->image_size[i]),
-            "%s", path);
+        GR_TRY_CONTEXT(gr_image_encode_webp(&image, options->quality, &out->webp, &out->size),
+                       "%s", name);
     }
-    out->pixels[i][0] = (int32_t)image.width;
-    out->pixels[i][1] = (int32_t)image.height;
+    out->pixels[0] = (int32_t)image.width;
+    out->pixels[1] = (int32_t)image.height;
 done:
     gr_image_fini(&image);
-    GR_FREE(data);
-    GR_FREE(real);
-    GR_FREE(path);
     return err;
 }
 
-static gr_err read_images(const gr_node *node, const char *folder,
-                          const gr_import_options *options, gri_record *out)
+/// Makes `last` the picture encoded from these bytes, unless it is already.
+static gr_err encode_once(const gr_import_options *options, const char *name, char **data,
+                          size_t size, gri_last_picture *last)
 {
     gr_err err = GR_OK;
-    const gr_node *image = gr_node_find(node, "image");
-    if (!image) {
-        goto done;
-    }
-    bool list = image->type == GR_DOC_LIST;
-    int64_t count = list ? image->u.list.count : 1;
-    GR_ALLOC(out->image, count);
-    GR_ALLOC(out->image_size, count);
-    GR_ALLOC(out->pixels, count);
-    out->images = count;
-    for (int64_t i = 0; i < count; i++) {
-        const gr_node *item = list ? &image->u.list.items[i] : image;
-        GR_TRY(read_image(folder, item, options, i, out));
+    gr_digest of = gr_digest_of(*data, size);
+    if (!last->webp || !gr_digest_equal(of, last->of)) {
+        gri_last_picture_fini(last);
+        GR_TRY(encode(options, name, data, size, last));
+        last->of = of;
     }
 done:
+    return err;
+}
+
+gr_err gri_record_picture(gri_record *record, const gr_import_options *options,
+                          const char *name, char **data, size_t size)
+{
+    gr_err err = GR_OK;
+    gri_last_picture own = {0}, *last = record->last ? record->last : &own;
+    const int64_t i = record->images;
+    GR_TRY(reserve(record));
+    GR_TRY(encode_once(options, name, data, size, last));
+    GR_ALLOC(record->image[i], last->size);
+    memcpy(record->image[i], last->webp, last->size);
+    record->image_size[i] = last->size;
+    memcpy(record->pixels[i], last->pixels, sizeof last->pixels);
+    record->images++;
+done:
+    gri_last_picture_fini(&own);
+    return err;
+}
+
+gr_err gri_record_picture_file(gri_record *record, const gr_import_options *options,
+                               const char *folder, const char *name, size_t size)
+{
+    gr_err err = GR_OK;
+    char *path = NULL, *real = NULL, *data = NULL;
+    GR_TRY(check_name(name, size));
+    GR_TRY(gr_path_join(folder, name, &path));
+    GR_TRY(find_image(folder, name, path, &real));
+    GR_TRY(gr_file_read(real, GRI_MAX_FILE, &data, &size));
+    GR_TRY(gri_record_picture(record, options, path, &data, size));
+done:
+    GR_FREE(data);
+    GR_FREE(real);
+    GR_FREE(path);
     return err;
 }
 
@@ -236,16 +257,14 @@ done:
     return err;
 }
 
-static void put_node(gr_json *j, const char *key, const gr_node *node);
-
 static void put_children(gr_json *j, const gr_node *node)
 {
     for (int64_t i = 0; i < node->u.list.count; i++) {
-        put_node(j, node->u.list.items[i].key, &node->u.list.items[i]);
+        gri_node_put(j, node->u.list.items[i].key, &node->u.list.items[i]);
     }
 }
 
-static void put_node(gr_json *j, const char *key, const gr_node *node)
+void gri_node_put(gr_json *j, const char *key, const gr_node *node)
 {
     switch (node->type) {
     case GR_DOC_NULL:
@@ -276,36 +295,94 @@ static void put_node(gr_json *j, const char *key, const gr_node *node)
     }
 }
 
-/// All keys but "image", which the shard holds as bytes, and "id", which it holds as the source: so equal
-/// conversations about equal pictures have equal content ids.
-static gr_err write_text(const gr_node *node, gr_json *j)
+gr_err gri_check_utf8(const char *what, const char *text, size_t size)
+{
+    gr_err err = GR_OK;
+    gr_json j = {0};
+    gr_json_string_bytes(&j, NULL, text, size);
+    GR_TRY(gr_json_finish(&j));
+    if (j.replaced) {
+        GR_FAIL(GR_ERR_DATA, "%s is no UTF-8", what);
+    }
+done:
+    gr_json_fini(&j);
+    return err;
+}
+
+void gri_conversation_put(gr_json *j, int64_t images, const char *text, const char *answer,
+                          size_t answer_size)
+{
+    gr_str value = {0};
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < images && err == GR_OK; i++) {
+        err = gr_str_add(&value, i ? "\n" PLACEHOLDER : PLACEHOLDER);
+    }
+    if (err == GR_OK && text) {
+        err = gr_str_addf(&value, "%s%s", images ? "\n" : "", text);
+    }
+    gr_json_list_begin(j, "conversations");
+    gr_json_map_begin(j, NULL);
+    gr_json_string(j, "from", "human");
+    gr_json_string(j, "value", value.data ? value.data : "");
+    gr_json_map_end(j);
+    gr_json_map_begin(j, NULL);
+    gr_json_string(j, "from", "gpt");
+    gr_json_string_bytes(j, "value", answer, answer_size);
+    gr_json_map_end(j);
+    gr_json_list_end(j);
+    j->err = j->err == GR_OK ? err : j->err;
+    gr_str_fini(&value);
+}
+
+static bool is_among(const char *key, const char *const *keys)
+{
+    while (*keys && strcmp(key, *keys) != 0) {
+        keys++;
+    }
+    return *keys != NULL;
+}
+
+static gr_err write_text(const gr_node *node, const char *const *left_out, gr_json *j)
 {
     gr_json_map_begin(j, NULL);
     for (int64_t i = 0; i < node->u.list.count; i++) {
         const gr_node *item = &node->u.list.items[i];
-        if (strcmp(item->key, "image") != 0 && strcmp(item->key, "id") != 0) {
-            put_node(j, item->key, item);
+        if (!is_among(item->key, left_out)) {
+            gri_node_put(j, item->key, item);
         }
     }
     gr_json_map_end(j);
     return gr_json_finish(j);
 }
 
-gr_err gri_record_read(const gr_node *node, int64_t number, const char *folder,
-                       const gr_import_options *options, gri_record *out)
+/// A task that is no string is just another key.
+static gr_err choose_task(gri_record *record, const gr_node *node, const char *task)
 {
     gr_err err = GR_OK;
-    GR_TRY(gri_record_id(node, number, &out->source));
-    GR_TRY(read_images(node, folder, options, out));
-    GR_TRY(check_conversation(node, out->images));
-    GR_TRY(write_text(node, &out->text));
-    out->sample = (gr_sample){.source = out->source,
-                              .text = out->text.text.data,
-                              .text_size = out->text.text.size,
-                              .images = out->images,
-                              .image = (const unsigned char **)out->image,
-                              .image_size = out->image_size,
-                              .pixels = (const int32_t(*)[2])out->pixels};
+    const gr_node *own = gr_node_find(node, "task");
+    if (own && own->type == GR_DOC_STRING && strlen(own->u.string.data) == own->u.string.size) {
+        task = own->u.string.data;
+    }
+    GR_STRDUP(record->task, task ? task : "");
+done:
+    return err;
+}
+
+gr_err gri_record_finish(gri_record *record, const gr_node *node, const char *const *left_out,
+                         const char *task)
+{
+    gr_err err = GR_OK;
+    GR_TRY(check_conversation(node, record->images));
+    GR_TRY(choose_task(record, node, task));
+    GR_TRY(write_text(node, left_out, &record->text));
+    record->sample = (gr_sample){.source = record->source,
+                                 .task = record->task,
+                                 .text = record->text.text.data,
+                                 .text_size = record->text.text.size,
+                                 .images = record->images,
+                                 .image = (const unsigned char **)record->image,
+                                 .image_size = record->image_size,
+                                 .pixels = (const int32_t(*)[2])record->pixels};
 done:
     return err;
 }
@@ -319,6 +396,7 @@ void gri_record_fini(gri_record *record)
     GR_FREE(record->image_size);
     GR_FREE(record->pixels);
     GR_FREE(record->source);
+    GR_FREE(record->task);
     gr_json_fini(&record->text);
     *record = (gri_record){0};
 }

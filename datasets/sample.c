@@ -49,6 +49,12 @@ void gr_sample_destroy(gr_sample **sample)
     GR_FREE(*sample); // one block, see gr_dataset_read
 }
 
+void gri_tokens_name(gr_digest tokenizer, char name[GRI_TOKENS_NAME])
+{
+    memcpy(name, "tokens_", 7);
+    gr_digest_format(tokenizer, name + 7);
+}
+
 gri_table_info gri_table_get(gri_table table, int64_t samples, int64_t images)
 {
     static const size_t sizes[] = {[GRI_H5_U8] = 1, [GRI_H5_I32] = 4, [GRI_H5_U64] = 8};

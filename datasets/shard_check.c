@@ -14,9 +14,11 @@ static gr_err check_schema(gri_h5 *h5, const char *path)
     GR_TRY(gri_h5_get_text(h5, "schema", schema, sizeof schema));
     GR_TRY(gri_h5_get_int(h5, "version", &version));
     if (strcmp(schema, GRI_SHARD_SCHEMA) != 0 || version != GRI_SHARD_VERSION) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: schema \"%s\" version %d, this program reads \"%s\" version %d", path,
-                schema, version, GRI_SHARD_SCHEMA, GRI_SHARD_VERSION);
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: schema \"%s\" version %d, this program reads \"%s\" version %d; make the data "
+            "set again from its source, or take the program that made it",
+            path, schema, version, GRI_SHARD_SCHEMA, GRI_SHARD_VERSION);
     }
 done:
     return err;
@@ -27,7 +29,14 @@ typedef struct tables {
     const char *path;
     const gri_shard *shard;
     void *data[GRI_TABLE_COUNT];
+    void **tokens; ///< [manifest->tokenizer_count]
 } tables;
+
+/// Where the size of a table of labels is kept.
+static int64_t *label_bytes(gri_shard *s, gri_table table)
+{
+    return table == GRI_TASK_BYTES ? &s->tasks : &s->sources;
+}
 
 /// Offsets must start at 0, never fall, and end at the size of what they cut.
 static gr_err check_offsets(const tables *t, gri_table table, int64_t count, int64_t size)
@@ -64,8 +73,13 @@ static gr_err check_digests(const tables *t)
     }
     for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
         gri_table_info info = gri_table_get(k, entry->samples, entry->images);
-        size_t rows = (size_t)(info.rows < 0 ? t->shard->sources : info.rows);
+        size_t rows = (size_t)(info.rows >= 0        ? info.rows
+                               : k == GRI_TASK_BYTES ? t->shard->tasks
+                                                     : t->shard->sources);
         all = gri_digest_link(all, t->data[k], rows * info.row_size);
+    }
+    for (int64_t k = 0; k < t->shard->manifest->tokenizer_count; k++) {
+        all = gri_digest_link(all, t->tokens[k], (size_t)entry->samples * sizeof(int32_t));
     }
     bool same_ids = gr_digest_equal(ids, entry->digest);
     if (!same_ids || !gr_digest_equal(all, entry->tables)) {
@@ -81,6 +95,35 @@ done:
     return err;
 }
 
+/// Counts of tokens, and where each table of them lies.
+static gr_err read_tokens(gri_shard *s, gri_h5 *h5, tables *t)
+{
+    gr_err err = GR_OK;
+    const gri_manifest *manifest = s->manifest;
+    char name[GRI_TOKENS_NAME];
+    GR_FREE(s->tokens); // of an earlier try
+    GR_ALLOC(s->tokens, manifest->tokenizer_count);
+    GR_ALLOC(t->tokens, manifest->tokenizer_count);
+    for (int64_t k = 0; k < manifest->tokenizer_count; k++) {
+        gri_tokens_name(manifest->tokenizers[k], name);
+        GR_TRY(gri_h5_read(h5, name, GRI_H5_I32, s->entry->samples, 0, &t->tokens[k], NULL));
+        GR_TRY(gri_h5_locate_table(h5, name, GRI_H5_I32, s->entry->samples, 0, &s->tokens[k]));
+    }
+done:
+    return err;
+}
+
+static void tables_fini(tables *t)
+{
+    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
+        GR_FREE(t->data[k]);
+    }
+    for (int64_t k = 0; t->tokens && k < t->shard->manifest->tokenizer_count; k++) {
+        GR_FREE(t->tokens[k]);
+    }
+    GR_FREE(t->tokens);
+}
+
 /// Reads all index tables, checks them, and keeps where they are.
 static gr_err check_tables(gri_shard *s, const char *path, gri_h5 *h5)
 {
@@ -90,19 +133,19 @@ static gr_err check_tables(gri_shard *s, const char *path, gri_h5 *h5)
     for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
         gri_table_info info = gri_table_get(k, samples, images);
         GR_TRY(gri_h5_read(h5, info.name, info.type, info.rows, info.columns, &t.data[k],
-                           info.rows < 0 ? &s->sources : NULL));
+                           info.rows < 0 ? label_bytes(s, k) : NULL));
         GR_TRY(gri_h5_locate_table(h5, info.name, info.type, info.rows, info.columns,
                                    &s->tables[k]));
     }
+    GR_TRY(read_tokens(s, h5, &t));
     GR_TRY(check_offsets(&t, GRI_IMAGE_OFFSETS, images, s->images.size));
     GR_TRY(check_offsets(&t, GRI_TEXT_OFFSETS, samples, s->texts.size));
     GR_TRY(check_offsets(&t, GRI_SAMPLE_IMAGES, samples, images));
     GR_TRY(check_offsets(&t, GRI_SOURCE_OFFSETS, samples, s->sources));
+    GR_TRY(check_offsets(&t, GRI_TASK_OFFSETS, samples, s->tasks));
     GR_TRY(check_digests(&t));
 done:
-    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
-        GR_FREE(t.data[k]);
-    }
+    tables_fini(&t);
     return err;
 }
 

@@ -20,7 +20,10 @@ typedef struct gri_shard {
     pthread_mutex_t lock; ///< guards all below while it is being filled; it stays after that
     bool known;
     gri_region images, texts;
-    int64_t sources;                 ///< bytes of source_bytes
+    int64_t sources; ///< bytes of source_bytes
+    int64_t tasks;   ///< bytes of task_bytes
+    const gri_manifest *manifest;
+    int64_t *tokens; ///< [manifest->tokenizer_count]: file offsets of the counts; owned
     int64_t tables[GRI_TABLE_COUNT]; ///< file offsets
 } gri_shard;
 

@@ -69,6 +69,7 @@ gr_err gr_dataset_open(const char *dir, gr_dataset **out)
     GR_ALLOC(d->shards, d->manifest.count);
     for (int64_t i = 0; i < d->manifest.count; i++) {
         d->shards[i].entry = &d->manifest.shards[i];
+        d->shards[i].manifest = &d->manifest;
         d->shards[i].first = first;
         pthread_mutex_init(&d->shards[i].lock, NULL);
         d->inited++;
@@ -94,6 +95,7 @@ void gr_dataset_close(gr_dataset **dataset)
     }
     for (int64_t i = 0; i < d->inited; i++) {
         pthread_mutex_destroy(&d->shards[i].lock);
+        GR_FREE(d->shards[i].tokens);
     }
     pthread_mutex_destroy(&d->open_lock);
     GR_FREE(d->open);
@@ -121,6 +123,12 @@ int64_t gr_dataset_bytes(const gr_dataset *dataset)
 int64_t gr_dataset_shards(const gr_dataset *dataset)
 {
     return dataset->manifest.count;
+}
+
+int64_t gr_dataset_shard_first(const gr_dataset *dataset, int64_t shard)
+{
+    return shard < dataset->manifest.count ? dataset->shards[shard].first
+                                           : dataset->manifest.samples;
 }
 
 const char *gr_dataset_path(const gr_dataset *dataset)
@@ -317,15 +325,22 @@ void gri_sample_buffer_fini(gri_sample_buffer *buffer)
     buffer->capacity = 0;
 }
 
+/// How much of a sample is read; each holds those before it.
+typedef enum gri_extent {
+    ABOUT,     ///< what the index tables say
+    WITH_TEXT, ///< its conversation
+    WHOLE      ///< the bytes of its pictures
+} gri_extent;
+
 /// What is to be read of a sample, before there is memory for it.
 typedef struct outline {
     gri_region images;      ///< numbers of its pictures in the shard
     gri_region image_bytes; ///< of all its pictures, end to end
-    gri_region text, source;
+    gri_region text, source, task;
     gr_digest id;
 } outline;
 
-static gr_err read_outline(const reading *r, int64_t n, bool with_images, outline *out)
+static gr_err read_outline(const reading *r, int64_t n, gri_extent extent, outline *out)
 {
     gr_err err = GR_OK;
     const gri_shard *s = r->shard;
@@ -333,9 +348,10 @@ static gr_err read_outline(const reading *r, int64_t n, bool with_images, outlin
     GR_TRY(read_cut(r, GRI_SAMPLE_IMAGES, n, s->entry->images, &out->images));
     GR_TRY(read_cut(r, GRI_TEXT_OFFSETS, n, s->texts.size, &out->text));
     GR_TRY(read_cut(r, GRI_SOURCE_OFFSETS, n, s->sources, &out->source));
+    GR_TRY(read_cut(r, GRI_TASK_OFFSETS, n, s->tasks, &out->task));
     GR_TRY(read_entries(r, GRI_CONTENT_ID, n, 1, &out->id));
     out->image_bytes = (gri_region){0};
-    if (with_images && out->images.size > 0) {
+    if (extent == WHOLE && out->images.size > 0) {
         int64_t last = out->images.offset + out->images.size;
         GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, out->images.offset, 1, &ends[0]));
         GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, last, 1, &ends[1]));
@@ -392,7 +408,8 @@ static gr_err reserve(const outline *o, gri_sample_buffer *buffer)
         (size_t)o->images.size * (sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2])) +
         sizeof(size_t);
     size_t need = sizeof(gr_sample) + arrays + (size_t)o->image_bytes.size +
-                  (size_t)o->text.size + 1 + (size_t)o->source.size + 1;
+                  (size_t)o->text.size + 1 + (size_t)o->source.size + 1 + (size_t)o->task.size +
+                  1;
     if (need > buffer->capacity) {
         char *block = NULL;
         size_t capacity = buffer->capacity ? need + need / 2 : need;
@@ -404,28 +421,39 @@ done:
     return err;
 }
 
+/// Reads bytes of the file, ends them with a NUL and moves on behind it.
+static gr_err read_text(const reading *r, int64_t offset, int64_t size, char **at,
+                        const char **out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_file_pread(r->fd, r->path, *at, (size_t)size, offset));
+    *out = *at;
+    (*at)[size] = '\0';
+    *at += size + 1;
+done:
+    return err;
+}
+
 /// Reads sample `n` of the shard, unchecked.
-static gr_err read_sample(const reading *r, int64_t n, bool with_images,
+static gr_err read_sample(const reading *r, int64_t n, gri_extent extent,
                           gri_sample_buffer *buffer)
 {
     gr_err err = GR_OK;
     const gri_shard *s = r->shard;
     outline o = {0};
     char *at = NULL;
-    GR_TRY(read_outline(r, n, with_images, &o));
+    GR_TRY(read_outline(r, n, extent, &o));
     GR_TRY(reserve(&o, buffer));
     gr_sample *sample = buffer->sample;
     *sample = (gr_sample){.id = o.id, .text_size = (size_t)o.text.size};
-    GR_TRY(read_images(r, &o, with_images, sample, &at));
-    GR_TRY(
-        gr_file_pread(r->fd, r->path, at, sample->text_size, s->texts.offset + o.text.offset));
-    sample->text = at;
-    at[o.text.size] = '\0';
-    at += o.text.size + 1;
-    GR_TRY(gr_file_pread(r->fd, r->path, at, (size_t)o.source.size,
-                         s->tables[GRI_SOURCE_BYTES] + o.source.offset));
-    sample->source = at;
-    at[o.source.size] = '\0';
+    GR_TRY(read_images(r, &o, extent == WHOLE, sample, &at));
+    if (extent != ABOUT) {
+        GR_TRY(read_text(r, s->texts.offset + o.text.offset, o.text.size, &at, &sample->text));
+    }
+    GR_TRY(read_text(r, s->tables[GRI_SOURCE_BYTES] + o.source.offset, o.source.size, &at,
+                     &sample->source));
+    GR_TRY(read_text(r, s->tables[GRI_TASK_BYTES] + o.task.offset, o.task.size, &at,
+                     &sample->task));
 done:
     return err;
 }
@@ -448,7 +476,7 @@ done:
     return err;
 }
 
-static gr_err read_into(const gr_dataset *dataset, int64_t index, bool with_images,
+static gr_err read_into(const gr_dataset *dataset, int64_t index, gri_extent extent,
                         gri_sample_buffer *buffer)
 {
     gr_err err = GR_OK;
@@ -456,8 +484,8 @@ static gr_err read_into(const gr_dataset *dataset, int64_t index, bool with_imag
     reading r = {0};
     GR_TRY(find_shard(dataset, index, &s));
     GR_TRY(begin_reading(dataset, s, &r));
-    GR_TRY(read_sample(&r, index - s->first, with_images, buffer));
-    if (with_images) {
+    GR_TRY(read_sample(&r, index - s->first, extent, buffer));
+    if (extent == WHOLE) {
         GR_TRY(check_id(&r, index - s->first, buffer->sample));
     }
 done:
@@ -473,13 +501,13 @@ gr_err gri_dataset_check_shard(const gr_dataset *dataset, int64_t index)
 
 gr_err gri_dataset_read(const gr_dataset *dataset, int64_t index, gri_sample_buffer *buffer)
 {
-    return read_into(dataset, index, true, buffer);
+    return read_into(dataset, index, WHOLE, buffer);
 }
 
 gr_err gri_dataset_read_text(const gr_dataset *dataset, int64_t index,
                              gri_sample_buffer *buffer)
 {
-    return read_into(dataset, index, false, buffer);
+    return read_into(dataset, index, WITH_TEXT, buffer);
 }
 
 gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out)
@@ -491,5 +519,45 @@ gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out
     buffer = (gri_sample_buffer){0};
 done:
     gri_sample_buffer_fini(&buffer);
+    return err;
+}
+
+gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index, gr_sample **out)
+{
+    gr_err err = GR_OK;
+    gri_sample_buffer buffer = {0};
+    GR_TRY(read_into(dataset, index, ABOUT, &buffer));
+    *out = buffer.sample;
+    buffer = (gri_sample_buffer){0};
+done:
+    gri_sample_buffer_fini(&buffer);
+    return err;
+}
+
+const gr_digest *gr_dataset_tokenizers(const gr_dataset *dataset, int64_t *count)
+{
+    *count = dataset->manifest.tokenizer_count;
+    return dataset->manifest.tokenizers;
+}
+
+gr_err gr_dataset_tokens(const gr_dataset *dataset, int64_t index, gr_digest tokenizer,
+                         int64_t *out)
+{
+    gr_err err = GR_OK;
+    const gri_manifest *manifest = &dataset->manifest;
+    gri_shard *s = NULL;
+    reading r = {0};
+    int32_t tokens = -1;
+    GR_TRY(find_shard(dataset, index, &s));
+    GR_TRY(begin_reading(dataset, s, &r));
+    for (int64_t k = 0; k < manifest->tokenizer_count; k++) {
+        if (gr_digest_equal(manifest->tokenizers[k], tokenizer)) {
+            GR_TRY(gr_file_pread(r.fd, r.path, &tokens, sizeof tokens,
+                                 s->tokens[k] + (index - s->first) * (int64_t)sizeof tokens));
+        }
+    }
+    *out = tokens;
+done:
+    end_reading(&r);
     return err;
 }

@@ -8,6 +8,15 @@
 static const char *const size_variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE",
                                              "SLURM_STEP_NUM_TASKS"};
 
+bool gr_world_launched(void)
+{
+    bool launched = false;
+    for (size_t i = 0; i < sizeof size_variables / sizeof size_variables[0]; i++) {
+        launched = launched || getenv(size_variables[i]);
+    }
+    return launched;
+}
+
 gr_err gri_guard_launch(int size)
 {
     gr_err err = GR_OK;

@@ -14,6 +14,8 @@ typedef struct gr_world {
     void *inside;   ///< private: the communicator, what ranks agreed on
 } gr_world;
 
+/// Whether a launcher (mpirun, srun) started this process: what can do without MPI alone then need not start it.
+bool gr_world_launched(void);
 /// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started
 /// without mpirun is rank 0 of 1. Refuses N processes that each think they are alone.
 GR_MUST_CHECK gr_err gr_world_create(gr_world **out);

@@ -292,6 +292,39 @@ static void test_progress_on_a_terminal(void)
     GR_CHECK_STR(text, "step 1\r\nnote\r\nstep 2\r\n");
 }
 
+/// A quarter of the work in 100 seconds: 300 are left.
+static void draw_a_bar(void)
+{
+    setenv("NO_COLOR", "1", 1);
+    gr_progress_bar(3600, gr_clock() - 100, 10, 40, "import: %s", "records");
+    gr_progress_end();
+}
+
+static void draw_bars_of_other_lengths(void)
+{
+    setenv("NO_COLOR", "1", 1);
+    gr_progress_bar(3600, gr_clock() - 100, 1, 100, "hours");
+    gr_progress_end();
+    gr_progress_bar(3600, gr_clock() - 100, 7, 7, "all");
+    gr_progress_end();
+    gr_progress_bar(3600, gr_clock() - 100, 0, 0, "none");
+    gr_progress_end();
+}
+
+static void test_bar(void)
+{
+    char text[4096];
+    in_child(draw_a_bar, text, sizeof text);
+    GR_CHECK_STR(text, "import: records: 10 of 40, 5:00 left\n");
+    on_terminal(draw_a_bar, text, sizeof text);
+    GR_CHECK_STR(text,
+                 "\r\033[K[#####...............] import: records: 10 of 40, 5:00 left\r\n");
+    on_terminal(draw_bars_of_other_lengths, text, sizeof text);
+    GR_CHECK_STR(text, "\r\033[K[....................] hours: 1 of 100, 2:45:00 left\r\n"
+                       "\r\033[K[####################] all: 7 of 7\r\n"
+                       "\r\033[K[####################] none: 0 of 0\r\n");
+}
+
 static void test_clock(void)
 {
     double before = gr_clock(), after = gr_clock();
@@ -308,6 +341,7 @@ static const gr_test tests[] = {
     {"log", test_log},
     {"progress off a terminal", test_progress_off_a_terminal},
     {"progress on a terminal", test_progress_on_a_terminal},
+    {"progress bar", test_bar},
     {"clock", test_clock},
 };
 

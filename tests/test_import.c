@@ -6,22 +6,13 @@
 #include "src/base/str.h"
 #include "src/formats/image.h"
 #include "tests/check.h"
+#include "tests/import_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/// 4 x 2 pixels with alpha: the left half opaque red, the right half transparent green.
-static const unsigned char png_4x2[] = {
-    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48,
-    0x44, 0x52, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x02, 0x08, 0x06, 0x00, 0x00,
-    0x00, 0x7f, 0xa8, 0x7d, 0x63, 0x00, 0x00, 0x00, 0x1a, 0x49, 0x44, 0x41, 0x54, 0x78,
-    0xda, 0x5d, 0xc1, 0x31, 0x01, 0x00, 0x00, 0x0c, 0x02, 0x20, 0x5c, 0xff, 0xce, 0xfa,
-    0x0f, 0x52, 0x0a, 0xd1, 0xc0, 0x79, 0x06, 0x56, 0x3f, 0x03, 0x03, 0xda, 0x57, 0x8c,
-    0x4c, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82,
-};
 
 /// 16 x 8 pixels of grey 100.
 static const unsigned char jpeg_16x8[] = {
@@ -76,7 +67,7 @@ static gr_err import_text(const char *source, const char *text, gr_import_option
     options.source = path;
     options.images = options.images ? options.images : images;
     options.out = dir;
-    gr_err err = gr_import_llava(&options, out);
+    gr_err err = gr_import(&options, NULL, out);
     GR_FREE(path);
     GR_FREE(images);
     GR_FREE(dir);
@@ -485,9 +476,9 @@ static void test_bad_files(void)
     options.source = "/nonexistent/a.jsonl";
     char *out = in_dir("absent.out");
     options.out = out;
-    GR_CHECK_ERR(gr_import_llava(&options, &r), GR_ERR_MISSING, "/nonexistent/a.jsonl");
+    GR_CHECK_ERR(gr_import(&options, NULL, &r), GR_ERR_MISSING, "/nonexistent/a.jsonl");
     options.source = "/nonexistent/a.json";
-    GR_CHECK_ERR(gr_import_llava(&options, &r), GR_ERR_MISSING, "/nonexistent/a.json");
+    GR_CHECK_ERR(gr_import(&options, NULL, &r), GR_ERR_MISSING, "/nonexistent/a.json");
     GR_CHECK(!gr_dir_exists(out));
     GR_FREE(out);
 }
@@ -530,7 +521,7 @@ static void test_memory_failures(void)
         gr_import_result r = {0};
         int64_t before = gr_mem_used();
         gr_mem_fail_at(++n);
-        err = gr_import_llava(&options, &r);
+        err = gr_import(&options, NULL, &r);
         gr_mem_fail_at(0);
         GR_CHECK_INT(gr_mem_used(), before);
     }

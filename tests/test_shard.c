@@ -1,6 +1,7 @@
 #include "datasets/h5.h"
 #include "datasets/manifest.h"
 #include "datasets/shard.h"
+#include "datasets/verify.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
@@ -20,7 +21,7 @@ enum { MAX_IMAGES = 3, MAX_BYTES = 200 };
 /// A made-up sample: number n has n % 4 images of odd sizes (also 0); the writer does not look into them.
 typedef struct made {
     gr_sample sample;
-    char source[32], text[96];
+    char source[32], task[16], text[96];
     unsigned char bytes[MAX_IMAGES][MAX_BYTES];
     const unsigned char *image[MAX_IMAGES];
     size_t sizes[MAX_IMAGES];
@@ -31,10 +32,12 @@ static const gr_sample *make(made *m, int64_t n)
 {
     *m = (made){0};
     snprintf(m->source, sizeof m->source, n % 5 ? "stamps/no. %lld" : "", (long long)n);
+    snprintf(m->task, sizeof m->task, n % 3 ? "task %lld" : "", (long long)(n % 7));
     snprintf(m->text, sizeof m->text,
              "{\"conversations\": [{\"from\": \"gpt\", \"value\": \"bird %lld é\"}]}",
              (long long)n);
     m->sample = (gr_sample){.source = m->source,
+                            .task = m->task,
                             .text = m->text,
                             .text_size = n == 9 ? 0 : strlen(m->text),
                             .images = n % 4,
@@ -77,7 +80,8 @@ done:
 
 static bool same_sample(const gr_sample *got, const gr_sample *want)
 {
-    bool same = strcmp(got->source, want->source) == 0 && got->text_size == want->text_size &&
+    bool same = strcmp(got->source, want->source) == 0 && strcmp(got->task, want->task) == 0 &&
+                got->text_size == want->text_size &&
                 memcmp(got->text, want->text, want->text_size) == 0 &&
                 got->images == want->images && gr_digest_equal(got->id, gr_sample_id(want));
     for (int64_t i = 0; same && i < want->images; i++) {
@@ -163,6 +167,7 @@ static void test_sample_id(void)
     make(&b, 7);
     gr_digest id = gr_sample_id(&a.sample);
     b.sample.source = "elsewhere";
+    b.sample.task = "another";
     GR_CHECK(gr_digest_equal(id, gr_sample_id(&b.sample)));
     b.bytes[1][3] ^= 1;
     GR_CHECK(!gr_digest_equal(id, gr_sample_id(&b.sample)));
@@ -259,6 +264,87 @@ static void test_unfinished(void)
     GR_CHECK_INT(status, 0);
     GR_CHECK(gr_dir_exists(dir));
     GR_CHECK_ERR(gr_dataset_open(dir, &d), GR_ERR_MISSING, "has no manifest.json");
+    GR_FREE(dir);
+}
+
+/// One writer at a time, also in one process; a lock outlives nobody.
+static void test_two_writers(void)
+{
+    char *dir = in_dir("two");
+    gr_dataset_writer *first = NULL, *second = NULL;
+    made m;
+    GR_CHECK_OK(gr_dataset_writer_create(dir, 0, &first));
+    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &second), GR_ERR_USAGE,
+                 "another process is writing a data set there");
+    GR_CHECK_OK(gr_dataset_writer_add(first, make(&m, 0)));
+    GR_CHECK_OK(gr_dataset_writer_finish(first));
+    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &second), GR_ERR_USAGE,
+                 "another process is writing a data set there"); // until it is closed
+    gr_dataset_writer_destroy(&first);
+    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &second), GR_ERR_USAGE, "is not empty");
+    char *work = gr_str_format("%s/.work", dir);
+    GR_CHECK(!gr_dir_exists(work));
+    GR_FREE(work);
+    GR_FREE(dir);
+}
+
+/// Token counts: the texts alone, by each tokenizer; what the tables say about samples needs no bytes of theirs.
+static void test_tokens(void)
+{
+    char *dir = in_dir("tokens");
+    static const char *const texts[] = {"bird and bird", "birds"};
+    const size_t sizes[] = {13, 5};
+    gr_tokenizer *small = NULL, *large = NULL;
+    gr_dataset_writer *writer = NULL;
+    gr_dataset *d = NULL;
+    made m;
+    GR_CHECK_OK(gr_tokenizer_train(texts, sizes, 2, 268, &small));
+    GR_CHECK_OK(gr_tokenizer_train(texts, sizes, 2, 270, &large));
+    const gr_tokenizer *both[] = {small, large};
+    GR_CHECK_OK(gr_dataset_writer_create(dir, 1, &writer));
+    GR_CHECK_OK(gr_dataset_writer_count_tokens(writer, both, 2));
+    make(&m, 1);
+    static const char talk[] =
+        "{\"conversations\": [{\"from\": \"human\", \"value\": \"<image>\\nbi<image>\"},"
+        "{\"from\": \"gpt\", \"value\": \"birds\"}]}";
+    m.sample.text = talk;
+    m.sample.text_size = sizeof talk - 1;
+    GR_CHECK_OK(gr_dataset_writer_add(writer, &m.sample));
+    GR_CHECK_OK(gr_dataset_writer_add(writer, make(&m, 2)));
+    GR_CHECK_OK(gr_dataset_writer_finish(writer));
+    gr_dataset_writer_destroy(&writer);
+    if (GR_CHECK_OK(gr_dataset_open(dir, &d))) {
+        gr_digest of_small = {0}, of_large = {0};
+        int64_t n = 0;
+        gr_sample *about = NULL;
+        GR_CHECK_OK(gr_tokenizer_digest(small, &of_small));
+        GR_CHECK_OK(gr_tokenizer_digest(large, &of_large));
+        GR_CHECK(gr_digest_equal(gr_dataset_tokenizers(d, &n)[1], of_large));
+        GR_CHECK_INT(n, 2);
+        GR_CHECK_OK(gr_dataset_tokens(d, 0, of_small, &n));
+        GR_CHECK_INT(n, 8); // "\n", b, i; b, i, r, d, s: no merge yet
+        GR_CHECK_OK(gr_dataset_tokens(d, 0, of_large, &n));
+        GR_CHECK(n < 8);
+        GR_CHECK_OK(gr_dataset_tokens(d, 1, of_small, &n));
+        GR_CHECK_INT(n, 9); // "bird 2 é" in UTF-8
+        GR_CHECK_OK(gr_dataset_tokens(d, 1, (gr_digest){1, 2}, &n));
+        GR_CHECK_INT(n, -1);
+        if (GR_CHECK_OK(gr_dataset_about(d, 1, &about))) {
+            make(&m, 2);
+            GR_CHECK(gr_digest_equal(about->id, gr_sample_id(&m.sample)));
+            GR_CHECK(!about->text && !about->image);
+            GR_CHECK_STR(about->task, m.task);
+            GR_CHECK_STR(about->source, m.source);
+            GR_CHECK_INT((int64_t)about->text_size, (int64_t)m.sample.text_size);
+            GR_CHECK_INT(about->images, 2);
+            GR_CHECK_INT((int64_t)about->image_size[1], (int64_t)m.sizes[1]);
+            GR_CHECK_INT(about->pixels[1][1], 8);
+            gr_sample_destroy(&about);
+        }
+        gr_dataset_close(&d);
+    }
+    gr_tokenizer_destroy(&small);
+    gr_tokenizer_destroy(&large);
     GR_FREE(dir);
 }
 
@@ -449,6 +535,49 @@ static void test_manifest_lies(void)
     check_lie("lie_name", other_folder, "is no file name");
 }
 
+static void other_whole(gri_manifest *m)
+{
+    m->digest.high ^= 1;
+}
+
+/// The parts of any number of processes cover each sample once, and the damage is in one of them.
+static void test_verify(void)
+{
+    char *dir = in_dir("verify"), *path = gr_str_format("%s/shard-00001.h5", dir);
+    gr_dataset *d = NULL;
+    gri_h5 *h5 = NULL;
+    int64_t offset = 0, size = 0;
+    GR_CHECK_OK(write_set(dir, 41, 900));
+    GR_CHECK_OK(gri_h5_open(path, &h5));
+    GR_CHECK_OK(gri_h5_locate(h5, "text_bytes", &offset, &size));
+    gri_h5_destroy(&h5);
+    flip(path, offset);
+    with_manifest(dir, other_whole);
+    GR_CHECK_OK(gr_dataset_open(dir, &d));
+    const int64_t first = d ? gr_dataset_shard_first(d, 1) : 0;
+    for (int ranks = 1; d && ranks <= 50; ranks += 7) {
+        int64_t sound = 0, damaged = 0, faults = 0;
+        for (int rank = 0; rank < ranks; rank++) {
+            static gr_verify_report r;
+            GR_CHECK_OK(gr_dataset_verify(d, rank, ranks, &r));
+            sound += r.samples;
+            damaged += r.damaged;
+            faults += r.faults;
+            for (int64_t i = 0; i < r.faults; i++) {
+                GR_CHECK(r.list[i].count == 0 || r.list[i].first == first);
+                GR_CHECK(strstr(r.list[i].reason,
+                                r.list[i].count ? "is damaged" : "the manifest says"));
+            }
+        }
+        GR_CHECK_INT(sound, 40);
+        GR_CHECK_INT(damaged, 1);
+        GR_CHECK_INT(faults, 2); // and the manifest of another data set
+    }
+    gr_dataset_close(&d);
+    GR_FREE(path);
+    GR_FREE(dir);
+}
+
 static void check_manifest_text(const char *text, const char *message)
 {
     char *dir = in_dir("manifest_text"), *path = NULL;
@@ -465,10 +594,11 @@ static void test_bad_manifest(void)
 {
     check_manifest_text("{", "manifest.json");
     check_manifest_text("[]", "map");
-    check_manifest_text("{\"schema\": \"other\", \"version\": 1}",
-                        "schema other version 1, this program reads gradus-dataset version 1");
-    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 2}", "version 2");
-    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 1, \"digest\": \"12\"}",
+    check_manifest_text("{\"schema\": \"other\", \"version\": 2}",
+                        "schema other version 2, this program reads gradus-dataset version 2");
+    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 1}",
+                        "make the data set again");
+    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 2, \"digest\": \"12\"}",
                         "expected 32 hexadecimal digits, got \"12\"");
 }
 
@@ -502,11 +632,15 @@ static void check_attributes(const char *name, const char *schema, int32_t versi
 
 static void test_wrong_schema(void)
 {
-    check_attributes("schema_other", "other", 1,
-                     "schema \"other\" version 1, this program reads");
-    check_attributes("schema_new", "gradus-shard", 2, "schema \"gradus-shard\" version 2");
+    check_attributes("schema_other", "other", 2,
+                     "schema \"other\" version 2, this program reads");
+    check_attributes(
+        "schema_old", "gradus-shard", 1,
+        "schema \"gradus-shard\" version 1, this program reads \"gradus-shard\" version 2; "
+        "make the data set again");
+    check_attributes("schema_new", "gradus-shard", 3, "schema \"gradus-shard\" version 3");
     check_attributes("schema_none", NULL, 0, "reading attribute schema failed in HDF5: ");
-    check_attributes("schema_only", "gradus-shard", 1, "opening dataset image_bytes failed");
+    check_attributes("schema_only", "gradus-shard", 2, "opening dataset image_bytes failed");
 }
 
 static void test_not_hdf5(void)
@@ -595,11 +729,14 @@ static const gr_test tests[] = {
     {"only_text", test_only_text},
     {"not_empty_folder", test_not_empty_folder},
     {"unfinished", test_unfinished},
+    {"two_writers", test_two_writers},
+    {"tokens", test_tokens},
     {"every_byte", test_every_byte},
     {"damaged_sample", test_damaged_sample},
     {"wrong_size", test_wrong_size},
     {"many_shards", test_many_shards},
     {"manifest_lies", test_manifest_lies},
+    {"verify", test_verify},
     {"bad_manifest", test_bad_manifest},
     {"wrong_schema", test_wrong_schema},
     {"not_hdf5", test_not_hdf5},

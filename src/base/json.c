@@ -84,6 +84,7 @@ static void add_quoted(gr_json *j, const char *value, size_t size)
         } else {
             add(j, value + i, n);
         }
+        j->replaced = j->replaced || n == 0;
         i += n ? n : 1;
     }
     add_text(j, "\"");

@@ -14,7 +14,8 @@ typedef struct gr_json {
     bool comma;  ///< a value stands before at this level
     int indent;  ///< spaces per level; 0: one line
     int depth;
-    gr_err err; ///< first failure
+    gr_err err;    ///< first failure
+    bool replaced; ///< some bytes were no UTF-8 and became the replacement character
 } gr_json;
 
 /// Every call below takes the key first: NULL inside a list and at the root.

@@ -173,6 +173,43 @@ void gr_progress_update(double seconds, const char *fmt, ...)
     pthread_mutex_unlock(&lock);
 }
 
+/// ", 3:05 left", "" while nothing is known.
+static void time_left(double started, int64_t done, int64_t total, char *text, size_t size)
+{
+    double passed = gr_clock() - started;
+    text[0] = '\0';
+    if (done > 0 && done < total && passed > 1) {
+        long left = (long)(passed / (double)done * (double)(total - done) + 0.5);
+        if (left >= 3600) {
+            snprintf(text, size, ", %ld:%02ld:%02ld left", left / 3600, left / 60 % 60,
+                     left % 60);
+        } else {
+            snprintf(text, size, ", %ld:%02ld left", left / 60, left % 60);
+        }
+    }
+}
+
+void gr_progress_bar(double seconds, double started, int64_t done, int64_t total,
+                     const char *fmt, ...)
+{
+    enum { BAR = 20 };
+    char text[LINE_SIZE], left[64], bar[BAR + 4] = "";
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (on_terminal()) {
+        int filled = total > 0 ? (int)(BAR * done / total) : BAR;
+        bar[0] = '[';
+        memset(bar + 1, '.', BAR);
+        memset(bar + 1, '#', (size_t)filled);
+        memcpy(bar + 1 + BAR, "] ", 2);
+    }
+    time_left(started, done, total, left, sizeof left);
+    gr_progress_update(seconds, "%s%s: %lld of %lld%s", bar, text, (long long)done,
+                       (long long)total, left);
+}
+
 void gr_progress_end(void)
 {
     pthread_mutex_lock(&lock);

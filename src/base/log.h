@@ -6,6 +6,8 @@
 
 #include "src/base/err.h"
 
+#include <stdint.h>
+
 /// Tells the log who speaks; before the call it is rank 0 of 1. Thread-safe after that.
 void gr_log_set_rank(int rank, int world_size);
 void gr_log_info(const char *fmt, ...) GR_PRINTF(1, 2);
@@ -17,6 +19,10 @@ void gr_log_error(gr_err err);
 /// NO_COLOR is set); elsewhere a plain line at most every `seconds`. `end` finishes the line.
 void gr_progress_update(double seconds, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_progress_end(void);
+/// The same for a known amount of work: "TEXT: 12 of 40, 1:05 left" (from the rate since `started` of gr_clock), on a terminal
+/// behind a bar.
+void gr_progress_bar(double seconds, double started, int64_t done, int64_t total,
+                     const char *fmt, ...) GR_PRINTF(5, 6);
 
 /// Seconds of a clock that never goes back; only differences mean something.
 double gr_clock(void);

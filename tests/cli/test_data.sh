@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# data import, info, show.
+# data import, info, verify, show.
 . "$(dirname "$0")/lib.sh"
 
 make_source src
@@ -11,10 +11,14 @@ grep "^digest" stdout >digest
 grep -q "^shards 1$" stdout || fail "wrong count of shards"
 expect_code 0 '"samples": 3' "$GRADUS" data info set --json
 expect_json stdout
-expect_code 0 "^conversation_bytes$" "$GRADUS" data info set --histograms
+expect_code 0 "^conversation_bytes$" "$GRADUS" data info set
+grep -Eq "^  \(none\) +3 #" stdout || fail "the samples without a task are not counted"
+grep -Eq "^ +0 +1 #" stdout || fail "the sample without picture is missing from the histogram"
 grep -Eq "^ +16\.\. +1 #" stdout || fail "a picture of 20 pixels is missing from the histogram"
-expect_code 0 '"picture_sides"' "$GRADUS" data info set --histograms --json
+expect_code 0 '"picture_sides"' "$GRADUS" data info set --json
 expect_json stdout
+expect_code 0 "" "$GRADUS" data info set --brief
+! grep -q "picture_sides" stdout || fail "a brief report has histograms"
 
 # The same samples in smaller shards are the same data; other pictures are not.
 expect_code 0 "" "$GRADUS" data import --from llava src/source.json --out cut --shard-bytes 1
@@ -47,6 +51,8 @@ expect_code 0 "^samples 2$" "$GRADUS" data import --from llava bad/source.json -
 grep -q "bad records were left out" stderr || fail "no warning about a reject"
 grep -q '"one"' most/rejects.jsonl || fail "the reject is not named"
 expect_code 66 "nowhere" "$GRADUS" data import --from llava nowhere.json --out x
+expect_code 66 "no such folder of images" "$GRADUS" data import --from llava src/source.json --images nowhere --out x
+[ ! -e x ] || fail "an import without source left $(ls -A x)"
 echo '{"not": "a list"}' >map.json
 expect_code 65 "map.json" "$GRADUS" data import --from llava map.json --out y
 expect_code 66 "nowhere" "$GRADUS" data info nowhere
@@ -57,7 +63,8 @@ expect_code 74 "file" "$GRADUS" data import --from llava src/source.json --out f
 mkfifo pipe.jsonl
 expect_code 74 "pipe.jsonl: is a pipe" timeout 20 "$GRADUS" data import --from llava pipe.jsonl --out piped
 
-# A disk that is full, wherever the writing has come to: one line with the file and the system's reason, and a clean end.
+# A disk that is full, wherever the writing has come to: one line with the file and the system's reason, nothing that could be taken
+# for a shard, and with more disk the same command comes to the same bytes.
 limited() {
     trap '' XFSZ
     ulimit -f "$1"
@@ -70,16 +77,41 @@ for ((kib = 1; kib <= most; kib++)); do
     code=0
     (limited $kib "$GRADUS" data import --from llava src/source.json --out full) >stdout 2>stderr </dev/null || code=$?
     [ $code = 74 ] || fail "exit $code, expected 74, with $kib KiB of disk: $(cat stderr)"
-    [ "$(grep -vc '^import: ' stderr)" = 1 ] || fail "more than a line about a full disk: $(cat stderr)"
-    grep -Eq "full/\.shard-00000\.h5.*: File too large" stderr || fail "no file and reason: $(cat stderr)"
-    [ ! -e full ] || fail "a failed import left files: $(ls -A full)"
+    grep -v '^import: ' stderr | grep -vc "going on with an import" >lines
+    [ "$(cat lines)" = 1 ] || fail "more than a line about a full disk: $(cat stderr)"
+    grep -Eq "full/\.work/[^ ]*: .*File too large" stderr || fail "no file and reason: $(cat stderr)"
+    [ -z "$(ls full 2>/dev/null)" ] || fail "a failed import left files: $(ls -A full)"
 done
+[ -d full/.work ] || fail "what was done before the disk was full is lost"
+expect_code 0 "^samples 3$" "$GRADUS" data import --from llava src/source.json --out full
+grep -q "going on with an import" stderr || fail "the import did not go on"
+diff -r whole full || fail "an import that went on after a full disk has other files"
+rm -r full
 
-# A flipped byte of a picture is found when it is read.
-cp -r set damaged
-shard=$(ls damaged/*.h5)
+# Damage is found and named, on any number of ranks; what is not damaged is counted.
+expect_code 0 "^damaged 0$" "$GRADUS" data verify set
+grep -q "^sound 3$" stdout || fail "not all samples are sound"
+expect_code 0 "^sound 3$" mpirun -n 2 "$GRADUS" data verify cut
+cp -r cut damaged
+shard=damaged/shard-00001.h5
 at=$(LC_ALL=C grep -obUaP "RIFF" "$shard" | head -1 | cut -d: -f1)
 printf 'X' | dd of="$shard" bs=1 seek=$((at + 20)) conv=notrunc 2>/dev/null
-expect_code 65 "damaged" "$GRADUS" data info damaged --histograms
+for ranks in 1 2 4; do
+    expect_code 65 "^damaged 1$" mpirun -n $ranks "$GRADUS" data verify damaged
+    grep -q "^sound 2$" stdout || fail "wrong count of sound samples on $ranks ranks"
+    grep -q "^fault at sample 1 (1 samples): damaged/shard-00001.h5: sample 0 (\"two\"" stdout || fail "the damaged sample is not named: $(cat stdout)"
+    grep -q "1 of 3 samples are damaged" stderr || fail "no verdict"
+done
+expect_code 65 '"damaged": 1' "$GRADUS" data verify damaged --json
+sed '/^gradus:/d' stdout >verdict.json
+expect_json verdict.json
+at=$(LC_ALL=C grep -obUa "one" damaged/shard-00000.h5 | head -1 | cut -d: -f1)
+printf 'X' | dd of=damaged/shard-00000.h5 bs=1 seek="$at" conv=notrunc 2>/dev/null
+expect_code 65 "digest of its index tables" "$GRADUS" data verify damaged
+expect_code 65 "index tables" "$GRADUS" data info damaged
+cp -r set other
+sed -i 's/"digest": "[0-9a-f]\{4\}/"digest": "0000/' other/manifest.json
+expect_code 65 "digest of its content ids" "$GRADUS" data verify other
+expect_code 66 "nowhere" mpirun -n 2 "$GRADUS" data verify nowhere
 
 echo "data: all as expected"

@@ -54,7 +54,7 @@ expect_usage 'MODEL is missing' "$GRADUS" model info
 expect_usage 'unexpected "y"' "$GRADUS" model info x y
 expect_usage '\-\-layout: expected sailvit\|transformers, got "hf"' "$GRADUS" model export x --out y --layout hf
 expect_usage '\-\-layout is for --part vision' "$GRADUS" model export x --out y --part language --layout sailvit
-expect_usage '\-\-from llava is missing' "$GRADUS" data import x --out y
+expect_usage '\-\-from llava\|webdataset\|vlmeval is missing' "$GRADUS" data import x --out y
 expect_usage '\-\-encode: expected keep, lossless or a quality' "$GRADUS" data import x --from llava --out y --encode 101
 expect_usage '\-\-data DIR is missing' "$GRADUS" tokenizer train --vocabulary 300 --out x
 

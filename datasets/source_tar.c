@@ -1,0 +1,425 @@
+// WebDataset and img2dataset: tar files. Nothing is unpacked: names are labels, and pictures go from the archive's memory into the
+// shard.
+#include "datasets/source.h"
+
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/str.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <ctype.h>
+#include <string.h>
+
+enum { BLOCK = 512, PIECE = 1 << 16, NAME_SIZE = 4096 };
+
+/// One file of a record.
+typedef struct part {
+    char *extension; ///< what stands behind the first dot, lower case
+    char *data;
+    size_t size;
+} part;
+
+typedef struct tar_reader {
+    gri_reader base;
+    gr_file_map map;
+    struct archive *archive;
+    bool ended;
+    struct archive_entry
+        *entry;          ///< header that was read and belongs to the next record; NULL: none
+    char key[NAME_SIZE]; ///< of the current record
+    char problem[NAME_SIZE]; ///< why it cannot be used; "": nothing is known against it
+    part *parts;             ///< [capacity], `count` in use
+    int64_t count, capacity;
+} tar_reader;
+
+static void drop_parts(tar_reader *r)
+{
+    for (int64_t i = 0; i < r->count; i++) {
+        GR_FREE(r->parts[i].extension);
+        GR_FREE(r->parts[i].data);
+    }
+    r->count = 0;
+}
+
+static gr_err tar_error(const tar_reader *r)
+{
+    gr_err err = GR_OK;
+    const char *text = archive_error_string(r->archive);
+    GR_FAIL(
+        GR_ERR_DATA,
+        "%s: %s (in or behind record %lld, \"%s\"): the file is damaged, truncated or no tar",
+        r->base.file->path, text ? text : "unknown error", (long long)r->base.place.number,
+        r->key);
+done:
+    return err;
+}
+
+/// The end mark is two blocks of zeros; without it a cut between two entries would look like the end.
+static gr_err check_end(const tar_reader *r)
+{
+    gr_err err = GR_OK;
+    static const char zeros[BLOCK];
+    if (archive_filter_count(r->archive) > 1) { // compressed: its own end is checked
+        goto done;
+    }
+    if (r->map.size < BLOCK || memcmp(r->map.data + r->map.size - BLOCK, zeros, BLOCK) != 0) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: it ends without tar's end mark (behind record %lld, \"%s\"): the file is "
+                "truncated",
+                r->base.file->path, (long long)r->base.place.number, r->key);
+    }
+done:
+    return err;
+}
+
+/// Moves to the next header, over the current entry's data; NULL at the end.
+static gr_err next_entry(tar_reader *r)
+{
+    gr_err err = GR_OK;
+    // RETRY would go on behind a damaged header: an entry would be missing in silence.
+    int code = archive_read_next_header(r->archive, &r->entry);
+    if (code == ARCHIVE_EOF) {
+        r->entry = NULL;
+        r->ended = true;
+        GR_TRY(check_end(r));
+    } else if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
+        r->entry = NULL;
+        GR_TRY(tar_error(r));
+    }
+done:
+    return err;
+}
+
+/// What an entry is called whose name cannot be read: it must not be passed over in silence.
+static const char unreadable[] = "?.?";
+
+static const char *entry_name(struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname(entry);        // the bytes of the header
+    name = name ? name : archive_entry_pathname_utf8(entry); // of pax's extended header
+    return name && *name ? name : unreadable;
+}
+
+/// Cuts a name where webdataset does, at the first dot of its last part: the length of the key, and the extension. false: an
+/// entry that belongs to no record.
+static bool cut_name(const char *name, size_t *key, const char **extension)
+{
+    const char *base = gr_path_base(name);
+    const char *dot = strchr(base, '.');
+    size_t first = strcspn(name, "/"); // __NAME__ is about the archive
+    bool meta =
+        first >= 4 && memcmp(name, "__", 2) == 0 && memcmp(name + first - 2, "__", 2) == 0;
+    if (!dot || dot == base || meta) {
+        return false;
+    }
+    *key = (size_t)(dot - name);
+    *extension = dot + 1;
+    return true;
+}
+
+static const char *last_extension(const part *p)
+{
+    const char *dot = strrchr(p->extension, '.');
+    return dot ? dot + 1 : p->extension;
+}
+
+static bool is_among(const char *text, const char *const *list, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(text, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_picture(const part *p)
+{
+    static const char *const kinds[] = {"jpg", "jpeg", "png", "webp"};
+    return is_among(last_extension(p), kinds, 4);
+}
+
+static bool is_known(const part *p)
+{
+    static const char *const kinds[] = {"json", "txt"};
+    return is_picture(p) || is_among(p->extension, kinds, 2);
+}
+
+/// Says once in a process what kind of part is left behind.
+static void tell(const tar_reader *r, const part *p)
+{
+    static char told[256];
+    char word[32];
+    if (snprintf(word, sizeof word, " .%s ", p->extension) >= (int)sizeof word ||
+        strstr(told, word) || strlen(told) + strlen(word) >= sizeof told) {
+        return;
+    }
+    strcat(told, word);
+    gr_log_warn("%s: parts .%s are not imported", r->base.file->path, p->extension);
+}
+
+/// Appends an empty part.
+static gr_err add_part(tar_reader *r, const char *extension, part **out)
+{
+    gr_err err = GR_OK;
+    if (r->count == r->capacity) {
+        int64_t capacity = r->capacity ? 2 * r->capacity : 4;
+        GR_RESIZE(r->parts, r->capacity, capacity);
+        r->capacity = capacity;
+    }
+    part *p = &r->parts[r->count];
+    *p = (part){0};
+    GR_STRDUP(p->extension, extension);
+    for (char *c = p->extension; *c; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    r->count++;
+    *out = p;
+done:
+    return err;
+}
+
+static gr_err read_data(tar_reader *r, part *p)
+{
+    gr_err err = GR_OK;
+    size_t capacity = 0;
+    for (la_ssize_t got = 1; got > 0; p->size += (size_t)got) {
+        if (p->size + PIECE >= capacity) {
+            size_t more = capacity ? 2 * capacity : 2 * PIECE;
+            GR_RESIZE(p->data, capacity, more);
+            capacity = more;
+        }
+        got = archive_read_data(r->archive, p->data + p->size, capacity - 1 - p->size);
+        if (got < 0) {
+            GR_TRY(tar_error(r));
+        }
+        if (p->size + (size_t)got > GRI_MAX_FILE) {
+            snprintf(r->problem, sizeof r->problem, ".%s is larger than %d bytes", p->extension,
+                     GRI_MAX_FILE);
+            break;
+        }
+    }
+done:
+    return err;
+}
+
+/// Notes what speaks against the record that this entry belongs to.
+static void judge(tar_reader *r, const char *name, const part *p)
+{
+    if (gri_name_climbs(name)) {
+        snprintf(r->problem, sizeof r->problem, "the entry \"%s\" leads out of the archive",
+                 name);
+    }
+    if (name == unreadable) {
+        snprintf(r->problem, sizeof r->problem, "an entry's name is empty or no UTF-8");
+    }
+    if (strlen(name) >= NAME_SIZE) {
+        snprintf(r->problem, sizeof r->problem, "an entry's name is longer than %d bytes",
+                 NAME_SIZE - 1);
+    }
+    if (archive_entry_filetype(r->entry) != AE_IFREG || archive_entry_hardlink(r->entry)) {
+        snprintf(r->problem, sizeof r->problem, "the entry \"%s\" is no regular file", name);
+    }
+    for (int64_t i = 0; i + 1 < r->count; i++) {
+        if (strcmp(r->parts[i].extension, p->extension) == 0) {
+            snprintf(r->problem, sizeof r->problem, "two parts .%s", p->extension);
+        }
+    }
+}
+
+/// Takes the current entry into the current record.
+static gr_err take_entry(tar_reader *r, const char *name, const char *extension, bool wanted)
+{
+    gr_err err = GR_OK;
+    part *p = NULL;
+    GR_TRY(add_part(r, extension, &p));
+    judge(r, name, p);
+    if (!is_known(p) && !r->problem[0]) {
+        tell(r, p);
+    } else if (wanted && !r->problem[0]) {
+        GR_TRY(read_data(r, p));
+    }
+done:
+    return err;
+}
+
+static gr_err next_record(gri_reader *self, bool wanted, bool *there)
+{
+    gr_err err = GR_OK;
+    tar_reader *r = (tar_reader *)self;
+    bool same = true;
+    drop_parts(r);
+    r->problem[0] = '\0';
+    if (!r->entry && !r->ended) {
+        GR_TRY(next_entry(r));
+    }
+    for (*there = false; r->entry && same;) {
+        size_t key = 0;
+        const char *extension = NULL, *name = entry_name(r->entry);
+        bool folder = archive_entry_filetype(r->entry) == AE_IFDIR;
+        if (folder || !cut_name(name, &key, &extension)) {
+            GR_TRY(next_entry(r));
+            continue;
+        }
+        key = key < NAME_SIZE ? key : NAME_SIZE - 1;
+        same = !*there || (strncmp(r->key, name, key) == 0 && r->key[key] == '\0');
+        if (same) {
+            snprintf(r->key, sizeof r->key, "%.*s", (int)key, name);
+            r->base.place.number += !*there;
+            *there = true;
+            GR_TRY(take_entry(r, name, extension, wanted));
+            GR_TRY(next_entry(r));
+        }
+    }
+done:
+    return err;
+}
+
+static const part *find_part(const tar_reader *r, const char *extension)
+{
+    for (int64_t i = 0; i < r->count; i++) {
+        if (strcmp(r->parts[i].extension, extension) == 0) {
+            return &r->parts[i];
+        }
+    }
+    return NULL;
+}
+
+static gr_err add_pictures(tar_reader *r, gri_record *out)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < r->count; i++) {
+        part *p = &r->parts[i];
+        char name[NAME_SIZE + 64];
+        if (is_picture(p)) {
+            snprintf(name, sizeof name, "%s.%s", r->key, p->extension);
+            GR_TRY(gri_record_picture(out, r->base.options, name, &p->data, p->size));
+        }
+    }
+done:
+    return err;
+}
+
+static bool is_blank(const char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size && isspace((unsigned char)text[at])) {
+        at++;
+    }
+    return at == size;
+}
+
+/// A document of a caption: all keys of the record's JSON (NULL: it has none) and a conversation.
+static gr_err make_talk(const tar_reader *r, const gr_node *node, const gri_record *record,
+                        gr_doc **out)
+{
+    gr_err err = GR_OK;
+    gr_json j = {0};
+    const part *txt = find_part(r, "txt");
+    const gr_node *said = node ? gr_node_find(node, "caption") : NULL;
+    const char *text = txt ? txt->data : NULL;
+    size_t size = txt ? txt->size : 0;
+    if (!txt && said && said->type == GR_DOC_STRING) {
+        text = said->u.string.data;
+        size = said->u.string.size;
+    }
+    GR_TRY(gri_check_utf8("the caption", text, size));
+    if (is_blank(text, size)) {
+        GR_FAIL(GR_ERR_DATA, "no conversation and no caption (.txt, or \"caption\" in .json)");
+    }
+    gr_json_map_begin(&j, NULL);
+    for (int64_t i = 0; node && i < node->u.list.count; i++) {
+        gri_node_put(&j, node->u.list.items[i].key, &node->u.list.items[i]);
+    }
+    gri_conversation_put(&j, record->images, r->base.options->prompt, text, size);
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    GR_TRY_CONTEXT(gr_doc_parse_json(r->key, j.text.data, j.text.size, GR_ERR_DATA, out),
+                   "its caption in a conversation");
+done:
+    gr_json_fini(&j);
+    return err;
+}
+
+static gr_err read_record(gri_reader *self, gri_record *out)
+{
+    static const char *const left_out[] = {NULL};
+    gr_err err = GR_OK;
+    tar_reader *r = (tar_reader *)self;
+    gr_doc *json = NULL, *talk = NULL;
+    const part *stored = find_part(r, "json");
+    const gr_node *node = NULL;
+    GR_STRDUP(out->source, r->key);
+    GR_TRY(gri_check_utf8("the name", r->key, strlen(r->key)));
+    if (r->problem[0]) {
+        GR_FAIL(GR_ERR_DATA, "%s", r->problem);
+    }
+    if (stored) {
+        GR_TRY(gr_doc_parse_json(r->key, stored->data, stored->size, GR_ERR_DATA, &json));
+        node = gr_doc_root(json);
+        GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    }
+    GR_TRY(add_pictures(r, out));
+    if (!node || !gr_node_find(node, "conversations")) {
+        GR_TRY(make_talk(r, node, out, &talk));
+        node = gr_doc_root(talk);
+    }
+    GR_TRY(gri_record_finish(out, node, left_out, self->file->task));
+done:
+    gr_doc_destroy(&json);
+    gr_doc_destroy(&talk);
+    return err;
+}
+
+static void destroy(gri_reader *self)
+{
+    tar_reader *r = (tar_reader *)self;
+    drop_parts(r);
+    GR_FREE(r->parts);
+    archive_read_free(r->archive);
+    gr_file_map_close(&r->map);
+    gr_mem_free(r);
+}
+
+/// Only tar, and only filters that libarchive has inside: others would run programs.
+static void accept_forms(struct archive *archive)
+{
+    archive_read_support_format_tar(archive);
+    archive_read_support_filter_gzip(archive);
+    archive_read_support_filter_bzip2(archive);
+    archive_read_support_filter_xz(archive);
+    archive_read_support_filter_zstd(archive);
+}
+
+gr_err gri_tar_open(const gri_source_file *file, const gr_import_options *options,
+                    gri_reader **out)
+{
+    gr_err err = GR_OK;
+    tar_reader *r = NULL;
+    GR_ALLOC(r, 1);
+    r->base = (gri_reader){.file = file,
+                           .options = options,
+                           .place = {"record", -1},
+                           .next = next_record,
+                           .read = read_record,
+                           .destroy = destroy};
+    GR_TRY(gr_file_map_open(file->path, &r->map));
+    r->archive = archive_read_new();
+    if (!r->archive) {
+        GR_FAIL(GR_ERR_MEMORY, "%s: libarchive has no memory for a reader", file->path);
+    }
+    accept_forms(r->archive);
+    if (archive_read_open_memory(r->archive, r->map.data ? r->map.data : (const void *)"",
+                                 r->map.size) != ARCHIVE_OK) {
+        GR_TRY(tar_error(r));
+    }
+    *out = &r->base;
+    r = NULL;
+done:
+    if (r) {
+        destroy(&r->base);
+    }
+    return err;
+}

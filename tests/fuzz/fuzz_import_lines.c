@@ -1,0 +1,8 @@
+// Import of JSONL
+#include "tests/fuzz/import.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_import(data, size, GR_IMPORT_LLAVA, ".jsonl");
+    return 0;
+}

@@ -1,0 +1,622 @@
+// Import: forms of sources other than plain LLaVA (test_import.c), bad ones, what a failed import leaves.
+#include "datasets/import.h"
+#include "datasets/shard.h"
+#include "src/base/doc.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "tests/dir_support.h"
+#include "tests/import_support.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define TALK                                                                                   \
+    "\"conversations\": [{\"from\": \"human\", \"value\": \"<image>\\nq\"}, {\"from\": "       \
+    "\"gpt\", \"value\": \"a\"}]"
+#define ONLY_TEXT                                                                              \
+    "\"conversations\": [{\"from\": \"human\", \"value\": \"q\"}, {\"from\": \"gpt\", "        \
+    "\"value\": \"a\"}]"
+
+static const gr_import_options tar_options = {.form = GR_IMPORT_WEBDATASET, .quality = -1};
+static const gr_import_options tsv_options = {.form = GR_IMPORT_VLMEVAL, .quality = -1};
+static const gr_import_options llava_options = {.form = GR_IMPORT_LLAVA, .quality = -1};
+
+/// Imports DIR/SOURCE into DIR/out.
+static gr_err import_into(const char *dir, const char *source, gr_import_options o,
+                          gr_import_result *r)
+{
+    char path[1100], out[1100], images[1100];
+    snprintf(path, sizeof path, "%s/%s", dir, source);
+    snprintf(out, sizeof out, "%s/out", dir);
+    snprintf(images, sizeof images, "%s/%s", dir, o.images ? o.images : "");
+    o.source = path;
+    o.out = out;
+    o.images = o.images ? images : NULL;
+    return gr_import(&o, NULL, r);
+}
+
+static void put(const char *dir, const char *name, const void *data, size_t size)
+{
+    char *folder = NULL;
+    GR_CHECK_OK(gr_path_dir(in_dir(dir, name), &folder));
+    GR_CHECK_OK(gr_dir_make(folder));
+    GR_CHECK_OK(gr_file_write(in_dir(dir, name), data, size));
+    GR_FREE(folder);
+}
+
+/// A sample of DIR/out: its labels, its count of images, its text.
+static void check_sample(const char *dir, int64_t index, const char *source, const char *task,
+                         int64_t images, const char *text)
+{
+    gr_dataset *d = NULL;
+    gr_sample *sample = NULL;
+    if (GR_CHECK_OK(gr_dataset_open(in_dir(dir, "out"), &d)) &&
+        GR_CHECK(index < gr_dataset_count(d)) &&
+        GR_CHECK_OK(gr_dataset_read(d, index, &sample))) {
+        GR_CHECK_STR(sample->source, source);
+        GR_CHECK_STR(sample->task, task);
+        GR_CHECK_INT(sample->images, images);
+        GR_CHECK_STR(sample->text, text);
+        for (int64_t i = 0; i < sample->images; i++) {
+            GR_CHECK_INT(sample->pixels[i][0], 4);
+            GR_CHECK_INT(sample->pixels[i][1], 2);
+        }
+    }
+    gr_sample_destroy(&sample);
+    gr_dataset_close(&d);
+}
+
+/// Whether a line of DIR/out/NAME holds both texts.
+static bool is_listed(const char *dir, const char *name, const char *first, const char *second)
+{
+    char path[1200], *text = NULL, *rest = NULL;
+    size_t size = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "%s/out/%s", dir, name);
+    if (GR_CHECK_OK(gr_file_read(path, 0, &text, &size))) {
+        rest = text;
+        for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+            found = found || (strstr(line, first) && strstr(line, second));
+        }
+    }
+    if (!found) {
+        printf("\n    %s does not hold %s and %s:\n%s\n", path, first, second, text);
+    }
+    GR_FREE(text);
+    return found;
+}
+
+static void put_tar(const char *dir, const char *name, gr_str *tar)
+{
+    put(dir, name, tar->data ? tar->data : "", tar->size);
+    gr_str_fini(tar);
+}
+
+static void test_webdataset(void)
+{
+    const char *dir = fresh_dir("webdataset");
+    gr_import_options options = tar_options;
+    gr_import_result r = {0};
+    gr_str tar = {0};
+    tar_add(&tar, "set/", '5', NULL, "", 0);
+    tar_text(&tar, "__meta__/x.json", "no record");
+    tar_text(&tar, "set/0001.json",
+             "{\"id\": 7, \"task\": \"count\", " TALK ", \"n\": [1, 2.5]}");
+    tar_png(&tar, "set/0001.PNG");
+    tar_png(&tar, "set/0002.1.png");
+    tar_text(&tar, "set/0002.txt", "zwei Vögel\n");
+    tar_png(&tar, "set/0002.2.png");
+    tar_text(&tar, "set/0002.cls", "3");
+    tar_text(&tar, "set.d/0002.txt", "only text"); // another folder: another record
+    tar_end(&tar);
+    put_tar(dir, "a.tar", &tar);
+    options.task = "caption";
+    options.prompt = "Was?";
+    GR_CHECK_OK(import_into(dir, "a.tar", options, &r));
+    GR_CHECK_INT(r.samples, 3);
+    GR_CHECK_INT(r.images, 3);
+    check_sample(
+        dir, 0, "set/0001", "count", 1,
+        "{\"id\":7,\"task\":\"count\",\"conversations\":[{\"from\":\"human\",\"value\":"
+        "\"<image>\\nq\"},{\"from\":\"gpt\",\"value\":\"a\"}],\"n\":[1,2.5]}");
+    check_sample(
+        dir, 1, "set/0002", "caption", 2,
+        "{\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\n<image>\\nWas?\"},"
+        "{\"from\":\"gpt\",\"value\":\"zwei Vögel\\n\"}]}");
+    check_sample(dir, 2, "set.d/0002", "caption", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"Was?\"},"
+                 "{\"from\":\"gpt\",\"value\":\"only text\"}]}");
+}
+
+/// As img2dataset writes it, in two files of a folder; other files there are none of ours.
+static void test_img2dataset(void)
+{
+    const char *dir = fresh_dir("img2dataset");
+    gr_import_result r = {0};
+    for (int i = 0; i < 2; i++) {
+        gr_str tar = {0};
+        char name[32];
+        snprintf(name, sizeof name, "%05d0000.png", i);
+        tar_png(&tar, name);
+        snprintf(name, sizeof name, "%05d0000.txt", i);
+        tar_text(&tar, name, i ? "a cat" : "a dog");
+        snprintf(name, sizeof name, "%05d0000.json", i);
+        tar_text(&tar, name,
+                 "{\"caption\": \"never used\", \"url\": \"u\", \"status\": \"success\", "
+                 "\"error_message\": null, \"width\": 4, \"exif\": \"{}\"}");
+        tar_end(&tar);
+        snprintf(name, sizeof name, "in/%05d.tar", i);
+        put_tar(dir, name, &tar);
+    }
+    put(dir, "in/00000_stats.json", "{}", 2);
+    put(dir, "in/00000.parquet", "PAR1", 4);
+    GR_CHECK_OK(import_into(dir, "in", tar_options, &r));
+    GR_CHECK_INT(r.samples, 2);
+    check_sample(dir, 1, "000010000", "", 1,
+                 "{\"caption\":\"never used\",\"url\":\"u\",\"status\":\"success\","
+                 "\"error_message\":null,\"width\":4,\"exif\":\"{}\",\"conversations\":[{"
+                 "\"from\":\"human\",\"value\":\"<image>\"},{\"from\":\"gpt\",\"value\":\"a "
+                 "cat\"}]}");
+    GR_CHECK_OK(gr_dir_make(in_dir(dir, "none")));
+    GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+    GR_CHECK_ERR(import_into(dir, "none", tar_options, &r), GR_ERR_DATA, "holds no tar");
+    GR_CHECK(!gr_dir_exists(in_dir(dir, "out")));
+}
+
+/// Names that would leave the folder where somebody unpacks, links, parts that contradict each other: bad records, all listed.
+static void test_tar_tricks(void)
+{
+    const char *dir = fresh_dir("tricks");
+    gr_import_options options = tar_options;
+    gr_import_result r = {0};
+    gr_str tar = {0};
+    tar_text(&tar, "../up.txt", "t");
+    tar_text(&tar, "a/../../up2.txt", "t");
+    tar_text(&tar, "/root/abs.txt", "t");
+    tar_add(&tar, "link.png", '2', "/etc/passwd", "", 0);
+    tar_text(&tar, "link.txt", "t");
+    tar_text(&tar, "hard.txt", "t");
+    tar_add(&tar, "hard.png", '1', "good.png", "", 0);
+    tar_text(&tar, "twice.txt", "t");
+    tar_text(&tar, "twice.TXT", "t");
+    tar_png(&tar, "mute.png");
+    tar_text(&tar, "blank.txt", " \n");
+    tar_text(&tar, "latin.txt", "V\xf6gel");
+    tar_text(&tar, "json.json", "{");
+    tar_text(&tar, "list.json", "[]");
+    tar_text(&tar, "torn.txt", "t");
+    tar_add(&tar, "torn.png", '0', NULL, png_4x2, 40);
+    tar_text(&tar, "latin\xf6.txt", "t");
+    tar_text(&tar, "läuft/good.txt", "t");
+    tar_end(&tar);
+    put_tar(dir, "a.tar", &tar);
+    GR_CHECK_ERR(
+        import_into(dir, "a.tar", options, &r), GR_ERR_DATA,
+        "a.tar: 13 bad records, 0 allowed; the first is record 0 (id ../up): the entry "
+        "\"../up.txt\" leads out of the archive");
+    options.max_rejects = 13;
+    GR_CHECK_OK(import_into(dir, "a.tar", options, &r));
+    GR_CHECK_INT(r.samples, 1);
+    GR_CHECK_INT(r.rejects, 13);
+    GR_CHECK(
+        is_listed(dir, "rejects.jsonl", "{\"record\":1,\"id\":\"a/../../up2\"", "leads out"));
+    GR_CHECK(
+        is_listed(dir, "rejects.jsonl", "{\"record\":2,\"id\":\"/root/abs\"", "leads out"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"link\"", "is no regular file"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"hard\"", "is no regular file"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"twice\"", "two parts .txt"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"mute\"", "no caption"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"blank\"", "no caption"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"latin\"", "the caption is no UTF-8"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"json\"", "json:1:"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"list\"", "a map"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "{\"record\":12,", "no UTF-8"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"torn\"", "torn.png: bad PNG"));
+    check_sample(dir, 0, "läuft/good", "", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"\"},{\"from\":\"gpt\","
+                 "\"value\":\"t\"}]}");
+}
+
+/// A damaged archive is not imported up to the damage; nothing is left of the attempt.
+static void check_damaged(const char *name, const void *data, size_t size, const char *message)
+{
+    const char *dir = fresh_dir("damaged");
+    gr_import_result r = {0};
+    put(dir, name, data, size);
+    GR_CHECK_ERR(import_into(dir, name, tar_options, &r), GR_ERR_DATA, message);
+    GR_CHECK_ERR(import_into(dir, name, tar_options, &r), GR_ERR_DATA, name);
+    GR_CHECK(!gr_dir_exists(in_dir(dir, "out")));
+}
+
+static void test_damaged_tars(void)
+{
+    gr_str tar = {0};
+    for (int i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.txt", i);
+        tar_text(&tar, name, "text");
+    }
+    tar_end(&tar);
+    check_damaged("data.tar", tar.data, 1024 + 512 + 100, "in or behind record 1, \"1\"");
+    check_damaged("block.tar", tar.data, 2048,
+                  "behind record 1, \"1\"): the file is truncated");
+    check_damaged("none.tar", "", 0, "none.tar");
+    check_damaged("text.tar", "no archive at all", 17, "text.tar");
+    tar.data[1024 + 3] ^= 1; // the checksum of the second header
+    check_damaged("sum.tar", tar.data, tar.size, "behind record 0");
+    gr_str_fini(&tar);
+    gr_import_result r = {0};
+    GR_CHECK_ERR(import_into(fresh_dir("absent"), "x.tar", tar_options, &r), GR_ERR_MISSING,
+                 "x.tar");
+}
+
+static void png_base64(gr_str *s)
+{
+    base64_add(s, png_4x2, sizeof png_4x2);
+}
+
+static void add(gr_str *s, const char *text)
+{
+    GR_CHECK_OK(gr_str_add(s, text));
+}
+
+static void put_tsv(const char *dir, gr_str *tsv)
+{
+    put(dir, "a.tsv", tsv->data, tsv->size);
+    gr_str_fini(tsv);
+}
+
+static void test_vlmeval(void)
+{
+    const char *dir = fresh_dir("vlmeval");
+    gr_import_result r = {0};
+    gr_str s = {0};
+    add(&s,
+        "\xef\xbb\xbfindex\tquestion\thint\tA\tB\tC\tanswer\tcategory\timage\tl2-category\r\n");
+    add(&s, "17\tWhat?\t\tred\t\"a \"\"blue\"\"\tone\"\t\tA\tcolours\t");
+    png_base64(&s);
+    add(&s, "\tperception\r\n\r\n");
+    add(&s, "18\t\"two\nlines\"\tlook\t\t\t\tyes\t\t17\t\n"); // the picture of row 17
+    add(&s, "19\tHow many?\t\t\t\t\t3\tcount\t\"['");
+    png_base64(&s);
+    add(&s, "', '");
+    png_base64(&s);
+    add(&s, "']\"\n20\tq\t\t\t\t\ta"); // no picture, no newline at the end, cells missing
+    put_tsv(dir, &s);
+    GR_CHECK_OK(import_into(dir, "a.tsv", tsv_options, &r));
+    GR_CHECK_INT(r.samples, 4);
+    GR_CHECK_INT(r.images, 4);
+    check_sample(
+        dir, 0, "17", "colours", 1,
+        "{\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\nQuestion: What?\\n"
+        "Options:\\nA. red\\nB. a \\\"blue\\\"\\tone\\nPlease select the correct answer "
+        "from the options above. \\n\"},{\"from\":\"gpt\",\"value\":\"A\"}],"
+        "\"question\":\"What?\",\"A\":\"red\",\"B\":\"a \\\"blue\\\"\\tone\","
+        "\"answer\":\"A\",\"category\":\"colours\",\"l2-category\":\"perception\"}");
+    check_sample(dir, 1, "18", "", 1,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\nHint: look\\n"
+                 "Question: two\\nlines\\n\"},{\"from\":\"gpt\",\"value\":\"yes\"}],"
+                 "\"question\":\"two\\nlines\",\"hint\":\"look\",\"answer\":\"yes\"}");
+    check_sample(dir, 2, "19", "count", 2,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\n<image>\\nHow "
+                 "many?\"},{\"from\":\"gpt\",\"value\":\"3\"}],\"question\":\"How many?\","
+                 "\"answer\":\"3\",\"category\":\"count\"}");
+    check_sample(dir, 3, "20", "", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\","
+                 "\"value\":\"a\"}],\"question\":\"q\",\"answer\":\"a\"}");
+}
+
+static void test_vlmeval_paths(void)
+{
+    const char *dir = fresh_dir("paths");
+    gr_import_options options = tsv_options;
+    gr_import_result r = {0};
+    gr_str s = {0};
+    put(dir, "pictures/a/b.png", png_4x2, sizeof png_4x2);
+    add(&s, "question\tanswer\timage_path\nq\ta\t\"['a/b.png', 'a/b.png']\"\n"
+            "q\ta\ta/b.png\nq\ta\t../a.png\n");
+    put_tsv(dir, &s);
+    options.images = "pictures";
+    options.max_rejects = 1;
+    options.task = "vqa";
+    GR_CHECK_OK(import_into(dir, "a.tsv", options, &r));
+    GR_CHECK_INT(r.images, 3);
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "{\"line\":4,\"id\":\"#4\"", "leads out"));
+    check_sample(dir, 1, "#3", "vqa", 1,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\nq\"},{\"from\":"
+                 "\"gpt\",\"value\":\"a\"}],\"question\":\"q\",\"answer\":\"a\",\"image_path\":"
+                 "\"a/b.png\"}");
+}
+
+static void test_bad_rows(void)
+{
+    const char *dir = fresh_dir("rows");
+    gr_import_options options = tsv_options;
+    gr_import_result r = {0};
+    gr_str s = {0};
+    add(&s, "index\tquestion\tanswer\timage\n"
+            "good\tq\ta\n"
+            "1\tq\t\t\n"
+            "2\t\ta\t\n"
+            "3\tq\ta\t\tmore\n"
+            "4\tq\ta\tabsent\n"
+            "5\tq\ta\t5\n"
+            "6\tq\ta\tgood\n"
+            "7\tq\ta\ttwin\n"
+            "twin\tq\ta\t\n"
+            "twin\tq\t<image>\t\n"
+            "8\tq<image>\ta\t\n"
+            "9\tq\ta\t[1, 2]\n");
+    add(&s, "10\tq\ta\t");
+    for (int i = 0; i < 20; i++) {
+        add(&s, "iVBO*0KG");
+    }
+    add(&s, "\n11\tq\ta\t");
+    for (int i = 0; i < 33; i++) {
+        add(&s, "ab");
+    }
+    add(&s, "\n12\tq\ta");
+    add_bytes(&s, "\0b", 2);
+    add(&s, "\n13\tq\ta");
+    add_bytes(&s, "\xf6\n", 2);
+    put_tsv(dir, &s);
+    options.max_rejects = 13;
+    GR_CHECK_OK(import_into(dir, "a.tsv", options, &r));
+    GR_CHECK_INT(r.samples, 3); // good and the twins
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "{\"line\":3,\"id\":\"1\"", "no answer"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "{\"line\":4,\"id\":\"2\"", "no question"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"3\"", "5 cells, but the header names 4"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"4\"", "\\\"absent\\\", and no row has"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"5\"", "has none itself"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"6\"", "has none itself"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"7\"", "several rows have this index"));
+    GR_CHECK(
+        is_listed(dir, "rejects.jsonl", "\"8\"", "1 <image> in human turns, but 0 images"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"9\"", "no row has"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"10\"", "no base64: byte 42 at 4"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"11\"", "neither PNG"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"12\"", "holds a NUL"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"13\"", "a cell is no UTF-8"));
+}
+
+static void check_bad_tsv(const char *text, const char *message)
+{
+    const char *dir = fresh_dir("tsv");
+    gr_import_result r = {0};
+    put(dir, "a.tsv", text, strlen(text));
+    GR_CHECK_ERR(import_into(dir, "a.tsv", tsv_options, &r), GR_ERR_DATA, message);
+    GR_CHECK(!gr_dir_exists(in_dir(dir, "out")));
+}
+
+static void test_bad_tsvs(void)
+{
+    check_bad_tsv("", "a.tsv:1: expected a header with a column \"question\"");
+    check_bad_tsv("index\tanswer\n", "a.tsv:1: expected a header with a column \"question\"");
+    check_bad_tsv("question\tconversations\n", "and none \"conversations\"");
+    check_bad_tsv("question\tA\tA\n", "a.tsv:1: two columns are named \"A\"");
+    check_bad_tsv("question\tanswer\nq\t\"a\n",
+                  "a.tsv:2:3: the quotes that begin here do not end");
+    check_bad_tsv("question\tanswer\n\n\n", "a.tsv: names no record");
+}
+
+/// Other spellings of LLaVA's records.
+static void test_llava_forms(void)
+{
+    const char *dir = fresh_dir("llava");
+    gr_import_options options = llava_options;
+    gr_import_result r = {0};
+    static const char text[] =
+        "\xef\xbb\xbf [ {\"id\": 1, \"images\": [\"a.png\"], \"width\": 4, \"task\": \"ocr\", " TALK
+        "},\n"
+        "{\"id\": 2, \"image\": [\"a.png\", \"a.png\"], \"width_list\": [4, 4], \"video\": [], " ONLY_TEXT
+        "},"
+        "{\"id\": 3, \"data_source\": \"x\", \"video\": \"v.mp4\", " TALK "},"
+        "{\"id\": 4, \"image\": \"a.png\", \"images\": [\"a.png\"], " ONLY_TEXT "},"
+        "{\"id\": 5, \"task\": 7, \"odd\": \"]}\\\\\", " ONLY_TEXT "},"
+        "{\"id\": 6 " ONLY_TEXT "}, 7 ] \n";
+    put(dir, "a.png", png_4x2, sizeof png_4x2);
+    put(dir, "a.json", text, strlen(text));
+    options.max_rejects = 4;
+    options.task = "chat";
+    GR_CHECK_OK(import_into(dir, "a.json", options, &r));
+    GR_CHECK_INT(r.samples, 3);
+    GR_CHECK_INT(r.images, 3);
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"index\":2,\"id\":\"3\"", "has a video"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"index\":3,", "both \\\"image\\\" and"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"index\":5,\"id\":null", "a.json[5]:1:"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"index\":6,\"id\":null", "a map"));
+    check_sample(dir, 0, "1", "ocr", 1,
+                 "{\"width\":4,\"task\":\"ocr\",\"conversations\":[{\"from\":\"human\","
+                 "\"value\":\"<image>\\nq\"},{\"from\":\"gpt\",\"value\":\"a\"}]}");
+    check_sample(dir, 2, "5", "chat", 0,
+                 "{\"task\":7,\"odd\":\"]}\\\\\",\"conversations\":[{\"from\":\"human\","
+                 "\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}]}");
+}
+
+/// InternVL's list of annotation files, each with its folder of pictures.
+static void test_meta(void)
+{
+    const char *dir = fresh_dir("meta");
+    gr_import_options options = llava_options;
+    gr_import_result r = {0};
+    static const char line[] =
+        "{\"image\": \"a.png\", " TALK "}\n{\"image\": \"none.png\", " TALK "}\n";
+    static const char meta[] =
+        "{\"birds\": {\"root\": \"one\", \"annotation\": \"birds.jsonl\", \"repeat_time\": 1},"
+        " \"texts\": {\"root\": \"two\", \"annotation\": \"texts.jsonl\", \"length\": 1, \"repeat_time\": 0.3}}";
+    put(dir, "one/a.png", png_4x2, sizeof png_4x2);
+    put(dir, "meta.json", meta, strlen(meta));
+    put(dir, "birds.jsonl", line, strlen(line));
+    put(dir, "texts.jsonl", "{" ONLY_TEXT "}\n", strlen("{" ONLY_TEXT "}\n"));
+    options.max_rejects = 1;
+    GR_CHECK_ERR(import_into(dir, "meta.json", options, &r), GR_ERR_MISSING,
+                 "meta.json: texts: there is no folder ");
+    GR_CHECK_OK(gr_dir_make(in_dir(dir, "two")));
+    GR_CHECK_OK(import_into(dir, "meta.json", options, &r));
+    GR_CHECK_INT(r.samples, 2);
+    GR_CHECK(
+        is_listed(dir, "rejects.jsonl", "{\"file\":\"birds.jsonl\",\"line\":2", "none.png"));
+    check_sample(dir, 0, "#1", "birds", 1,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\nq\"},{\"from\":"
+                 "\"gpt\",\"value\":\"a\"}]}");
+    check_sample(dir, 1, "#1", "texts", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\","
+                 "\"value\":\"a\"}]}");
+}
+
+static void check_bad_list(const char *text, const char *message)
+{
+    const char *dir = fresh_dir("list");
+    gr_import_result r = {0};
+    put(dir, "a.json", text, strlen(text));
+    GR_CHECK_ERR(import_into(dir, "a.json", llava_options, &r), GR_ERR_DATA, message);
+    GR_CHECK(!gr_dir_exists(in_dir(dir, "out")));
+}
+
+static void test_bad_lists(void)
+{
+    check_bad_list("", "a.json:1:1: expected a list of records");
+    check_bad_list("17", "a.json:1:1: expected a list of records");
+    check_bad_list("[", "truncated");
+    check_bad_list("[{" ONLY_TEXT "},\n {\"id\": \"x", "truncated (behind record 0)");
+    check_bad_list("[{" ONLY_TEXT "}", "truncated");
+    check_bad_list("[{" ONLY_TEXT "},]", "expected a record (behind record 0)");
+    check_bad_list("[,{" ONLY_TEXT "}]", "a.json:1:2: expected a record");
+    check_bad_list("[{" ONLY_TEXT "}} ]", "expected a comma or the end of the list");
+    check_bad_list("[{" ONLY_TEXT "}]\n [", "a.json:2:2: something stands behind the list");
+    check_bad_list("{\"a\": {\"root\": \".\"}}", "expected a list of records, or a meta file");
+    check_bad_list("{\"a\": ", "a.json:1:");
+}
+
+/// A caption of 10 MB goes in and comes out.
+static void test_long_caption(void)
+{
+    enum { LONG = 10 << 20 };
+    const char *dir = fresh_dir("long");
+    gr_import_result r = {0};
+    gr_dataset *d = NULL;
+    gr_sample *sample = NULL;
+    gr_str s = {0}, tar = {0};
+    for (int i = 0; i < LONG / 16; i++) {
+        add(&s, "a long caption, ");
+    }
+    tar_add(&tar, "a.txt", '0', NULL, s.data, s.size);
+    tar_end(&tar);
+    put_tar(dir, "a.tar", &tar);
+    GR_CHECK_OK(import_into(dir, "a.tar", tar_options, &r));
+    if (GR_CHECK_OK(gr_dataset_open(in_dir(dir, "out"), &d)) &&
+        GR_CHECK_OK(gr_dataset_read(d, 0, &sample))) {
+        GR_CHECK(sample->text_size > LONG && strstr(sample->text, s.data));
+    }
+    gr_sample_destroy(&sample);
+    gr_dataset_close(&d);
+    gr_str_fini(&s);
+}
+
+static void test_duplicates(void)
+{
+    const char *dir = fresh_dir("duplicates");
+    gr_import_result r = {0};
+    static const char text[] = "{\"id\": \"a\", " ONLY_TEXT "}\n"
+                               "{\"id\": \"b\", \"x\": 1, " ONLY_TEXT "}\n"
+                               "{\"id\": \"c\", \"x\": 1, " ONLY_TEXT "}\n"
+                               "{\"id\": \"d\", " ONLY_TEXT "}\n"
+                               "{\"id\": \"e\", " ONLY_TEXT "}\n"
+                               "{\"id\": \"f\", \"x\": 2, " ONLY_TEXT "}\n";
+    put(dir, "a.jsonl", text, strlen(text));
+    GR_CHECK_OK(import_into(dir, "a.jsonl", llava_options, &r));
+    GR_CHECK_INT(r.duplicates, 3);
+    GR_CHECK(is_listed(dir, "duplicates.jsonl", "\"samples\":[0,3,4]",
+                       "\"ids\":[\"a\",\"d\",\"e\"]"));
+    GR_CHECK(is_listed(dir, "duplicates.jsonl", "\"samples\":[1,2]", "\"ids\":[\"b\",\"c\"]"));
+}
+
+/// Records that were bad are tried again by the same command; a data set that is there is not touched; one at a time.
+static void test_again(void)
+{
+    const char *dir = fresh_dir("again");
+    gr_import_options options = llava_options;
+    gr_import_result r = {0};
+    gr_dataset_writer *writer = NULL;
+    static const char text[] = "{" ONLY_TEXT "}\n{\"image\": \"late.png\", " TALK "}\n";
+    put(dir, "a.jsonl", text, strlen(text));
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_DATA, "late.png");
+    GR_CHECK_ERR(gr_dataset_writer_create(in_dir(dir, "out"), 0, &writer), GR_ERR_USAGE,
+                 "holds an import that was not finished");
+    put(dir, "late.png", png_4x2, sizeof png_4x2);
+    GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+    GR_CHECK_INT(r.samples, 2);
+    GR_CHECK(!gr_file_exists(in_dir(dir, "out/rejects.jsonl")));
+    GR_CHECK(!gr_dir_exists(in_dir(dir, "out/.work")));
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_USAGE,
+                 "is not empty (manifest.json)");
+    check_sample(dir, 0, "#1", "", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\","
+                 "\"value\":\"a\"}]}");
+    GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+    GR_CHECK_OK(gr_dataset_writer_create(in_dir(dir, "out"), 0, &writer));
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_USAGE,
+                 "another process is writing a data set there");
+    gr_dataset_writer_destroy(&writer);
+}
+
+/// Every request for memory fails once: the error comes out, nothing leaks, and the same call then goes on.
+static void fail_each_request(const char *dir, const char *source, gr_import_options options)
+{
+    gr_err err = GR_ERR_MEMORY;
+    int64_t n = 0;
+    while (err == GR_ERR_MEMORY && n < 3000) {
+        gr_import_result r = {0};
+        int64_t before = gr_mem_used();
+        gr_mem_fail_at(++n);
+        err = import_into(dir, source, options, &r);
+        gr_mem_fail_at(0);
+        GR_CHECK_INT(gr_mem_used(), before);
+        if (n % 2) { // every other time from the beginning
+            GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+        }
+    }
+    GR_CHECK_OK(err);
+    GR_CHECK(n > 50);
+}
+
+static void test_memory_failures(void)
+{
+    const char *dir = fresh_dir("memory");
+    gr_import_options options = tar_options;
+    gr_str tar = {0}, s = {0};
+    tar_png(&tar, "a.png");
+    tar_text(&tar, "a.txt", "t");
+    tar_text(&tar, "b.json", "{\"k\": 1}");
+    tar_end(&tar);
+    put_tar(dir, "a.tar", &tar);
+    options.max_rejects = 1;
+    fail_each_request(dir, "a.tar", options);
+    add(&s, "index\tquestion\tanswer\timage\tA\n1\tq\ta\t");
+    png_base64(&s);
+    add(&s, "\tx\n2\tq\ta\t1\n3\tq\t\t\t\n");
+    put_tsv(dir, &s);
+    options = tsv_options;
+    options.max_rejects = 1;
+    GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+    fail_each_request(dir, "a.tsv", options);
+}
+
+static const gr_test tests[] = {
+    {"webdataset", test_webdataset},
+    {"img2dataset", test_img2dataset},
+    {"tar_tricks", test_tar_tricks},
+    {"damaged_tars", test_damaged_tars},
+    {"vlmeval", test_vlmeval},
+    {"vlmeval_paths", test_vlmeval_paths},
+    {"bad_rows", test_bad_rows},
+    {"bad_tsvs", test_bad_tsvs},
+    {"llava_forms", test_llava_forms},
+    {"meta", test_meta},
+    {"bad_lists", test_bad_lists},
+    {"long_caption", test_long_caption},
+    {"duplicates", test_duplicates},
+    {"again", test_again},
+    {"memory_failures", test_memory_failures},
+};
+GR_TEST_MAIN("import_forms", tests)
