@@ -10,7 +10,8 @@ GRADUS is the program. Needs torch, transformers, safetensors; not run by CI.
 
 Errors: ||g - fp32|| / ||fp32|| of the gradient of a part, and of every tensor of it; logits by their largest difference over
 the largest logit; loss relative. Both sides round the same weights and then each its own way, so in one draw of weights and
-batch either may be lucky: in a model of DRAWS draws the errors are compared by the geometric mean of ours / autocast's, "ratio".
+batch either may be lucky: a configuration is a pair of architectures with its kind of head, each of its draws has sizes, weights and batch of
+its own, and errors are compared by the geometric mean over them of ours / autocast's, "ratio".
 Fails unless
 
 - in every configuration the ratio of each part's gradient and that of the logits is at most 1;
@@ -86,7 +87,9 @@ def draw(gradus, n, seed):
         want = torch_step(config, d, batch, image, False)
         ours = errors(gradus_step(gradus, d, image, train), want, train)
         autocast = errors(torch_step(config, d, batch, image, True), want, train)
-        return models.case_name(config, n), {what: (ours[what], autocast[what]) for what in ours}
+        tied = "tied" if config["language"]["tie_word_embeddings"] else "untied"
+        name = f"{n}: {config['vision']['model_type']} + {config['language']['model_type']} {tied}"
+        return name, {what: (ours[what], autocast[what]) for what in ours}
 
 
 def square_mean(values):
