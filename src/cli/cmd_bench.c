@@ -308,6 +308,8 @@ static gr_err bench_data(const char *data, const char *model, const char *tokeni
     }
     GR_TRY(gr_dataset_open(data, &dataset));
     GR_TRY(gr_tokenizer_load(tokenizer ? tokenizer : model, &words));
+    config.vision.pictures =
+        (gr_picture_rules){.fit = GR_FIT_STRETCH}; // as alone: one square each
     o->dataset = dataset;
     o->tokenizer = words;
     o->vision = &config.vision;
