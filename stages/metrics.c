@@ -82,10 +82,10 @@ static int64_t line_update(const char *line, size_t size, int64_t *step)
 
 gr_err gr_metrics_truncate(const char *run, int64_t update, bool border)
 {
-    return gri_lines_truncate(run, metrics_name, update, border);
+    return gr_lines_truncate(run, metrics_name, update, border);
 }
 
-gr_err gri_lines_truncate(const char *run, const char *file, int64_t last, bool border)
+gr_err gr_lines_truncate(const char *run, const char *file, int64_t last, bool border)
 {
     gr_err err = GR_OK;
     char *path = NULL;

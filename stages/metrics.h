@@ -27,8 +27,8 @@ typedef struct gr_step_metrics {
 /// at the first step of a stage, so the validation before that step (its step is 0) is made anew too.
 GR_MUST_CHECK gr_err gr_metrics_truncate(const char *run, int64_t update, bool border);
 /// The same for another file of such lines in the run folder.
-GR_MUST_CHECK gr_err gri_lines_truncate(const char *run, const char *file, int64_t update,
-                                        bool border);
+GR_MUST_CHECK gr_err gr_lines_truncate(const char *run, const char *file, int64_t update,
+                                       bool border);
 GR_MUST_CHECK gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m);
 GR_MUST_CHECK gr_err gr_metrics_add_validation(const char *run, const char *stage,
                                                int64_t update, int64_t step, double loss,

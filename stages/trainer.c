@@ -146,8 +146,8 @@ static gr_err prepare_folder(const gr_trainer *t)
     GR_TRY(gr_path_join(t->options->run, recipe_name, &path));
     GR_TRY(gr_file_write(path, json, strlen(json)));
     GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates, t->progress.step == 0));
-    GR_TRY(gri_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
-                              t->progress.step == 0));
+    GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
+                             t->progress.step == 0));
 done:
     GR_FREE(path);
     GR_FREE(json);
