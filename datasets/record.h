@@ -42,8 +42,12 @@ GR_MUST_CHECK gr_err gri_record_finish(gri_record *record, const gr_node *node,
                                        const char *const *left_out, const char *task);
 void gri_record_fini(gri_record *record);
 
-/// No file of a source is larger.
+/// No picture's file is larger, nor all parts of a record in an archive together. (Fuzzers get a smaller limit.)
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+enum { GRI_MAX_FILE = 1 << 22 };
+#else
 enum { GRI_MAX_FILE = 1 << 30 };
+#endif
 /// Whether the name of a file is absolute or has a part "..".
 bool gri_name_climbs(const char *name);
 /// GR_ERR_DATA unless the text is UTF-8. `what` is for the message.

@@ -12,7 +12,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { BLOCK = 512, PIECE = 1 << 16, NAME_SIZE = 4096 };
+enum { BLOCK = 512, NAME_SIZE = 4096 };
 
 /// One file of a record.
 typedef struct part {
@@ -32,6 +32,7 @@ typedef struct tar_reader {
     char problem[NAME_SIZE]; ///< why it cannot be used; "": nothing is known against it
     part *parts;             ///< [capacity], `count` in use
     int64_t count, capacity;
+    size_t held; ///< bytes of all parts
 } tar_reader;
 
 static void drop_parts(tar_reader *r)
@@ -41,6 +42,7 @@ static void drop_parts(tar_reader *r)
         GR_FREE(r->parts[i].data);
     }
     r->count = 0;
+    r->held = 0;
 }
 
 static gr_err tar_error(const tar_reader *r)
@@ -181,24 +183,23 @@ done:
     return err;
 }
 
+/// Reads the entry's data, as many bytes as its header says.
 static gr_err read_data(tar_reader *r, part *p)
 {
     gr_err err = GR_OK;
-    size_t capacity = 0;
-    for (la_ssize_t got = 1; got > 0; p->size += (size_t)got) {
-        if (p->size + PIECE >= capacity) {
-            size_t more = capacity ? 2 * capacity : 2 * PIECE;
-            GR_RESIZE(p->data, capacity, more);
-            capacity = more;
-        }
-        got = archive_read_data(r->archive, p->data + p->size, capacity - 1 - p->size);
+    const la_int64_t size = archive_entry_size(r->entry);
+    la_ssize_t got = 1;
+    if (size < 0 || size > (la_int64_t)(GRI_MAX_FILE - r->held)) {
+        snprintf(r->problem, sizeof r->problem, "its parts are larger than %d bytes",
+                 GRI_MAX_FILE);
+        goto done;
+    }
+    r->held += (size_t)size;
+    GR_ALLOC(p->data, size + 1);
+    for (; got > 0 && p->size < (size_t)size; p->size += (size_t)got) {
+        got = archive_read_data(r->archive, p->data + p->size, (size_t)size - p->size);
         if (got < 0) {
             GR_TRY(tar_error(r));
-        }
-        if (p->size + (size_t)got > GRI_MAX_FILE) {
-            snprintf(r->problem, sizeof r->problem, ".%s is larger than %d bytes", p->extension,
-                     GRI_MAX_FILE);
-            break;
         }
     }
 done:
