@@ -3,6 +3,7 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,23 +66,19 @@ done:
     return err;
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 /// Whether the name is that of a file that gr_file_write had aside when its process was killed.
 static bool is_aside(const char *name)
 {
-    return starts_with(name, "manifest.json.tmp.") || starts_with(name, "rejects.jsonl.tmp.") ||
-           starts_with(name, "duplicates.jsonl.tmp.");
+    return gr_starts_with(name, "manifest.json.tmp.") ||
+           gr_starts_with(name, "rejects.jsonl.tmp.") ||
+           gr_starts_with(name, "duplicates.jsonl.tmp.");
 }
 
 static bool is_known(const char *name, bool unfinished)
 {
     bool list = strcmp(name, ".work") == 0 || strcmp(name, "rejects.jsonl") == 0 ||
                 strcmp(name, "duplicates.jsonl") == 0;
-    bool rest = starts_with(name, "shard-") || strcmp(name, "manifest.json") == 0;
+    bool rest = gr_starts_with(name, "shard-") || strcmp(name, "manifest.json") == 0;
     return list || (unfinished && rest);
 }
 

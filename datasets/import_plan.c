@@ -71,11 +71,6 @@ done:
     return err;
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 static gr_err remove_matching(const char *dir, const char *start, const char *kept)
 {
     gr_err err = GR_OK;
@@ -83,7 +78,7 @@ static gr_err remove_matching(const char *dir, const char *start, const char *ke
     int64_t count = 0;
     GR_TRY(gr_dir_list(dir, &names, &count));
     for (int64_t i = 0; i < count; i++) {
-        if (starts_with(names[i], start) && strcmp(names[i], kept) != 0) {
+        if (gr_starts_with(names[i], start) && strcmp(names[i], kept) != 0) {
             GR_TRY(gr_path_join(dir, names[i], &path));
             if (unlink(path) != 0) {
                 GR_FAIL(GR_ERR_IO, "%s: cannot remove it: %s", path, strerror(errno));

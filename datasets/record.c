@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PLACEHOLDER "<image>"
-
 /// Names must stay inside the folder: a data set from elsewhere must not be able to pull in other files.
 static gr_err check_name(const char *name, size_t size)
 {
@@ -201,9 +199,9 @@ done:
 static int64_t count_placeholders(const char *text)
 {
     int64_t count = 0;
-    while ((text = strstr(text, PLACEHOLDER))) {
+    while ((text = strstr(text, GRI_PLACEHOLDER))) {
         count++;
-        text += strlen(PLACEHOLDER);
+        text += strlen(GRI_PLACEHOLDER);
     }
     return count;
 }
@@ -257,44 +255,6 @@ done:
     return err;
 }
 
-static void put_children(gr_json *j, const gr_node *node)
-{
-    for (int64_t i = 0; i < node->u.list.count; i++) {
-        gri_node_put(j, node->u.list.items[i].key, &node->u.list.items[i]);
-    }
-}
-
-void gri_node_put(gr_json *j, const char *key, const gr_node *node)
-{
-    switch (node->type) {
-    case GR_DOC_NULL:
-        gr_json_null(j, key);
-        break;
-    case GR_DOC_BOOL:
-        gr_json_bool(j, key, node->u.boolean);
-        break;
-    case GR_DOC_INT:
-        gr_json_int(j, key, node->u.integer);
-        break;
-    case GR_DOC_REAL:
-        gr_json_real(j, key, node->u.real);
-        break;
-    case GR_DOC_STRING:
-        gr_json_string_bytes(j, key, node->u.string.data, node->u.string.size);
-        break;
-    case GR_DOC_LIST:
-        gr_json_list_begin(j, key);
-        put_children(j, node);
-        gr_json_list_end(j);
-        break;
-    case GR_DOC_MAP:
-        gr_json_map_begin(j, key);
-        put_children(j, node);
-        gr_json_map_end(j);
-        break;
-    }
-}
-
 gr_err gri_check_utf8(const char *what, const char *text, size_t size)
 {
     gr_err err = GR_OK;
@@ -315,7 +275,7 @@ void gri_conversation_put(gr_json *j, int64_t images, const char *text, const ch
     gr_str value = {0};
     gr_err err = GR_OK;
     for (int64_t i = 0; i < images && err == GR_OK; i++) {
-        err = gr_str_add(&value, i ? "\n" PLACEHOLDER : PLACEHOLDER);
+        err = gr_str_add(&value, i ? "\n" GRI_PLACEHOLDER : GRI_PLACEHOLDER);
     }
     if (err == GR_OK && text) {
         err = gr_str_addf(&value, "%s%s", images ? "\n" : "", text);
@@ -334,12 +294,12 @@ void gri_conversation_put(gr_json *j, int64_t images, const char *text, const ch
     gr_str_fini(&value);
 }
 
-static bool is_among(const char *key, const char *const *keys)
+bool gri_is_among(const char *text, const char *const *list)
 {
-    while (*keys && strcmp(key, *keys) != 0) {
-        keys++;
+    while (*list && strcmp(text, *list) != 0) {
+        list++;
     }
-    return *keys != NULL;
+    return *list != NULL;
 }
 
 static gr_err write_text(const gr_node *node, const char *const *left_out, gr_json *j)
@@ -347,8 +307,8 @@ static gr_err write_text(const gr_node *node, const char *const *left_out, gr_js
     gr_json_map_begin(j, NULL);
     for (int64_t i = 0; i < node->u.list.count; i++) {
         const gr_node *item = &node->u.list.items[i];
-        if (!is_among(item->key, left_out)) {
-            gri_node_put(j, item->key, item);
+        if (!gri_is_among(item->key, left_out)) {
+            gr_node_write(j, item);
         }
     }
     gr_json_map_end(j);

@@ -9,6 +9,9 @@
 #include "src/base/doc.h"
 #include "src/base/json.h"
 
+/// Where a picture stands in a turn's text.
+#define GRI_PLACEHOLDER "<image>"
+
 /// The last picture that was encoded: questions about one picture often follow each other.
 typedef struct gri_last_picture {
     gr_digest of; ///< the file's bytes
@@ -52,8 +55,8 @@ enum { GRI_MAX_FILE = 1 << 30 };
 bool gri_name_climbs(const char *name);
 /// GR_ERR_DATA unless the text is UTF-8. `what` is for the message.
 GR_MUST_CHECK gr_err gri_check_utf8(const char *what, const char *text, size_t size);
-/// Copies a node into a document under `key`.
-void gri_node_put(gr_json *j, const char *key, const gr_node *node);
+/// Whether the text is one of the list, which NULL ends.
+bool gri_is_among(const char *text, const char *const *list);
 /// The turn that shows `images` pictures, then `text` (may be NULL), and its answer, as "conversations".
 void gri_conversation_put(gr_json *j, int64_t images, const char *text, const char *answer,
                           size_t answer_size);

@@ -21,8 +21,7 @@ GR_MUST_CHECK gr_err gri_dataset_read(const gr_dataset *dataset, int64_t index,
 GR_MUST_CHECK gr_err gri_dataset_read_text(const gr_dataset *dataset, int64_t index,
                                            gri_sample_buffer *buffer);
 
-/// Samples of shard `shard`, and their content ids into ids[...].
-int64_t gri_dataset_shard_samples(const gr_dataset *dataset, int64_t shard);
+/// Content ids of all samples of shard `shard` into ids[...].
 GR_MUST_CHECK gr_err gri_dataset_shard_ids(const gr_dataset *dataset, int64_t shard,
                                            gr_digest *ids);
 

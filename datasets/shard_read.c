@@ -301,11 +301,6 @@ done:
     return err;
 }
 
-int64_t gri_dataset_shard_samples(const gr_dataset *dataset, int64_t shard)
-{
-    return dataset->manifest.shards[shard].samples;
-}
-
 gr_err gri_dataset_shard_ids(const gr_dataset *dataset, int64_t shard, gr_digest *ids)
 {
     gr_err err = GR_OK;

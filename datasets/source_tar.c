@@ -127,26 +127,16 @@ static const char *last_extension(const part *p)
     return dot ? dot + 1 : p->extension;
 }
 
-static bool is_among(const char *text, const char *const *list, int count)
-{
-    for (int i = 0; i < count; i++) {
-        if (strcmp(text, list[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_picture(const part *p)
 {
-    static const char *const kinds[] = {"jpg", "jpeg", "png", "webp"};
-    return is_among(last_extension(p), kinds, 4);
+    static const char *const kinds[] = {"jpg", "jpeg", "png", "webp", NULL};
+    return gri_is_among(last_extension(p), kinds);
 }
 
 static bool is_known(const part *p)
 {
-    static const char *const kinds[] = {"json", "txt"};
-    return is_picture(p) || is_among(p->extension, kinds, 2);
+    static const char *const kinds[] = {"json", "txt", NULL};
+    return is_picture(p) || gri_is_among(p->extension, kinds);
 }
 
 /// Says once in a process what kind of part is left behind.
@@ -332,7 +322,7 @@ static gr_err make_talk(const tar_reader *r, const gr_node *node, const gri_reco
     }
     gr_json_map_begin(&j, NULL);
     for (int64_t i = 0; node && i < node->u.list.count; i++) {
-        gri_node_put(&j, node->u.list.items[i].key, &node->u.list.items[i]);
+        gr_node_write(&j, &node->u.list.items[i]);
     }
     gri_conversation_put(&j, record->images, r->base.options->prompt, text, size);
     gr_json_map_end(&j);

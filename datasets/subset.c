@@ -6,13 +6,14 @@
 
 enum { WORD = 64, WORDS = 8, BLOCK = WORD * WORDS };
 
-/// Marks the samples of one shard, the first of which is sample `first` of the data set.
-static gr_err mark_shard(const gr_dataset *dataset, int64_t shard, int64_t first, double from,
-                         double to, uint64_t *words)
+/// Marks the samples of one shard.
+static gr_err mark_shard(const gr_dataset *dataset, int64_t shard, double from, double to,
+                         uint64_t *words)
 {
     gr_err err = GR_OK;
     gr_digest *ids = NULL;
-    int64_t count = gri_dataset_shard_samples(dataset, shard);
+    const int64_t first = gr_dataset_shard_first(dataset, shard);
+    const int64_t count = gr_dataset_shard_first(dataset, shard + 1) - first;
     GR_ALLOC(ids, count);
     GR_TRY(gri_dataset_shard_ids(dataset, shard, ids));
     for (int64_t i = 0; i < count; i++) {
@@ -38,15 +39,14 @@ static int64_t count_block(const gri_subset *s, int64_t block)
 gr_err gri_subset_create(const gr_dataset *dataset, double from, double to, gri_subset *out)
 {
     gr_err err = GR_OK;
-    int64_t all = gr_dataset_count(dataset), first = 0;
+    int64_t all = gr_dataset_count(dataset);
     gri_subset s = {.count = all};
     if (from > 0 || to < 1) {
         s.blocks = (all + BLOCK - 1) / BLOCK;
         GR_ALLOC(s.words, s.blocks * WORDS);
         GR_ALLOC(s.before, s.blocks + 1);
         for (int64_t i = 0; i < gr_dataset_shards(dataset); i++) {
-            GR_TRY(mark_shard(dataset, i, first, from, to, s.words));
-            first += gri_dataset_shard_samples(dataset, i);
+            GR_TRY(mark_shard(dataset, i, from, to, s.words));
         }
         for (int64_t b = 0; b < s.blocks; b++) {
             s.before[b + 1] = s.before[b] + count_block(&s, b);

@@ -1,18 +1,17 @@
+#include "datasets/record.h"
 #include "datasets/shard_write.h"
 #include "src/base/doc.h"
 
 #include <string.h>
 
-#define PLACEHOLDER "<image>"
-
 static gr_err count_text(const gr_tokenizer *tokenizer, const char *text, gr_ids *ids)
 {
     gr_err err = GR_OK;
     while (text) {
-        const char *mark = strstr(text, PLACEHOLDER);
+        const char *mark = strstr(text, GRI_PLACEHOLDER);
         size_t size = mark ? (size_t)(mark - text) : strlen(text);
         GR_TRY(gr_tokenizer_encode(tokenizer, text, size, false, ids));
-        text = mark ? mark + strlen(PLACEHOLDER) : NULL;
+        text = mark ? mark + strlen(GRI_PLACEHOLDER) : NULL;
     }
 done:
     return err;

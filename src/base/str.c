@@ -98,3 +98,8 @@ char *gr_str_format(const char *fmt, ...)
     }
     return s.data;
 }
+
+bool gr_starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}

@@ -23,4 +23,7 @@ void gr_str_fini(gr_str *s);
 /// printf into new memory; the caller frees it with GR_FREE. NULL with the error set on failure.
 GR_MUST_CHECK char *gr_str_format(const char *fmt, ...) GR_PRINTF(1, 2);
 
+/// Whether the text begins so.
+bool gr_starts_with(const char *text, const char *start);
+
 #endif
