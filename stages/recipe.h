@@ -66,7 +66,7 @@ typedef struct gr_recipe {
         *part[GR_PART_COUNT]; ///< directory with weights, YAML with sizes (fresh weights), or
                               ///< NULL: the model has no such part
     const char *tokenizer;    ///< directory
-    gr_precision precision;   ///< of matrix products
+    gr_precision precision;   ///< of matrix products and what is kept between them
     const char *system;       ///< of conversations without one; NULL: the template's; "": none
     int64_t checkpoint_every; ///< steps; 0: at the ends of stages only
     int64_t checkpoint_keep;  ///< newest ones kept

@@ -179,6 +179,19 @@ static void test_generate(void)
     for (int64_t i = 0; i < count; i++) {
         GR_CHECK(got[i] < want[0]);
     }
+    bool usable[24]; // a hole in the middle, then nothing but holes
+    for (int v = 0; v < 24; v++) {
+        usable[v] = v != want[0];
+    }
+    const gr_generation holes = {.most = NEW, .ids = 24, .usable = usable};
+    GR_CHECK_OK(generate(&f, &b.batch, holes, got, &count));
+    GR_CHECK_INT(count, NEW);
+    for (int64_t i = 0; i < count; i++) {
+        GR_CHECK(got[i] != want[0]);
+    }
+    memset(usable, 0, sizeof usable);
+    GR_CHECK_ERR(generate(&f, &b.batch, holes, got, &count), GR_ERR_DATA,
+                 "none of 24 ids may be chosen");
     GR_CHECK_INT(gr_arena_mark(f.ex->scratch), 0);
     batch_destroy(&b);
     fixture_destroy(&f);

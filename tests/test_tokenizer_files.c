@@ -216,6 +216,21 @@ static void test_refused(void)
          "a token is put around every text"},
         {"\"post_processor\":{\"type\":\"ByteLevel\"",
          "\"post_processor\":{\"type\":\"TemplateProcessing\"", "single"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]",
+         "0 pieces; supported is the text alone"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}},{\"Sequence\":{\"id\":\"A\"}}]",
+         "2 pieces; supported is the text alone"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"B\"}}]",
+         "id is \"B\""},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Foo\":{}}]",
+         "Foo"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\"",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":null}]",
+         "SpecialToken"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gr_tokenizer *t = NULL;

@@ -21,7 +21,8 @@ static gr_clock_fn *clock_of(int choice)
                "use, cpu with --threads 1 (default: wall)")
 
 #define PRECISION_ARG(out_)                                                                    \
-    GRI_CHOICE("precision", "fp32|bf16", (out_), "what matrix products read (default: fp32)")
+    GRI_CHOICE("precision", "fp32|bf16", (out_),                                               \
+               "what matrix products read, and what is kept between them (default: fp32)")
 
 static void describe_run(gr_json *j, const gr_exec *ex, int clock)
 {
@@ -226,8 +227,9 @@ gr_err gri_bench_step(int argc, char **argv)
         GRI_TEXT("model", "PATH", &path,
                  "model directory or model file (YAML); fresh weights are used",
                  .required = true),
-        GRI_INT("images", "N", &options.images, 0, 1024,
-                "pictures, each with a sequence of its own (default: 1)"),
+        GRI_INT(
+            "images", "N", &options.images, 0, 1024,
+            "pictures, each with a sequence of its own; 0 for a language model (default: 1)"),
         GRI_INT("tokens", "N", &options.tokens, 0, 1 << 20,
                 "text tokens beside the pictures' (default: 256)"),
         GRI_TEXT("train", "PARTS", &train,

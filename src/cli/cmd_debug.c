@@ -179,6 +179,8 @@ static gr_err step(const char *dir, const char *batch, const char *out, const ch
     gri_session s = {0};
     gri_step_batch b = {0};
     result r = {0};
+    GR_TRY(gri_check_out(out, dir));
+    GR_TRY(gri_check_out(out, batch));
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, precision, &s));
     o->train = s.config.parts;
     if (train) {
@@ -231,8 +233,8 @@ gr_err gri_debug_step(int argc, char **argv)
                 "tokenizer)"),
         GRI_CHOICE(
             "precision", "fp32|bf16", &precision,
-            "what matrix products read; sums, norms, softmax and loss are fp32 (default: "
-            "fp32)"),
+            "what matrix products read, and what is kept between them; sums, norms, softmax "
+            "and loss are fp32 (default: fp32)"),
         GRI_THREADS(&threads),
     };
     GR_TRY(GRI_ARGS_PARSE("debug step",

@@ -53,6 +53,10 @@ gr_err gri_debug_pictures(int argc, char **argv)
     if (help) {
         goto done;
     }
+    GR_TRY(gri_check_out(out, dir));
+    for (int64_t i = 0; i < options.files.count; i++) {
+        GR_TRY(gri_check_out(out, options.files.items[i]));
+    }
     GR_TRY(gr_hf_load_config(dir, &config));
     if (!(config.parts & 1u << GR_PART_VISION)) {
         GR_FAIL(GR_ERR_DATA, "%s: the model has no vision part", dir);

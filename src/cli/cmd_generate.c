@@ -30,10 +30,18 @@ static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
     int32_t *positions = NULL;
     const int64_t tokens = prompt->ids.count;
     const int32_t ends[] = {0, (int32_t)tokens};
+    // What closes a turn or a text in the templates, and what the tokenizer's own files say ends a text.
     const int32_t stop[] = {gr_tokenizer_id(tokenizer, "<|im_end|>"),
-                            gr_tokenizer_id(tokenizer, "<|endoftext|>")};
+                            gr_tokenizer_id(tokenizer, "<|endoftext|>"),
+                            gr_tokenizer_role(tokenizer, "eos_token")};
+    const int64_t known = gr_tokenizer_size(tokenizer);
+    bool *usable = NULL;
     GR_ALLOC(positions, tokens);
     GR_ALLOC(out->ids, max_new);
+    GR_ALLOC(usable, known);
+    for (int64_t id = 0; id < known; id++) {
+        usable[id] = gr_tokenizer_has(tokenizer, id);
+    }
     for (int64_t t = 0; t < tokens; t++) {
         positions[t] = (int32_t)t;
     }
@@ -48,10 +56,11 @@ static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
         .image_rows = prompt->image_rows.data,
     };
     const gr_generation how = {
-        .most = max_new, .ids = gr_tokenizer_size(tokenizer), .stop = stop, .stops = 2};
+        .most = max_new, .ids = known, .usable = usable, .stop = stop, .stops = 3};
     GR_TRY(gr_generate(s->model, &batch, &how, out->ids, &out->count, &out->end));
     GR_TRY(gr_tokenizer_decode(tokenizer, out->ids, out->count, true, &out->text));
 done:
+    GR_FREE(usable);
     GR_FREE(positions);
     return err;
 }

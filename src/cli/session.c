@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int gri_threads(int64_t asked, int node_ranks)
 {
@@ -209,5 +210,25 @@ gr_err gri_read_stdin(char **data, size_t *size)
     text = (gr_str){0};
 done:
     gr_str_fini(&text);
+    return err;
+}
+
+gr_err gri_check_out(const char *out, const char *input)
+{
+    gr_err err = GR_OK;
+    char *folder = NULL;
+    struct stat source, target;
+    GR_TRY(gr_path_dir(out, &folder));
+    if (stat(input, &source) != 0) {
+        goto done; // who reads it will say so
+    }
+    const char *place = S_ISDIR(source.st_mode) ? (*folder ? folder : ".") : out;
+    if (stat(place, &target) == 0 && source.st_ino == target.st_ino &&
+        source.st_dev == target.st_dev) {
+        GR_FAIL(GR_ERR_USAGE, "--out: %s would overwrite what is read (%s): name another file",
+                out, input);
+    }
+done:
+    GR_FREE(folder);
     return err;
 }

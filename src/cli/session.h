@@ -74,6 +74,8 @@ GR_MUST_CHECK gr_err gri_parts_parse(const char *command, const char *text, gr_p
 /// message is then cleared, which tells main that it was printed.
 void gri_world_leave(gr_world **world, gr_err err);
 
+/// GR_ERR_USAGE when a file written to `out` would take the place of `input`, or of a file in it where it is a folder.
+GR_MUST_CHECK gr_err gri_check_out(const char *out, const char *input);
 /// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten.
 GR_MUST_CHECK gr_err gri_result_dir(const char *dir);
 /// Whether DIR holds a tokenizer.

@@ -118,7 +118,7 @@ gr_err gr_bench_matmul_run(const gr_model_config *config, gr_exec *ex, int64_t i
     gr_err err = GR_OK;
     gr_bench_matmul b = {0};
     gr_load load = {.images = images, .tokens = tokens, .sequences = 1, .targets = tokens};
-    if (config->parts >> GR_PART_VISION & 1) {
+    if (images > 0 && config->parts >> GR_PART_VISION & 1) {
         load.tokens += images * gr_image_tokens(&config->vision);
     }
     GR_TRY(gr_product_measure(ex, 4 * seconds_each, now, &b.product));

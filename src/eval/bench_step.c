@@ -67,6 +67,27 @@ static void fill_sequence(bench *b, int64_t s, int64_t image_tokens, int32_t voc
     b->cu[s + 1] = (int32_t)(first + images + text);
 }
 
+/// Whether the model can take the batch that is asked for, and has anything to learn from it.
+static gr_err check_options(const gr_model_config *c, const gr_bench_step_options *o)
+{
+    gr_err err = GR_OK;
+    if (!(c->parts >> GR_PART_LANGUAGE & 1)) {
+        GR_FAIL(GR_ERR_USAGE, "a step needs a loss, and the model has no language part");
+    }
+    if (o->images > 0 && !(c->parts >> GR_PART_VISION & 1)) {
+        GR_FAIL(GR_ERR_USAGE,
+                "the model has no vision part and cannot take %lld images: ask for 0 images",
+                (long long)o->images);
+    }
+    if (o->images == 0 && !(o->train >> GR_PART_LANGUAGE & 1)) {
+        GR_FAIL(GR_ERR_USAGE,
+                "without images the language part alone computes, and it does not train: "
+                "nothing to measure");
+    }
+done:
+    return err;
+}
+
 static gr_err make_batch(bench *b)
 {
     gr_err err = GR_OK;
@@ -238,6 +259,7 @@ gr_err gr_bench_step_run(gr_model *model, gr_exec *ex, const gr_bench_step_optio
     bench b = {.model = model, .options = options, .ex = ex};
     round warm = {0};
     gr_bench_step result = {0};
+    GR_TRY(check_options(gr_model_get_config(model), options));
     GR_TRY(make_batch(&b));
     if (b.load.targets == 0) {
         GR_FAIL(GR_ERR_USAGE,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { MOST_SIDE = 1 << 14 };
+static const double most_statistic = 1e6, least_std = 1e-6;
 
 /// What a processor does where its file says nothing. Source: transformers' image_processing_NAME.py.
 typedef struct processor {
@@ -229,7 +230,8 @@ done:
     return err;
 }
 
-static gr_err read_three(const gr_node *root, const char *key, double out[3])
+/// Three numbers from `least` to most_statistic: what keeps pixels finite in fp32.
+static gr_err read_three(const gr_node *root, const char *key, double least, double out[3])
 {
     gr_err err = GR_OK;
     const gr_node *list = gr_node_find(root, key);
@@ -248,6 +250,10 @@ static gr_err read_three(const gr_node *root, const char *key, double out[3])
             GR_TRY(gr_node_expect(item, GR_DOC_REAL));
         }
         values[i] = item->type == GR_DOC_INT ? (double)item->u.integer : item->u.real;
+        if (!(values[i] >= least && values[i] <= most_statistic)) {
+            GR_TRY(gr_node_error(item, "%g, expected a number from %g to %g", values[i], least,
+                                 most_statistic));
+        }
     }
     memcpy(out, values, sizeof values);
 done:
@@ -269,8 +275,8 @@ static gr_err read_values(const gr_node *root, const processor *p, gr_vision_con
         memcpy(v->image_mean, p->mean, sizeof p->mean);
         memcpy(v->image_std, p->std, sizeof p->std);
     }
-    GR_TRY(read_three(root, "image_mean", v->image_mean));
-    GR_TRY(read_three(root, "image_std", v->image_std));
+    GR_TRY(read_three(root, "image_mean", -most_statistic, v->image_mean));
+    GR_TRY(read_three(root, "image_std", least_std, v->image_std));
     for (int c = 0; !normalize && c < 3; c++) {
         v->image_mean[c] = 0;
         v->image_std[c] = 1;

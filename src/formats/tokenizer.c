@@ -197,12 +197,17 @@ int32_t gr_tokenizer_id(const gr_tokenizer *tokenizer, const char *token)
     return gri_text_table_find(&tokenizer->ids, token, strlen(token));
 }
 
+bool gr_tokenizer_has(const gr_tokenizer *tokenizer, int64_t id)
+{
+    return id >= 0 && id < tokenizer->count && tokenizer->tokens[id].text;
+}
+
 static gr_err add_token_bytes(const gr_tokenizer *t, int32_t id, bool skip_special,
                               gr_str *bytes)
 {
     gr_err err = GR_OK;
     char *buffer = NULL;
-    if (id < 0 || id >= t->count || !t->tokens[id].text) {
+    if (!gr_tokenizer_has(t, id)) {
         GR_FAIL(GR_ERR_DATA, "id %d is no token; the tokenizer has %lld", id,
                 (long long)t->count);
     }

@@ -34,6 +34,9 @@ int64_t gr_tokenizer_size(const gr_tokenizer *tokenizer);
 /// Id of a whole token (an added token's text, or a symbol string), -1 if there is none.
 int32_t gr_tokenizer_id(const gr_tokenizer *tokenizer, const char *token);
 
+/// Whether the id is a token's: there may be holes below the size.
+bool gr_tokenizer_has(const gr_tokenizer *tokenizer, int64_t id);
+
 /// A growable list of ids.
 typedef struct gr_ids {
     int32_t *data;

@@ -339,18 +339,28 @@ done:
 /// conversation, which chat.h writes itself.
 static gr_err check_template(const gr_node *template)
 {
+    static const char *const keys[] = {"Sequence", NULL};
     gr_err err = GR_OK;
-    const gr_node *single = NULL;
+    const gr_node *single = NULL, *sequence = NULL;
+    const char *id = NULL;
     GR_TRY(gr_node_get_list(template, "single", &single));
     for (int64_t i = 0; i < single->u.list.count; i++) {
-        const gr_node *piece = &single->u.list.items[i], *special = NULL;
+        const gr_node *piece = &single->u.list.items[i];
         GR_TRY(gr_node_expect(piece, GR_DOC_MAP));
-        special = gr_node_find(piece, "SpecialToken");
-        if (special) {
-            GR_TRY(gr_node_error(special,
-                                 "a token is put around every text; only templates that "
-                                 "add none are supported"));
+        if (gr_node_find(piece, "SpecialToken")) {
+            GR_TRY(gr_node_error(piece, "a token is put around every text; only templates that "
+                                        "add none are supported"));
         }
+    }
+    if (single->u.list.count != 1) {
+        GR_TRY(gr_node_error(single, "%lld pieces; supported is the text alone, once",
+                             (long long)single->u.list.count));
+    }
+    GR_TRY(gr_node_check_keys(&single->u.list.items[0], keys));
+    GR_TRY(gr_node_get_map(&single->u.list.items[0], "Sequence", &sequence));
+    GR_TRY(gr_node_get_string(sequence, "id", &id));
+    if (strcmp(id, "A") != 0) {
+        GR_TRY(gr_node_error(sequence, "id is \"%s\"; supported is \"A\", the text", id));
     }
 done:
     return err;

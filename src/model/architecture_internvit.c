@@ -84,6 +84,10 @@ static gr_err parse(const gr_node *map, gr_model_config *config)
     GR_TRY(gri_parse_vision_sizes(map, out));
     GR_TRY(gr_node_opt_real(map, "layer_norm_eps", 0, 1, &out->norm_eps));
     GR_TRY(gr_node_opt_real(map, "drop_path_rate", 0, 1, &out->drop_path));
+    if (out->drop_path == 1) {
+        GR_TRY(gr_node_error(gr_node_find(map, "drop_path_rate"),
+                             "1 would leave the last block out always: expected less than 1"));
+    }
 done:
     return err;
 }

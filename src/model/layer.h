@@ -77,8 +77,8 @@ typedef struct gri_memory {
 } gri_memory;
 
 /// Stochastic depth: in training, block i leaves each of its branches out of a sequence with probability i * rise, and divides
-/// what it does not leave out by the probability to stay. Which, is a function of (seed, stream, block, branch, sequence)
-/// alone. Source: Huang et al. 2016, arXiv 1603.09382.
+/// what it does not leave out by the probability to stay. Which, is a function of (seed, stream, block, branch, number of
+/// the sequence in the batch) alone. Source: Huang et al. 2016, arXiv 1603.09382.
 typedef struct gri_drop {
     double rise; ///< 0: all stay
     uint64_t seed, stream;

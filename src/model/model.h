@@ -84,8 +84,9 @@ GR_MUST_CHECK gr_err gr_model_trace(gr_model *model, const gr_batch *batch,
 /// How a text is continued.
 typedef struct gr_generation {
     int64_t most; ///< new ids
-    int64_t
-        ids; ///< only ids below are chosen: embeddings often have rows that no token uses; 0: all
+    int64_t ids;  ///< only ids below are chosen; 0: all
+    const bool *
+        usable; ///< [ids]: of these only such ones, as embeddings have rows that no token uses; NULL: all
     const int32_t *stop; ///< [stops]: each ends the text and is not part of it
     int64_t stops;
 } gr_generation;

@@ -109,6 +109,10 @@ PIXELS=none batch "10 20" "10 20" "0 1 2" | sed 's/cu_seqlens/cu_seq_len/' >b; e
 PIXELS=none batch "10 20" "10 20" "0 1 2" | sed 's/cu_seqlens/attn__mask/' >b; expect_code 65 '"attn__mask" is not known; expected input_ids' step b
 head -c 60 text1.safetensors >b; expect_code 65 "b" step b
 expect_code 66 "nowhere" step nowhere
+cp -r model own
+expect_usage "would overwrite what is read" "$GRADUS" debug step --model own --batch batch.safetensors --out own/model-language.safetensors
+expect_usage "would overwrite what is read" "$GRADUS" debug step --model model --batch batch.safetensors --out ./batch.safetensors
+cmp own/model-language.safetensors model/model-language.safetensors || fail "the model was overwritten"
 expect_usage 'got "visoin"' "$GRADUS" debug step --model model --batch b --out x --train visoin
 expect_usage "no vision part" "$GRADUS" debug step --model text --batch b --out x --train vision
 expect_code 74 "out" "$GRADUS" debug step --model model --batch batch.safetensors --out nowhere/out
