@@ -48,8 +48,9 @@ static inline int64_t gri_tile_length(int64_t n, int64_t size, int64_t i)
 }
 
 /// The cut of a product's result into tiles for threads, by its shape alone. Wanted are GRI_TILES_WANTED tiles or more of
-/// nearly one size, as many threads as a rank can use. Larger tiles copy less of the factors: up to GRI_TILE_SIDE a side they are as fast as the whole, and
-/// below GRI_TILE_LEAST numbers they lose more than threads gain (docs/measurements.md).
+/// nearly one size, as many threads as a rank can use. Larger tiles copy less of the factors: up to GRI_TILE_SIDE a side
+/// they are as fast as the whole, and below GRI_TILE_LEAST numbers they lose more than threads gain
+/// (docs/measurements.md).
 enum { GRI_TILE_SIDE = 512, GRI_TILE_LEAST = 192 * 128, GRI_TILES_WANTED = 16 };
 
 typedef struct gri_tiling {
