@@ -199,10 +199,7 @@ static void test_generate(void)
 
 static void test_generate_bf16(void)
 {
-    if (fixtures_in_bf16()) {
-        test_generate();
-    }
-    fixture_precision = GR_PRECISION_FP32;
+    with_bf16_fixtures(test_generate);
 }
 
 static void test_generate_wrong(void)
@@ -235,7 +232,7 @@ static const gr_test tests[] = {
     {"wrong_parts", test_wrong_parts},
     {"groups", test_groups},
     {"generate", test_generate},
-    {"generate_bf16", test_generate_bf16},
+    {"generate_bf16", test_generate_bf16, bf16_missing},
     {"generate_wrong", test_generate_wrong},
 };
 GR_TEST_MAIN("model_batch", tests)
