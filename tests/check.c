@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int (*gr_test_reduce)(int failures);
@@ -168,6 +169,33 @@ const char *gr_test_dir(void)
         }
     }
     return test_dir;
+}
+
+int gr_test_child(void (*body)(void), char *text, size_t size)
+{
+    int ends[2];
+    fflush(stdout);
+    if (pipe(ends) != 0) {
+        return -1;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        body();
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t used = 0;
+    ssize_t n;
+    while (used + 1 < size && (n = read(ends[0], text + used, size - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    text[used] = '\0';
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
 }
 
 static bool wanted(const gr_test *test, const char *only)

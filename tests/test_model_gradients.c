@@ -622,8 +622,8 @@ static errors errors_of(reference *r)
     return e;
 }
 
-/// Rounds all weights to bf16. Returns the standard deviation of the loss that this brings, were the signs of the roundings
-/// random: sqrt(sum (gradient rounding)^2).
+/// Rounds all weights to bf16. Returns the standard deviation of the loss that this brings, were the signs of the
+/// roundings random: sqrt(sum (gradient rounding)^2).
 static double round_weights(reference *r)
 {
     double variance = 0;
@@ -643,12 +643,13 @@ static double round_weights(reference *r)
     return sqrt(variance);
 }
 
-/// bf16's errors beside those of fp32 on rounded weights, which no product in bf16 can spare. In a block 5 weights are rounded,
-/// and 10 matrices of activations forward (normed rows, q, k, v, probabilities, attention's result, normed rows, gate, up,
-/// their product) and about as many of gradients backward. Independent roundings of one relative size add as squares: errors are
-/// sqrt(25 / 5) = 2.2 times those of the weights alone. A norm over so few numbers is a matter of luck up to a factor of 2 (0.9 to
-/// 3.1 times was seen), the loss is one number: 3 standard deviations. How near bf16 must come to PyTorch's own is
-/// tests/reference/check_bf16.py's question, with wider models and many draws.
+/// bf16's errors beside those of fp32 on rounded weights, which no product in bf16 can spare. In a block 5 weights
+/// are rounded, and 10 matrices of activations forward (normed rows, q, k, v, probabilities, attention's result,
+/// normed rows, gate, up, their product) and about as many of gradients backward. Independent roundings of one
+/// relative size add as squares: errors are sqrt(25 / 5) = 2.2 times those of the weights alone. A norm over so few
+/// numbers is a matter of luck up to a factor of 2 (0.9 to 3.1 times was seen), the loss is one number: 3 standard
+/// deviations. How near bf16 must come to PyTorch's own is tests/reference/check_bf16.py's question, with wider
+/// models and many draws.
 static void check_near_pytorch(const char *name)
 {
     const double more = sqrt(25 / 5.0);
@@ -672,8 +673,8 @@ static void check_near_pytorch(const char *name)
     reference_close(&wide);
 }
 
-/// Everything that can be asked of a model, one question at a time, into `answer` (room for ANSWER numbers, zeroed): a loss
-/// with gradients of the parts that train, a loss alone, the trace, generated ids.
+/// Everything that can be asked of a model, one question at a time, into `answer` (room for ANSWER numbers, zeroed):
+/// a loss with gradients of the parts that train, a loss alone, the trace, generated ids.
 enum { TRAIN_ALL, TRAIN_CONNECTOR, TRAIN_NOTHING, LOSS_ALONE, TRACE, GENERATE, QUESTIONS };
 enum { ANSWER = 100000, NEW_IDS = 12 };
 
@@ -728,8 +729,8 @@ static void ask(gr_model *model, const gr_batch *batch, int question, float *ans
     }
 }
 
-/// A model that has answered, gets the weights `to` of some parts, and is asked again, answers as one that never had others: its
-/// bf16 copies follow.
+/// A model that has answered, gets the weights `to` of some parts, and is asked again, answers as one that never had
+/// others: its bf16 copies follow.
 static void check_edited(int question, gr_part_set edited, float *const to[GR_PART_COUNT])
 {
     static const int images[1] = {1};

@@ -1,6 +1,9 @@
 #include "src/ops/work.h"
 #include "tests/ops_check.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 /// d: rows N, inputs I, outputs O.
 static void linear_shapes(op_run *r)
 {
@@ -102,6 +105,25 @@ static void test_bf16_rounds_factors(void)
     gr_exec_destroy(&ex);
 }
 
+/// In fp32 a product refuses bf16 factors at its entry, before it has begun.
+static void multiply_bf16_in_fp32(void)
+{
+    static const uint16_t half[4] = {0};
+    float x[4] = {0}, y[4];
+    gr_exec *ex = NULL;
+    GR_ASSERT(gr_exec_create_cpu(1, OP_ARENA, &ex) == GR_OK);
+    gr_tensor wide = gr_tensor_2d(x, 2, 2), narrow = gr_tensor_like(wide, GR_DTYPE_BF16, half);
+    ex->ops->linear_fwd(ex, wide, narrow, gr_tensor_none(), gr_tensor_2d(y, 2, 2));
+}
+
+static void test_bf16_in_fp32(void)
+{
+    char text[4096];
+    int status = gr_test_child(multiply_bf16_in_fp32, text, sizeof text);
+    GR_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    GR_CHECK(strstr(text, "gri_is_factor(ex, t) does not hold") != NULL);
+}
+
 /// The tiles of one result: inside it, each number once, none too large, and of nearly one size.
 static void check_tiling(int64_t rows, int64_t columns, int64_t at_least)
 {
@@ -136,6 +158,7 @@ static void test_tiles(void)
 static const gr_test tests[] = {
     {"tiles", test_tiles},
     {"linear", test_linear},
+    {"bf16 in fp32", test_bf16_in_fp32},
     {"linear bf16", test_linear_bf16, bf16_missing},
     {"bf16 rounds factors", test_bf16_rounds_factors, bf16_missing}};
 GR_TEST_MAIN("ops: linear", tests)
