@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int (*gr_test_reduce)(int failures);
@@ -170,13 +171,65 @@ const char *gr_test_dir(void)
     return test_dir;
 }
 
+int gr_test_child(void (*body)(void), char *text, size_t size)
+{
+    int ends[2];
+    fflush(stdout);
+    if (pipe(ends) != 0) {
+        return -1;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        body();
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t used = 0;
+    ssize_t n;
+    while (used + 1 < size && (n = read(ends[0], text + used, size - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    text[used] = '\0';
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static bool wanted(const gr_test *test, const char *only)
+{
+    if (only && strcmp(only, "--with-needs") == 0) {
+        return test->missing != NULL;
+    }
+    if (only && strcmp(only, "--without-needs") == 0) {
+        return test->missing == NULL;
+    }
+    return !only || strcmp(only, test->name) == 0;
+}
+
+/// Inactive where what it needs is missing.
+static bool add_test(CU_pSuite suite, const gr_test *test)
+{
+    CU_pTest added = CU_add_test(suite, test->name, test->run);
+    const char *missing = test->missing ? test->missing() : NULL;
+    if (!added || (missing && CU_set_test_active(added, CU_FALSE) != CUE_SUCCESS)) {
+        fprintf(stderr, "%s: %s\n", test->name, CU_get_error_msg());
+        return false;
+    }
+    if (missing) {
+        printf("skipped: %s: %s\n", test->name, missing);
+    }
+    return true;
+}
+
 static bool add_tests(CU_pSuite suite, const gr_test *tests, size_t count, const char *only)
 {
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        if (!only || strcmp(only, tests[i].name) == 0) {
-            if (!CU_add_test(suite, tests[i].name, tests[i].run)) {
-                fprintf(stderr, "%s: %s\n", tests[i].name, CU_get_error_msg());
+        if (wanted(&tests[i], only)) {
+            if (!add_test(suite, &tests[i])) {
                 return false;
             }
             any = true;
@@ -191,8 +244,9 @@ static bool add_tests(CU_pSuite suite, const gr_test *tests, size_t count, const
     return any;
 }
 
-/// Failures of this process. CUnit's own return value says only that it could run.
-static int run_suite(const char *name, const gr_test *tests, size_t count, const char *only)
+/// Failures of this process, and how many tests ran. CUnit's own return value says only that it could run.
+static int run_suite(const char *name, const gr_test *tests, size_t count, const char *only,
+                     unsigned *ran)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) {
         return 1;
@@ -201,8 +255,11 @@ static int run_suite(const char *name, const gr_test *tests, size_t count, const
     CU_pSuite suite = CU_add_suite(name, NULL, NULL);
     if (suite && add_tests(suite, tests, count, only)) {
         CU_basic_set_mode(CU_BRM_VERBOSE);
-        bool ran = CU_basic_run_tests() == CUE_SUCCESS && CU_get_number_of_tests_run() > 0;
-        failures = ran ? (int)CU_get_number_of_failures() : 1;
+        CU_set_fail_on_inactive(CU_FALSE);
+        bool could = CU_basic_run_tests() == CUE_SUCCESS;
+        *ran = CU_get_number_of_tests_run();
+        could = could && *ran + CU_get_number_of_tests_inactive() > 0;
+        failures = could ? (int)CU_get_number_of_failures() : 1;
     }
     CU_cleanup_registry();
     return failures;
@@ -211,12 +268,13 @@ static int run_suite(const char *name, const gr_test *tests, size_t count, const
 int gr_test_main(const char *suite, const gr_test *tests, size_t count, int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0); // a crash must not swallow what was printed
-    int failures = run_suite(suite, tests, count, argc > 1 ? argv[1] : NULL);
+    unsigned ran = 0;
+    int failures = run_suite(suite, tests, count, argc > 1 ? argv[1] : NULL, &ran);
     if (gr_test_reduce) {
         failures = gr_test_reduce(failures);
     }
     if (failures == 0 && test_dir[0] && gr_dir_remove(test_dir) != GR_OK) {
         fprintf(stderr, "%s\n", gr_err_message());
     }
-    return failures > 0;
+    return failures > 0 ? 1 : ran > 0 ? 0 : GR_TEST_SKIPPED;
 }

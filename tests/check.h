@@ -8,7 +8,9 @@
 ///   static const gr_test tests[] = {{"sum", test_sum}};
 ///   GR_TEST_MAIN("arithmetic", tests)
 ///
-/// `program NAME` runs one test by name. Exit status 1 if any assertion failed, else 0.
+/// `program NAME` runs one test by name, `program --with-needs` those that need something of the machine, `program
+/// --without-needs` the others. A test whose need is missing does not run: it is printed with the reason and counted
+/// as inactive. Exit status: 1 if any assertion failed, else 77 (GR_TEST_SKIPPED) if nothing could run, else 0.
 
 #include "src/base/err.h"
 
@@ -17,7 +19,12 @@
 typedef struct gr_test {
     const char *name;
     void (*run)(void);
+    /// What the test needs of the machine and is not there, as text for the reader; NULL if it is. No function: no
+    /// needs.
+    const char *(*missing)(void);
 } gr_test;
+
+enum { GR_TEST_SKIPPED = 77 }; ///< what ctest shows as skipped (tests/CMakeLists.txt)
 
 /// Each returns whether it held, after telling CUnit; use GR_CHECK_* below.
 bool gr_check(bool ok, const char *text, const char *file, int line);
@@ -56,6 +63,10 @@ bool gr_check_err(gr_err err, gr_err want, const char *part, const char *text, c
 
 /// A fresh empty folder for this test program under the build tree; removed at exit if all passed.
 const char *gr_test_dir(void);
+
+/// Runs `body` in a child process and reads its standard error into text[size]; returns the wait status, -1 if it
+/// could not.
+int gr_test_child(void (*body)(void), char *text, size_t size);
 
 int gr_test_main(const char *suite, const gr_test *tests, size_t count, int argc, char **argv);
 #define GR_TEST_MAIN(suite, tests)                                                             \

@@ -6,7 +6,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/model/forward.h"
-#include "tests/check.h"
+#include "tests/bf16_support.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,21 +41,12 @@ static inline void fixture_destroy(fixture *f)
     gr_exec_destroy(&f->ex);
 }
 
-/// Whether fixtures are made in bf16 from now on; a notice where it does not run.
-static inline bool fixtures_in_bf16(void)
+/// Runs a test with fixtures in bf16; for tests with bf16_missing.
+static inline void with_bf16_fixtures(void test(void))
 {
-    gr_exec *ex = NULL;
-    GR_CHECK_OK(gr_exec_create_cpu(1, SUPPORT_ARENA, &ex));
-    gr_err err = gr_exec_set_precision(ex, GR_PRECISION_BF16);
-    gr_exec_destroy(&ex);
-    if (err != GR_OK) {
-        GR_CHECK(err == GR_ERR_UNAVAILABLE);
-        printf("notice: %s\n", gr_err_message());
-        gr_err_clear();
-        return false;
-    }
     fixture_precision = GR_PRECISION_BF16;
-    return true;
+    test();
+    fixture_precision = GR_PRECISION_FP32;
 }
 
 static inline gr_model_config tiny_config(gr_part_set parts)

@@ -12,7 +12,7 @@
 
 #include "src/base/mem.h"
 #include "src/ops/ops.h"
-#include "tests/check.h"
+#include "tests/bf16_support.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -459,32 +459,15 @@ static void op_check(const op_case *c, const op_size *sizes, size_t count)
     }
 }
 
-/// Whether products in bf16 run here; a notice if not.
-static inline bool op_has_bf16(void)
-{
-    gr_exec *ex = NULL;
-    GR_ASSERT(gr_exec_create_cpu(1, OP_ARENA, &ex) == GR_OK);
-    gr_err err = gr_exec_set_precision(ex, GR_PRECISION_BF16);
-    if (err != GR_OK) {
-        GR_CHECK(err == GR_ERR_UNAVAILABLE);
-        printf("notice: %s\n", gr_err_message());
-        gr_err_clear();
-    }
-    gr_exec_destroy(&ex);
-    return err == GR_OK;
-}
-
-/// The case in bf16, where it runs, with its own tolerance.
+/// The case in bf16, with its own tolerance. For tests with bf16_missing.
 static inline void op_check_bf16(const op_case *c, double tolerance, const op_size *sizes,
                                  size_t count)
 {
-    if (op_has_bf16()) {
-        op_case rounded = *c;
-        rounded.tolerance = tolerance;
-        op_precision = GR_PRECISION_BF16;
-        op_check(&rounded, sizes, count);
-        op_precision = GR_PRECISION_FP32;
-    }
+    op_case rounded = *c;
+    rounded.tolerance = tolerance;
+    op_precision = GR_PRECISION_BF16;
+    op_check(&rounded, sizes, count);
+    op_precision = GR_PRECISION_FP32;
 }
 
 #define OP_CHECK_BF16(c, tolerance, sizes)                                                     \

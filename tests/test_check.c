@@ -171,6 +171,24 @@ static const gr_test children[] = {
     {"all_hold", all_hold},
 };
 
+static const char *no_accelerator(void)
+{
+    return "this machine has no accelerator";
+}
+
+static const char *nothing(void)
+{
+    return NULL;
+}
+
+/// What is run without its need fails, so that it is seen.
+static const gr_test needing[] = {{"runs", all_hold},
+                                  {"needs nothing that is missing", all_hold, nothing},
+                                  {"cannot run", wrong_condition, no_accelerator}};
+static const gr_test missing[] = {{"free", wrong_condition},
+                                  {"cannot run", wrong_condition, no_accelerator}};
+static const gr_test present[] = {{"free", all_hold}, {"fails", wrong_int, nothing}};
+
 static const gr_test leaking[] = {{"leak", leak}};
 
 /// What the failing child of the same place has to say; the last one does not fail.
@@ -260,6 +278,17 @@ static void test_leak_fails(void)
     gr_str_fini(&text);
 }
 
+/// What a machine lacks is not counted as passed.
+static void test_needs(void)
+{
+    check_child("needing", 0, "skipped: cannot run: this machine has no accelerator");
+    check_child("needing", 0, "tests      3      2      2      0        1");
+    check_child("missing --with-needs", GR_TEST_SKIPPED, "skipped: cannot run: this machine");
+    check_child("missing --without-needs", 1, "1 + 1 == 3");
+    check_child("present --with-needs", 1, "got 41, want 42");
+    check_child("present --without-needs", 0, "passed");
+}
+
 static void test_unknown_test_fails(void)
 {
     check_child("no_such_test", 1, "no test named no_such_test");
@@ -271,13 +300,26 @@ static const gr_test tests[] = {
     {"one failure fails the program", test_one_failure_among_many},
     {"a leak fails a sanitized program", test_leak_fails},
     {"an unknown test name fails the program", test_unknown_test_fails},
+    {"what is missing is skipped and said", test_needs},
 };
+
+/// Suites of children that are not one of `children`.
+static const struct {
+    const char *name;
+    const gr_test *tests;
+    size_t count;
+} suites[] = {{"leak", leaking, 1},
+              {"needing", needing, 3},
+              {"missing", missing, 2},
+              {"present", present, 2}};
 
 int main(int argc, char **argv)
 {
     self = argv[0];
-    if (argc > 2 && strcmp(argv[2], "leak") == 0) {
-        return gr_test_main("leaking", leaking, 1, 1, argv);
+    for (size_t i = 0; argc > 2 && i < sizeof suites / sizeof suites[0]; i++) {
+        if (strcmp(argv[2], suites[i].name) == 0) {
+            return gr_test_main(argv[2], suites[i].tests, suites[i].count, argc - 2, argv + 2);
+        }
     }
     if (argc > 1 && strcmp(argv[1], "--child") == 0) {
         return gr_test_main("child", children, CHILDREN, argc - 1, argv + 1);

@@ -127,34 +127,6 @@ static void test_threads_have_their_own(void)
     GR_CHECK_STR(gr_err_message(), "mine");
 }
 
-/// Runs `body` in a child whose standard error is read; returns the wait status.
-static int in_child(void (*body)(void), char *text, size_t size)
-{
-    int ends[2];
-    fflush(stdout);
-    if (pipe(ends) != 0) {
-        return -1;
-    }
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        body();
-        _exit(0);
-    }
-    close(ends[1]);
-    size_t used = 0;
-    ssize_t n;
-    while (used + 1 < size && (n = read(ends[0], text + used, size - 1 - used)) > 0) {
-        used += (size_t)n;
-    }
-    text[used] = '\0';
-    close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    return status;
-}
-
 static void hook(void)
 {
     fprintf(stderr, "hook ran\n");
@@ -169,7 +141,7 @@ static void break_assertion(void)
 static void test_assert_stops_through_the_hook(void)
 {
     char text[4096];
-    int status = in_child(break_assertion, text, sizeof text);
+    int status = gr_test_child(break_assertion, text, sizeof text);
     GR_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     GR_CHECK(strstr(text, "2 + 2 == 5 does not hold") != NULL);
     GR_CHECK(strstr(text, "test_err.c") != NULL);
@@ -199,10 +171,10 @@ static void log_of_rank_2(void)
 static void test_log(void)
 {
     char text[4096];
-    in_child(log_alone, text, sizeof text);
+    gr_test_child(log_alone, text, sizeof text);
     GR_CHECK_STR(text, "steps: 12\ngradus: warning: careful\n"
                        "gradus: bad data: page 3 of book\n");
-    in_child(log_of_rank_2, text, sizeof text);
+    gr_test_child(log_of_rank_2, text, sizeof text);
     GR_CHECK(strncmp(text,
                      "gradus: warning: [rank 2] careful\n"
                      "gradus: [rank 2] bad recipe: page 3 of book\n",
@@ -223,7 +195,7 @@ static void progress_of_many_steps(void)
 static void test_progress_off_a_terminal(void)
 {
     char text[4096];
-    in_child(progress_of_many_steps, text, sizeof text);
+    gr_test_child(progress_of_many_steps, text, sizeof text);
     GR_CHECK_STR(text, "step 1\nstep 1000\n");
 }
 
@@ -314,7 +286,7 @@ static void draw_bars_of_other_lengths(void)
 static void test_bar(void)
 {
     char text[4096];
-    in_child(draw_a_bar, text, sizeof text);
+    gr_test_child(draw_a_bar, text, sizeof text);
     GR_CHECK_STR(text, "import: records: 10 of 40, 5:00 left\n");
     on_terminal(draw_a_bar, text, sizeof text);
     GR_CHECK_STR(text,

@@ -84,6 +84,56 @@ static void test_wrong_parts(void)
     fixture_destroy(&vision);
 }
 
+static gr_err train_of(fixture *f, const gr_batch *batch, gr_part_set train, float *language)
+{
+    float *const grads[GR_PART_COUNT] = {[GR_PART_LANGUAGE] = language};
+    double loss = 0;
+    return gr_model_loss_grad(f->model, batch, train, grads, &loss);
+}
+
+static void test_wrong_train(void)
+{
+    static const int images[1] = {0};
+    fixture f = random_fixture(1u << GR_PART_LANGUAGE);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 1, 5, 0);
+    float *grads = zeros(gr_model_get_params(f.model)->size[GR_PART_LANGUAGE]);
+    const gr_part_set language = 1u << GR_PART_LANGUAGE;
+    GR_CHECK_OK(train_of(&f, &b.batch, language, grads));
+    GR_CHECK_ERR(train_of(&f, &b.batch, language, NULL), GR_ERR_USAGE, "grads[2] is NULL");
+    GR_CHECK_ERR(train_of(&f, &b.batch, GR_PARTS_ALL, grads), GR_ERR_USAGE,
+                 "the vision part is to train, and the model has none");
+    GR_CHECK_ERR(train_of(&f, &b.batch, 8 | language, grads), GR_ERR_USAGE, "0xc");
+    GR_FREE(grads);
+    batch_destroy(&b);
+    fixture_destroy(&f);
+}
+
+/// A context whose precision changed after the model was made is refused by everything that computes. (Set by hand, so
+/// that it is seen without bf16, too.)
+static void test_precision_changed(void)
+{
+    static const int images[1] = {1};
+    static const gr_precision other[] = {GR_PRECISION_BF16, GR_PRECISION_FP32};
+    fixture f = random_fixture(GR_PARTS_ALL);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 1, 5, 0);
+    const char *part = "created for fp32, and its context computes in bf16 now";
+    float *logits = zeros(b.batch.tokens * 24);
+    int32_t ids[2];
+    int64_t count = 0;
+    gr_generation_end end;
+    const gr_generation how = {.most = 2};
+    f.ex->precision = other[f.ex->precision];
+    GR_CHECK_ERR(loss_of(&f, &b.batch), GR_ERR_USAGE, part);
+    GR_CHECK_ERR(gr_model_trace(f.model, &b.batch, &(gr_trace){.logits = logits}), GR_ERR_USAGE,
+                 part);
+    GR_CHECK_ERR(gr_generate(f.model, &b.batch, &how, ids, &count, &end), GR_ERR_USAGE, part);
+    f.ex->precision = other[f.ex->precision];
+    GR_CHECK_OK(loss_of(&f, &b.batch));
+    GR_FREE(logits);
+    batch_destroy(&b);
+    fixture_destroy(&f);
+}
+
 /// More images than one group holds give what each gives alone.
 static void test_groups(void)
 {
@@ -170,6 +220,8 @@ static void test_generate(void)
     GR_CHECK_INT(last_end, GR_GENERATION_STOPPED);
     GR_CHECK_OK(generate(&f, &b.batch, (gr_generation){0}, got, &count));
     GR_CHECK_INT(count, 0);
+    GR_CHECK_ERR(generate(&f, &b.batch, (gr_generation){.most = -1}, got, &count), GR_ERR_USAGE,
+                 "-1 new ids");
     GR_CHECK_OK(generate(&f, &b.batch, (gr_generation){.most = 1000}, many, &count));
     GR_CHECK_INT(count, 64 - b.batch.tokens);
     GR_CHECK_INT(last_end, GR_GENERATION_POSITIONS);
@@ -199,10 +251,7 @@ static void test_generate(void)
 
 static void test_generate_bf16(void)
 {
-    if (fixtures_in_bf16()) {
-        test_generate();
-    }
-    fixture_precision = GR_PRECISION_FP32;
+    with_bf16_fixtures(test_generate);
 }
 
 static void test_generate_wrong(void)
@@ -233,9 +282,11 @@ static void test_generate_wrong(void)
 static const gr_test tests[] = {
     {"wrong_entries", test_wrong_entries},
     {"wrong_parts", test_wrong_parts},
+    {"wrong_train", test_wrong_train},
+    {"precision_changed", test_precision_changed},
     {"groups", test_groups},
     {"generate", test_generate},
-    {"generate_bf16", test_generate_bf16},
+    {"generate_bf16", test_generate_bf16, bf16_missing},
     {"generate_wrong", test_generate_wrong},
 };
 GR_TEST_MAIN("model_batch", tests)

@@ -188,16 +188,32 @@ static void test_recompute(void)
     }
 }
 
+/// Free with GR_FREE.
+static float *copy_of_weights(const gr_model *model, gr_part part)
+{
+    const int64_t n = gr_model_get_params(model)->size[part];
+    float *copy = zeros(n);
+    memcpy(copy, gr_model_weights(model, part), (size_t)n * sizeof *copy);
+    return copy;
+}
+
+static void set_weights(gr_model *model, gr_part part, const float *values)
+{
+    const int64_t n = gr_model_get_params(model)->size[part];
+    memcpy(gr_model_edit_weights(model, part), values, (size_t)n * sizeof *values);
+}
+
 /// Scales of the last block's branches, times these.
 static void scale_branches(gr_model *model, float attention, float mlp)
 {
+    float *weights = gr_model_edit_weights(model, GR_PART_VISION);
     static const char *const names[] = {"vision_model.encoder.layers.1.ls1",
                                         "vision_model.encoder.layers.1.ls2"};
     for (int b = 0; b < 2; b++) {
         const gr_param *p = gr_params_find(gr_model_get_params(model), names[b]);
         GR_ASSERT(p);
         for (int64_t c = 0; c < p->count; c++) {
-            gr_model_edit_weights(model, GR_PART_VISION)[p->offset + c] *= b ? mlp : attention;
+            weights[p->offset + c] *= b ? mlp : attention;
         }
     }
 }
@@ -225,16 +241,14 @@ static void test_drop_path(void)
     own_batch b = batch_create(gr_model_get_config(model), one, 1, 9, 3);
     gradients g = gradients_create(model), want[4];
     const int64_t *size = gr_model_get_params(model)->size;
-    float *weights = gr_model_edit_weights(model, GR_PART_VISION);
-    float *copy = zeros(size[GR_PART_VISION]);
+    float *copy = copy_of_weights(model, GR_PART_VISION);
     double losses[4], loss[3] = {0};
     int times[4] = {0};
-    memcpy(copy, weights, (size_t)size[GR_PART_VISION] * sizeof *copy);
     for (int i = 0; i < 4; i++) {
         want[i] = gradients_create(model);
         scale_branches(model, factors[i][0], factors[i][1]);
         losses[i] = step_of(model, &b.batch, &want[i]);
-        memcpy(weights, copy, (size_t)size[GR_PART_VISION] * sizeof *copy);
+        set_weights(model, GR_PART_VISION, copy);
     }
     model->config.vision.drop_path = 0.5;
     for (uint64_t stream = 0; stream < DRAWS; stream++) {
@@ -285,11 +299,10 @@ static void test_drop_path_gradient(void)
     gr_model *model = r.f.model;
     gradients g = gradients_create(model), other = gradients_create(model);
     const int64_t n = gr_model_get_params(model)->size[GR_PART_VISION];
-    float *weights = gr_model_edit_weights(model, GR_PART_VISION), *copy = zeros(n);
+    float *copy = copy_of_weights(model, GR_PART_VISION);
     const double step = 1.0 / 1024;
     double first = 0;
     int others = 0;
-    memcpy(copy, weights, (size_t)n * sizeof *copy);
     model->config.vision.drop_path = 0.5;
     for (uint64_t stream = 0; stream < DRAWS; stream++) {
         r.batch.noise_stream = stream;
@@ -300,13 +313,14 @@ static void test_drop_path_gradient(void)
             along += g.part[GR_PART_VISION][i] * gr_rng_normal(5, stream, (uint64_t)i);
         }
         for (int side = 0; side < 2; side++) {
+            float *weights = gr_model_edit_weights(model, GR_PART_VISION);
             for (int64_t i = 0; i < n; i++) {
                 double d = gr_rng_normal(5, stream, (uint64_t)i) * step;
                 weights[i] = copy[i] + (float)(side == 0 ? d : -d);
             }
             loss[side] = step_of(model, &r.batch, &other);
         }
-        memcpy(weights, copy, (size_t)n * sizeof *copy);
+        set_weights(model, GR_PART_VISION, copy);
         double slope = (loss[0] - loss[1]) / (2 * step);
         GR_CHECK_CLOSE_F64(&slope, &along, 1, 1e-2, 1e-3);
     }
@@ -565,77 +579,242 @@ static void test_memory(void)
     GR_CHECK(peak_of(connector, 40) + 40 * 16 * gates < peak_of(GR_PARTS_ALL, 40));
 }
 
-/// Loss and the gradient of each part near PyTorch's in double, and not too near to be bf16's. How near bf16 must
-/// come is tests/reference/check_bf16.py's question.
-static void check_near_pytorch(const char *name)
+/// PyTorch's gradient of a part in double, in the order of the part. Free with GR_FREE.
+static float *exact_gradient(reference *r, gr_part part)
 {
-    reference r = reference_open(name);
-    const gr_params *params = gr_model_get_params(r.f.model);
-    gradients g = gradients_create(r.f.model);
-    double loss = 0, want = 0;
-    GR_CHECK_OK(gr_model_loss_grad(r.f.model, &r.batch, GR_PARTS_ALL, g.part, &loss));
-    memcpy(&want, gr_safetensors_find(r.file, "loss")->data, sizeof want);
-    GR_CHECK(fabs(loss / want - 1) < 0.02);
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        double error = 0, norm = 0;
-        for (int64_t i = params->first[p]; i < params->first[p + 1]; i++) {
-            char tensor[160];
-            snprintf(tensor, sizeof tensor, "grad.%s", params->items[i].name);
-            const float *exact = data_of(&r, tensor);
-            for (int64_t j = 0; j < params->items[i].count; j++) {
-                double d = (double)g.part[p][params->items[i].offset + j] - (double)exact[j];
-                error += d * d;
-                norm += (double)exact[j] * (double)exact[j];
-            }
-        }
-        if (!GR_CHECK(sqrt(error / norm) < 0.1 && sqrt(error / norm) > 1e-3)) {
-            printf("%s, part %d: error %.2g\n", name, p, sqrt(error / norm));
-        }
+    const gr_params *params = gr_model_get_params(r->f.model);
+    float *g = zeros(params->size[part]);
+    for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
+        const gr_param *p = &params->items[i];
+        char name[160];
+        snprintf(name, sizeof name, "grad.%s", p->name);
+        memcpy(g + p->offset, data_of(r, name), (size_t)p->count * sizeof *g);
     }
-    gradients_destroy(&g);
-    reference_close(&r);
+    return g;
 }
 
-/// A model whose weights are edited between two steps computes what a fresh one with these weights does: its bf16 copies
-/// follow. Frozen or not, and for steps, traces and loss alone.
-static void check_edited(void)
+/// How far loss and gradients are from PyTorch's in double: the loss itself, gradients ||g - exact|| / ||exact||.
+typedef struct errors {
+    double loss, part[GR_PART_COUNT];
+} errors;
+
+static errors errors_of(reference *r)
 {
-    static const int images[2] = {1, 0};
-    fixture f = random_model(1), fresh = random_model(1);
-    const gr_params *params = gr_model_get_params(f.model);
-    gradients g = gradients_create(f.model), want = gradients_create(f.model);
-    double before = add_gradients(&f, images, 2, 0, &want);
+    const gr_params *params = gr_model_get_params(r->f.model);
+    gradients g = gradients_create(r->f.model);
+    errors e = {0};
+    double loss = 0, want = 0;
+    GR_CHECK_OK(gr_model_loss_grad(r->f.model, &r->batch, GR_PARTS_ALL, g.part, &loss));
+    memcpy(&want, gr_safetensors_find(r->file, "loss")->data, sizeof want);
+    e.loss = fabs(loss - want);
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        memset(want.part[p], 0, (size_t)params->size[p] * sizeof(float));
+        float *exact = exact_gradient(r, (gr_part)p);
+        double error = 0, norm = 0;
         for (int64_t i = 0; i < params->size[p]; i++) {
-            gr_model_edit_weights(f.model, (gr_part)p)[i] *= 1.125F;
-            gr_model_edit_weights(fresh.model, (gr_part)p)[i] *= 1.125F;
+            double d = (double)g.part[p][i] - (double)exact[i];
+            error += d * d;
+            norm += (double)exact[i] * (double)exact[i];
         }
-    }
-    double loss = add_gradients(&f, images, 2, 0, &g);
-    GR_CHECK(loss != before);
-    GR_CHECK(loss == add_gradients(&fresh, images, 2, 0, &want));
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        GR_CHECK_BYTES(g.part[p], want.part[p], (size_t)params->size[p] * sizeof(float));
+        e.part[p] = sqrt(error / norm);
+        GR_FREE(exact);
     }
     gradients_destroy(&g);
-    gradients_destroy(&want);
+    return e;
+}
+
+/// Rounds all weights to bf16. Returns the standard deviation of the loss that this brings, were the signs of the
+/// roundings random: sqrt(sum (gradient rounding)^2).
+static double round_weights(reference *r)
+{
+    double variance = 0;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        float *exact = exact_gradient(r, (gr_part)p);
+        float *weights = gr_model_edit_weights(r->f.model, (gr_part)p);
+        for (int64_t i = 0; i < gr_model_get_params(r->f.model)->size[p]; i++) {
+            float before = weights[i];
+            uint16_t half = 0;
+            gr_convert_f32_to_bf16(&before, 1, &half);
+            GR_CHECK(gr_convert_to_f32(GR_DTYPE_BF16, &half, 1, &weights[i]));
+            double change = (double)exact[i] * ((double)weights[i] - (double)before);
+            variance += change * change;
+        }
+        GR_FREE(exact);
+    }
+    return sqrt(variance);
+}
+
+/// bf16's errors beside those of fp32 on rounded weights, which no product in bf16 can spare. In a block 5 weights
+/// are rounded, and 10 matrices of activations forward (normed rows, q, k, v, probabilities, attention's result,
+/// normed rows, gate, up, their product) and about as many of gradients backward. Independent roundings of one
+/// relative size add as squares: errors are sqrt(25 / 5) = 2.2 times those of the weights alone. A norm over so few
+/// numbers is a matter of luck up to a factor of 2 (0.9 to 3.1 times was seen), the loss is one number: 3 standard
+/// deviations. How near bf16 must come to PyTorch's own is tests/reference/check_bf16.py's question, with wider
+/// models and many draws.
+static void check_near_pytorch(const char *name)
+{
+    const double more = sqrt(25 / 5.0);
+    reference narrow = reference_open(name);
+    fixture_precision = GR_PRECISION_FP32;
+    reference wide = reference_open(name);
+    fixture_precision = GR_PRECISION_BF16;
+    double deviation = round_weights(&wide);
+    errors got = errors_of(&narrow), weights = errors_of(&wide);
+    if (!GR_CHECK(got.loss > 0 && got.loss <= 3 * more * deviation)) {
+        printf("%s: loss off by %.3g, deviation %.3g\n", name, got.loss, deviation);
+    }
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        double least = weights.part[p] / 2, most = 2 * more * weights.part[p];
+        if (!GR_CHECK(got.part[p] >= least && got.part[p] <= most)) {
+            printf("%s, part %d: error %.2g, of weights alone %.2g\n", name, p, got.part[p],
+                   weights.part[p]);
+        }
+    }
+    reference_close(&narrow);
+    reference_close(&wide);
+}
+
+/// Everything that can be asked of a model, one question at a time, into `answer` (room for ANSWER numbers, zeroed):
+/// a loss with gradients of the parts that train, a loss alone, the trace, generated ids.
+enum { TRAIN_ALL, TRAIN_CONNECTOR, TRAIN_NOTHING, LOSS_ALONE, TRACE, GENERATE, QUESTIONS };
+enum { ANSWER = 100000, NEW_IDS = 12 };
+
+static void ask_step(gr_model *model, const gr_batch *batch, gr_part_set train, float *answer)
+{
+    const gr_params *params = gr_model_get_params(model);
+    float *grads[GR_PART_COUNT];
+    double loss = 0;
+    int64_t taken = 1;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        grads[p] = answer + taken;
+        taken += params->size[p];
+    }
+    GR_ASSERT(taken <= ANSWER);
+    GR_CHECK_OK(gr_model_loss_grad(model, batch, train, grads, &loss));
+    answer[0] = (float)loss;
+}
+
+static void ask_ids(gr_model *model, const gr_batch *batch, float *answer)
+{
+    int32_t ids[NEW_IDS];
+    int64_t count = 0;
+    gr_generation_end end;
+    GR_CHECK_OK(
+        gr_generate(model, batch, &(gr_generation){.most = NEW_IDS}, ids, &count, &end));
+    GR_CHECK_INT(count, NEW_IDS);
+    for (int64_t i = 0; i < count; i++) {
+        answer[i] = (float)ids[i];
+    }
+}
+
+static void ask(gr_model *model, const gr_batch *batch, int question, float *answer)
+{
+    static const gr_part_set train[] = {GR_PARTS_ALL, 1u << GR_PART_CONNECTOR, 0};
+    const gr_model_config *c = gr_model_get_config(model);
+    double loss = 0;
+    memset(answer, 0, ANSWER * sizeof *answer);
+    if (question <= TRAIN_NOTHING) {
+        ask_step(model, batch, train[question], answer);
+    } else if (question == LOSS_ALONE) {
+        GR_CHECK_OK(gr_model_loss(model, batch, &loss));
+        answer[0] = (float)loss;
+    } else if (question == TRACE) {
+        float *features = answer + batch->tokens * c->language.vocabulary;
+        float *images = features + batch->images * 16 * c->vision.width;
+        GR_ASSERT(images + batch->images * 4 * c->language.width <= answer + ANSWER);
+        GR_CHECK_OK(gr_model_trace(
+            model, batch,
+            &(gr_trace){.logits = answer, .vision_features = features, .connector = images}));
+    } else {
+        ask_ids(model, batch, answer);
+    }
+}
+
+/// A model that has answered, gets the weights `to` of some parts, and is asked again, answers as one that never had
+/// others: its bf16 copies follow.
+static void check_edited(int question, gr_part_set edited, float *const to[GR_PART_COUNT])
+{
+    static const int images[1] = {1};
+    fixture f = random_model(1), fresh = random_model(1);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 1, 23, 0);
+    float *before = zeros(ANSWER), *got = zeros(ANSWER), *want = zeros(ANSWER);
+    ask(f.model, &b.batch, question, before);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (edited >> p & 1) {
+            set_weights(f.model, (gr_part)p, to[p]);
+            set_weights(fresh.model, (gr_part)p, to[p]);
+        }
+    }
+    ask(f.model, &b.batch, question, got);
+    gr_model_refresh(fresh.model); // so that a question that forgets to is found
+    ask(fresh.model, &b.batch, question, want);
+    if (!GR_CHECK_BYTES(got, want, ANSWER * sizeof *got) ||
+        !GR_CHECK(memcmp(got, before, ANSWER * sizeof *got) != 0)) {
+        printf("question %d, edited parts %u\n", question, edited);
+    }
+    GR_FREE(before);
+    GR_FREE(got);
+    GR_FREE(want);
+    batch_destroy(&b);
     fixture_destroy(&f);
     fixture_destroy(&fresh);
 }
 
-static void test_bf16(void)
+/// Whatever is asked, whichever part was edited, whether it trains or is frozen.
+static void edited(void)
 {
-    if (fixtures_in_bf16()) {
-        for (int i = 0; i < REFERENCES; i++) {
-            check_near_pytorch(all_references[i]);
-        }
-        test_recompute();
-        test_threads();
-        test_memory();
-        check_edited();
+    fixture other = random_model(1);
+    float *to[GR_PART_COUNT];
+    gr_model_init(other.model, GR_PARTS_ALL, 4);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        to[p] = copy_of_weights(other.model, (gr_part)p);
     }
-    fixture_precision = GR_PRECISION_FP32;
+    for (int question = 0; question < QUESTIONS; question++) {
+        for (int p = 0; p < GR_PART_COUNT; p++) {
+            check_edited(question, 1u << p, to);
+        }
+        check_edited(question, GR_PARTS_ALL, to);
+    }
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_FREE(to[p]);
+    }
+    fixture_destroy(&other);
+}
+
+static void near_pytorch(void)
+{
+    for (int i = 0; i < REFERENCES; i++) {
+        check_near_pytorch(all_references[i]);
+    }
+}
+
+static void test_near_pytorch_bf16(void)
+{
+    with_bf16_fixtures(near_pytorch);
+}
+
+static void test_recompute_bf16(void)
+{
+    with_bf16_fixtures(test_recompute);
+}
+
+static void test_threads_bf16(void)
+{
+    with_bf16_fixtures(test_threads);
+}
+
+static void test_memory_bf16(void)
+{
+    with_bf16_fixtures(test_memory);
+}
+
+static void test_drop_path_bf16(void)
+{
+    with_bf16_fixtures(test_drop_path);
+}
+
+static void test_edited_bf16(void)
+{
+    with_bf16_fixtures(edited);
 }
 
 static const gr_test tests[] = {
@@ -654,6 +833,11 @@ static const gr_test tests[] = {
     {"threads", test_threads},
     {"without_images", test_without_images},
     {"memory", test_memory},
-    {"bf16", test_bf16},
+    {"near_pytorch_bf16", test_near_pytorch_bf16, bf16_missing},
+    {"recompute_bf16", test_recompute_bf16, bf16_missing},
+    {"threads_bf16", test_threads_bf16, bf16_missing},
+    {"memory_bf16", test_memory_bf16, bf16_missing},
+    {"drop_path_bf16", test_drop_path_bf16, bf16_missing},
+    {"edited_bf16", test_edited_bf16, bf16_missing},
 };
 GR_TEST_MAIN("model_gradients", tests)

@@ -1,6 +1,9 @@
 #include "src/ops/work.h"
 #include "tests/ops_check.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 /// d: rows N, inputs I, outputs O.
 static void linear_shapes(op_run *r)
 {
@@ -40,7 +43,7 @@ static void linear_backward(gr_exec *ex, const op_run *r)
     }
 }
 
-static void test_linear(void)
+static void check_linear(gr_precision precision)
 {
     static const op_case c = {.name = "linear",
                               .inputs = 3,
@@ -69,17 +72,27 @@ static void test_linear(void)
         {.d = {5, 1025, 7}, .accumulate = true},
         {.d = {400, 3, 272}},
     };
-    OP_CHECK(&c, sizes);
-    OP_CHECK_BF16(&c, 1e-6, sizes);
+    if (precision == GR_PRECISION_BF16) {
+        OP_CHECK_BF16(&c, 1e-6, sizes);
+    } else {
+        OP_CHECK(&c, sizes);
+    }
+}
+
+static void test_linear(void)
+{
+    check_linear(GR_PRECISION_FP32);
+}
+
+static void test_linear_bf16(void)
+{
+    check_linear(GR_PRECISION_BF16);
 }
 
 /// bf16 rounds the factors, and only them: 1 + 2^-9 becomes 1, the sum 2048 + 1 stays.
 static void test_bf16_rounds_factors(void)
 {
     gr_exec *ex = NULL;
-    if (!op_has_bf16()) {
-        return;
-    }
     GR_CHECK_OK(gr_exec_create_cpu(2, OP_ARENA, &ex));
     GR_CHECK_OK(gr_exec_set_precision(ex, GR_PRECISION_BF16));
     float x[3] = {1 + 0x1p-9F, 2048, 0}, w[3] = {1, 1, 1}, y = 0, dw[3] = {0.5F, 0, 0};
@@ -90,6 +103,25 @@ static void test_bf16_rounds_factors(void)
     GR_CHECK(dw[0] == 2048.5F && dw[1] == 2048.0F * 2048 && dw[2] == 0); // 2049 is 2048 in bf16
     GR_CHECK_INT(gr_arena_mark(ex->scratch), 0);
     gr_exec_destroy(&ex);
+}
+
+/// In fp32 a product refuses bf16 factors at its entry, before it has begun.
+static void multiply_bf16_in_fp32(void)
+{
+    static const uint16_t half[4] = {0};
+    float x[4] = {0}, y[4];
+    gr_exec *ex = NULL;
+    GR_ASSERT(gr_exec_create_cpu(1, OP_ARENA, &ex) == GR_OK);
+    gr_tensor wide = gr_tensor_2d(x, 2, 2), narrow = gr_tensor_like(wide, GR_DTYPE_BF16, half);
+    ex->ops->linear_fwd(ex, wide, narrow, gr_tensor_none(), gr_tensor_2d(y, 2, 2));
+}
+
+static void test_bf16_in_fp32(void)
+{
+    char text[4096];
+    int status = gr_test_child(multiply_bf16_in_fp32, text, sizeof text);
+    GR_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    GR_CHECK(strstr(text, "gri_is_factor(ex, t) does not hold") != NULL);
 }
 
 /// The tiles of one result: inside it, each number once, none too large, and of nearly one size.
@@ -123,7 +155,10 @@ static void test_tiles(void)
     }
 }
 
-static const gr_test tests[] = {{"tiles", test_tiles},
-                                {"linear", test_linear},
-                                {"bf16 rounds factors", test_bf16_rounds_factors}};
+static const gr_test tests[] = {
+    {"tiles", test_tiles},
+    {"linear", test_linear},
+    {"bf16 in fp32", test_bf16_in_fp32},
+    {"linear bf16", test_linear_bf16, bf16_missing},
+    {"bf16 rounds factors", test_bf16_rounds_factors, bf16_missing}};
 GR_TEST_MAIN("ops: linear", tests)

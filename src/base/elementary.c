@@ -1,6 +1,17 @@
 #include "src/base/elementary.h"
 
+#include <float.h>
 #include <stdint.h>
+
+/// Every operation rounds to double at once: x87 registers would keep more bits, and a fused multiply-add rounds once
+/// where two roundings are meant. The first is a property of the target; the second is -ffp-contract=off in
+/// CMakeLists.txt, of which a compiler says nothing that could be asserted: the digests of tests/test_elementary.c
+/// see it.
+_Static_assert(FLT_EVAL_METHOD == 0,
+               "build for a target that computes doubles in double: on x86, -mfpmath=sse");
+#ifdef __FAST_MATH__
+#error "elementary.c keeps its bits only without -ffast-math"
+#endif
 
 /// Adding it rounds a smaller number to an integer, which lands in the low bits.
 static const double to_integer = 0x1.8p52;

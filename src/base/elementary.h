@@ -2,8 +2,9 @@
 #define SRC_BASE_ELEMENTARY_H
 
 /// Elementary functions in double that give the same bits on every machine: the C library's differ between versions,
-/// and so would a run's numbers. Additions, products, divisions and comparisons only, which IEEE 754 fixes to the
-/// last bit. The bounds are measured against long double by tests/test_elementary.c; u is 2^-53.
+/// and so would a run's numbers. Additions, products, divisions and comparisons only, which IEEE 754 fixes to the last
+/// bit, provided that a compiler neither fuses nor reorders them (elementary.c refuses what it can see). The bounds are
+/// measured against long double by tests/test_elementary.c; u is 2^-53.
 /// (sqrt, floor and fabs are exact in every library and need nothing here. Functions of fp32: src/ops/math_inline.h.)
 
 /// e^x within 1 ulp where the result is a normal number (within 2^-1074 where it is subnormal): 0 below -745.14,

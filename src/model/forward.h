@@ -14,6 +14,7 @@ struct gr_model {
     gr_exec *ex; ///< borrowed
     gr_params *params;
     gri_flat flat[GR_PART_COUNT];
+    gr_precision precision;    ///< of ex when the model was made: what its layers are bound to
     bool stale[GR_PART_COUNT]; ///< flat.weights may have changed since flat.rounded was made
     gri_vision vision;
     gri_connector connector;
@@ -26,6 +27,9 @@ bool gri_has_part(const gr_model *model, gr_part part);
 void gri_picture_size(const gr_model *model, const gr_batch *batch, int64_t *height,
                       int64_t *width);
 gr_grid gri_batch_grid(const gr_model *model, const gr_batch *batch);
+
+/// Refuses a model that cannot run as its context is now (GR_ERR_USAGE). What computes with a model asks first.
+GR_MUST_CHECK gr_err gri_model_check(const gr_model *model);
 
 /// Refuses a batch that does not fit the model (GR_ERR_DATA, naming the position); targets are looked
 /// at only when `with_targets`. Without a language model only the absence of tokens is checked.

@@ -103,7 +103,10 @@ gr_err gr_generate(gr_model *model, const gr_batch *prompt, const gr_generation 
     gr_err err = GR_OK;
     const gr_language_config *l = &model->config.language;
     int64_t mark = gr_arena_mark(model->ex->scratch), written = 0;
-    GR_ASSERT(how->most >= 0);
+    if (how->most < 0) {
+        GR_FAIL(GR_ERR_USAGE, "%lld new ids, expected 0 or more", (long long)how->most);
+    }
+    GR_TRY(gri_model_check(model));
     GR_TRY(check_prompt(model, prompt));
     gr_model_refresh(model);
     int32_t position = prompt->positions[prompt->tokens - 1];

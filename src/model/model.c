@@ -32,12 +32,13 @@ gr_err gr_model_create(const gr_model_config *config, gr_exec *ex, gr_model **ou
     GR_ALLOC(m, 1);
     m->config = *config;
     m->ex = ex;
+    m->precision = ex->precision;
     GR_TRY(gr_params_create(config, &m->params));
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (gri_has_part(m, (gr_part)p)) {
             GR_ALLOC(m->flat[p].weights, m->params->size[p]);
             m->stale[p] = true;
-            if (ex->precision == GR_PRECISION_BF16) {
+            if (m->precision == GR_PRECISION_BF16) {
                 GR_ALLOC(m->flat[p].rounded, m->params->size[p]);
             }
         }
@@ -47,6 +48,24 @@ gr_err gr_model_create(const gr_model_config *config, gr_exec *ex, gr_model **ou
     m = NULL;
 done:
     gr_model_destroy(&m);
+    return err;
+}
+
+static const char *precision_name(gr_precision precision)
+{
+    return precision == GR_PRECISION_BF16 ? "bf16" : "fp32";
+}
+
+gr_err gri_model_check(const gr_model *model)
+{
+    gr_err err = GR_OK;
+    if (model->precision != model->ex->precision) {
+        GR_FAIL(GR_ERR_USAGE,
+                "the model was created for %s, and its context computes in %s now: "
+                "gr_exec_set_precision comes before gr_model_create and not again",
+                precision_name(model->precision), precision_name(model->ex->precision));
+    }
+done:
     return err;
 }
 
@@ -235,22 +254,41 @@ static double run(step *s)
     return loss;
 }
 
+/// Parts that train are there, and so is room for their gradients.
+static gr_err check_train(const gr_model *model, gr_part_set train, float *const *grads)
+{
+    gr_err err = GR_OK;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (train >> p & 1 && !gri_has_part(model, (gr_part)p)) {
+            GR_FAIL(GR_ERR_USAGE, "the %s part is to train, and the model has none",
+                    gr_part_name((gr_part)p));
+        }
+        if (train >> p & 1 && !grads[p]) {
+            GR_FAIL(GR_ERR_USAGE, "the %s part is to train, and grads[%d] is NULL",
+                    gr_part_name((gr_part)p), p);
+        }
+    }
+    if (train > GR_PARTS_ALL) {
+        GR_FAIL(GR_ERR_USAGE, "parts to train: %#x, expected bits of %#x", train, GR_PARTS_ALL);
+    }
+done:
+    return err;
+}
+
 gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch, gr_part_set train,
                           float *const grads[GR_PART_COUNT], double *loss)
 {
     gr_err err = GR_OK;
     step s = {.model = model, .batch = batch};
-    GR_ASSERT((train & ~model->config.parts) == 0);
+    GR_TRY(gri_model_check(model));
+    GR_TRY(check_train(model, train, grads));
     GR_TRY(gri_batch_check(model, batch, true));
     if (!gri_has_part(model, GR_PART_LANGUAGE)) {
         GR_FAIL(GR_ERR_DATA, "a loss needs a language model, and the model has none");
     }
     for (int p = 0; p < GR_PART_COUNT; p++) {
         bool reached = p == GR_PART_LANGUAGE || batch->images > 0;
-        if (train >> p & 1 && reached) {
-            GR_ASSERT(grads[p] != NULL);
-            s.grads[p] = grads[p];
-        }
+        s.grads[p] = train >> p & 1 && reached ? grads[p] : NULL;
     }
     s.below = s.grads[GR_PART_VISION] || s.grads[GR_PART_CONNECTOR];
     s.backward = s.below || s.grads[GR_PART_LANGUAGE];
@@ -289,6 +327,7 @@ gr_err gr_model_trace(gr_model *model, const gr_batch *batch, const gr_trace *ou
     gr_err err = GR_OK;
     int64_t mark = gr_arena_mark(model->ex->scratch);
     gri_images images = {0};
+    GR_TRY(gri_model_check(model));
     GR_TRY(gri_batch_check(model, batch, false));
     gr_model_refresh(model);
     gri_images_fwd(model, batch, false, false, &images);

@@ -34,7 +34,8 @@ typedef struct gr_batch {
 } gr_batch;
 
 /// Creates the model with zeroed weights; `ex` is borrowed and must outlive it. In bf16 (ex's precision, which must be set
-/// before and stay) it holds a copy of its weights in bf16 beside them, which is what products read.
+/// before and stay: what computes is GR_ERR_USAGE after a change) it holds a copy of its weights in bf16 beside them,
+/// which is what products read.
 GR_MUST_CHECK gr_err gr_model_create(const gr_model_config *config, gr_exec *ex,
                                      gr_model **out);
 void gr_model_destroy(gr_model **model);
@@ -63,10 +64,10 @@ void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed);
 GR_MUST_CHECK gr_err gr_model_loss(gr_model *model, const gr_batch *batch, double *loss);
 
 /// The same, and ADDS the gradient of the SUM of token losses to grads[part] (flat, like the
-/// weights) of each part in `train`; grads of other parts are not touched and may be NULL.
-/// Freeze-aware: stage I (connector) computes no vision gradients and stores no vision
-/// activations; no weight gradient is computed in a part that does not train. Where vision trains and its config has a
-/// drop_path, branches of its blocks are left out at random, by the batch's noise.
+/// weights) of each part in `train`; grads of other parts are not touched and may be NULL. A part to train that the
+/// model lacks, or has no room in grads, is GR_ERR_USAGE. Freeze-aware: stage I (connector) computes no vision
+/// gradients and stores no vision activations; no weight gradient is computed in a part that does not train. Where
+/// vision trains and its config has a drop_path, branches of its blocks are left out at random, by the batch's noise.
 GR_MUST_CHECK gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch,
                                         gr_part_set train, float *const grads[GR_PART_COUNT],
                                         double *loss);

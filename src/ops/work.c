@@ -154,8 +154,15 @@ void gri_keep(const gr_exec *ex, gr_tensor result, gr_tensor c)
     }
 }
 
+bool gri_is_factor(const gr_exec *ex, gr_tensor t)
+{
+    return !gr_tensor_present(t) || t.dtype == GR_DTYPE_F32 ||
+           (t.dtype == GR_DTYPE_BF16 && ex->precision == GR_PRECISION_BF16);
+}
+
 gr_tensor gri_operand(gr_exec *ex, gr_tensor t)
 {
+    GR_ASSERT(gri_is_factor(ex, t));
     if (ex->precision == GR_PRECISION_FP32 || t.dtype == GR_DTYPE_BF16 ||
         !gr_tensor_present(t)) {
         return t;

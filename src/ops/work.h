@@ -72,8 +72,11 @@ gr_tensor gri_tile_part(gr_tensor t, gri_tile at);
 
 typedef enum gri_op { GRI_PLAIN, GRI_TRANSPOSED } gri_op;
 
+/// Whether products can read the view: fp32, bf16 where the precision is (gr_exec_set_precision has seen that it
+/// runs), or none.
+bool gri_is_factor(const gr_exec *ex, gr_tensor t);
 /// What products read of a view: the view itself, or, in bf16 and when it is fp32, a rounded contiguous copy in
-/// ex->scratch. None stays none.
+/// ex->scratch. None stays none. GR_ASSERTs gri_is_factor; an operation calls it at its entry, for each factor.
 gr_tensor gri_operand(gr_exec *ex, gr_tensor t);
 /// The same for a 2-d tile inside a parallel loop; `room` is for as many bf16 numbers.
 gr_tensor gri_operand_tile(const gr_exec *ex, gr_tensor t, void *room);

@@ -103,6 +103,7 @@ if train 1 --run bf16 --set precision=bf16 >stdout 2>stderr; then
     parts two.parts
     cmp bf16.parts two.parts || fail "bf16: other bits on two ranks"
 else
+    echo "skipped: training in bf16: $(cat stderr)"
     expect_code 69 "precision: .*bf16: this (build|processor)" train 1 --run no --set precision=bf16
 fi
 expect_code 78 "expected fp32 or bf16" train 1 --run bad --set precision=half

@@ -100,10 +100,13 @@ def random_batch(r, config, generator, n):
         borders.append(len(ids))
         if r.random() < 0.2:
             borders.append(len(ids))
+    while all(b - a < 2 for a, b in zip(borders, borders[1:])):  # no token is the second of a sequence: nothing to predict
+        ids.append(r.randrange(image))
+        borders[-1] = len(ids)
     ids = torch.tensor(ids)
     labels = torch.where(ids == image, ref.NO_LOSS, ids)
     labels[torch.rand(len(ids), generator=generator) < 0.3] = ref.NO_LOSS
-    second = next((a + 1 for a, b in zip(borders, borders[1:]) if b - a > 1), 1)
+    second = next(a + 1 for a, b in zip(borders, borders[1:]) if b - a > 1)
     labels[second] = r.randrange(image)  # the first token of a sequence is no target
     batch = {"input_ids": ids, "labels": labels, "cu_seqlens": torch.tensor(borders, dtype=torch.int32)}
     if images:
