@@ -7,39 +7,6 @@
 
 static const gr_tile_rules twelve = {.side = 448, .fewest = 1, .most = 12, .thumbnail = true};
 
-/// Appendix B.1 of the specification: columns and rows for at most 12, 10 and 6 tiles of 448 pixels.
-static void test_vectors(void)
-{
-    static const int64_t most[] = {12, 10, 6};
-    static const struct {
-        int64_t width, height, grid[3][2];
-    } table[] = {
-        {448, 448, {{1, 1}, {1, 1}, {1, 1}}},   {949, 949, {{2, 2}, {2, 2}, {2, 2}}},
-        {800, 600, {{4, 3}, {3, 2}, {3, 2}}},   {951, 951, {{3, 3}, {3, 3}, {2, 2}}},
-        {1920, 1080, {{4, 2}, {4, 2}, {2, 1}}}, {3000, 1000, {{6, 2}, {3, 1}, {3, 1}}},
-        {1080, 1920, {{2, 4}, {2, 4}, {1, 2}}}, {500, 2000, {{1, 4}, {1, 4}, {1, 4}}},
-        {640, 480, {{4, 3}, {3, 2}, {3, 2}}},   {896, 448, {{2, 1}, {2, 1}, {2, 1}}},
-        {633, 633, {{1, 1}, {1, 1}, {1, 1}}},   {1267, 634, {{4, 2}, {4, 2}, {2, 1}}},
-        {634, 634, {{2, 2}, {2, 2}, {2, 2}}},   {224, 224, {{1, 1}, {1, 1}, {1, 1}}},
-        {1280, 1024, {{4, 3}, {3, 3}, {3, 2}}}, {600, 480, {{4, 3}, {1, 1}, {1, 1}}},
-        {1400, 800, {{4, 2}, {4, 2}, {3, 2}}},  {1000, 800, {{4, 3}, {3, 2}, {3, 2}}},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        for (int m = 0; m < 3; m++) {
-            gr_tile_rules rules = twelve;
-            gr_tile_plan plan = {0};
-            rules.most = most[m];
-            GR_CHECK_OK(gr_tiles_plan(&rules, table[i].width, table[i].height, &plan));
-            GR_CHECK_INT(plan.first.columns, table[i].grid[m][0]);
-            GR_CHECK_INT(plan.first.rows, table[i].grid[m][1]);
-            GR_CHECK_INT(plan.second.columns + plan.second.rows, 0);
-            int64_t tiles = plan.first.columns * plan.first.rows;
-            GR_CHECK(plan.thumbnail == (tiles > 1));
-            GR_CHECK_INT(plan.count, tiles + (tiles > 1));
-        }
-    }
-}
-
 static void test_limits(void)
 {
     gr_tile_rules rules = twelve;
@@ -196,8 +163,10 @@ static void test_allocation_failures(void)
 }
 
 static const gr_test tests[] = {
-    {"vectors", test_vectors},           {"limits", test_limits},
-    {"second_scale", test_second_scale}, {"cut", test_cut},
-    {"cut_single", test_cut_single},     {"allocation_failures", test_allocation_failures},
+    {"limits", test_limits},
+    {"second_scale", test_second_scale},
+    {"cut", test_cut},
+    {"cut_single", test_cut_single},
+    {"allocation_failures", test_allocation_failures},
 };
 GR_TEST_MAIN("image_tiles", tests)

@@ -26,52 +26,6 @@ static void make_vector(gr_image *image)
     }
 }
 
-static void check_grey(const unsigned char *rgb, const int *want, int n)
-{
-    for (int i = 0; i < n; i++) {
-        for (int c = 0; c < 3; c++) {
-            GR_CHECK_INT(rgb[3 * i + c], want[i]);
-        }
-    }
-}
-
-static void test_resize_vectors(void)
-{
-    static const int small[] = {40,  149, 138, 196, 109, 131, 172, 196, 200, 143,
-                                105, 167, 161, 150, 88,  200, 157, 128, 161, 122};
-    static const int first[] = {0, 19, 89, 169, 118, 106, 144, 211, 146, 101, 99};
-    static const int last[] = {255, 211, 188, 192, 39, 89, 184, 157, 205, 156, 65};
-    gr_image in = {0}, out = {0};
-    make_vector(&in);
-    GR_CHECK_OK(gr_image_resize(&in, GR_IMAGE_BICUBIC, 5, 4, &out));
-    check_grey(out.rgb, small, 20);
-    gr_image_fini(&out);
-    GR_CHECK_OK(gr_image_resize(&in, GR_IMAGE_BICUBIC, 11, 7, &out));
-    check_grey(out.rgb, first, 11);
-    check_grey(out.rgb + (ptrdiff_t)6 * 11 * 3, last, 11);
-    gr_image_fini(&out);
-    gr_image_fini(&in);
-}
-
-/// The same picture by Pillow's bilinear filter (Pillow 11.3.0: Image.resize((w, h), Image.BILINEAR)).
-static void test_bilinear_vectors(void)
-{
-    static const int small[] = {50,  146, 141, 188, 112, 129, 170, 188, 192, 138,
-                                112, 164, 159, 153, 96,  192, 159, 133, 156, 122};
-    static const int first[] = {0, 28, 87, 167, 124, 117, 144, 208, 148, 110, 98};
-    static const int last[] = {248, 210, 187, 186, 61, 101, 175, 157, 190, 152, 74};
-    gr_image in = {0}, out = {0};
-    make_vector(&in);
-    GR_CHECK_OK(gr_image_resize(&in, GR_IMAGE_BILINEAR, 5, 4, &out));
-    check_grey(out.rgb, small, 20);
-    gr_image_fini(&out);
-    GR_CHECK_OK(gr_image_resize(&in, GR_IMAGE_BILINEAR, 11, 7, &out));
-    check_grey(out.rgb, first, 11);
-    check_grey(out.rgb + (ptrdiff_t)6 * 11 * 3, last, 11);
-    gr_image_fini(&out);
-    gr_image_fini(&in);
-}
-
 static void test_resize_sides(void)
 {
     gr_image in = {0}, out = {0}, twice = {0}, once = {0};
@@ -351,8 +305,6 @@ static void test_webp_refused(void)
 }
 
 static const gr_test tests[] = {
-    {"resize_vectors", test_resize_vectors},
-    {"bilinear_vectors", test_bilinear_vectors},
     {"resize_sides", test_resize_sides},
     {"avx2_has_the_plain_bits", test_avx2_has_the_plain_bits},
     {"resize_crop", test_resize_crop},

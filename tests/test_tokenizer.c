@@ -21,17 +21,6 @@ static gr_tokenizer *load_fixture(void)
 
 static void test_byte_symbols(void)
 {
-    static const struct {
-        unsigned char byte;
-        const char *symbol;
-    } cases[] = {{0, "\u0100"},   {10, "\u010a"},  {32, "\u0120"},  {127, "\u0121"},
-                 {160, "\u0142"}, {173, "\u0143"}, {255, "\u00ff"}, {'A', "A"}};
-    char symbol[GRI_SYMBOLS_SIZE(1)];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        GR_CHECK_INT((int64_t)gri_symbols_of(&cases[i].byte, 1, symbol),
-                     (int64_t)strlen(cases[i].symbol));
-        GR_CHECK_STR(symbol, cases[i].symbol);
-    }
     unsigned char all[256];
     char symbols[GRI_SYMBOLS_SIZE(256)], back[GRI_SYMBOLS_SIZE(256)];
     size_t n = 0;

@@ -1,6 +1,10 @@
+#include "datasets/known.h"
 #include "src/base/cpu.h"
 #include "src/cli/doctor.h"
 #include "src/cli/selftest.h"
+#include "src/formats/known.h"
+#include "src/model/known.h"
+#include "src/ops/known.h"
 
 #include <stdio.h>
 
@@ -13,18 +17,24 @@ static gr_err add_finding(gri_report *r, const char *check, gr_err result, const
     return gri_report_add(r, GRI_FAIL, GR_ERR_FAILED, check, "%s", gr_err_message());
 }
 
-static gr_err check_vectors(gri_report *r)
+gri_known_fn *const gri_known_tables[] = {gr_base_known,    gr_ops_known,      gr_model_known,
+                                          gr_formats_known, gr_datasets_known, NULL};
+
+static gr_err check_known(gri_report *r)
 {
     gr_err err = GR_OK;
-    gr_exec *ex = NULL;
-    int64_t count = 0;
-    const gri_selftest *tests = gri_selftests(&count);
-    GR_TRY(gr_exec_create_cpu(1, (int64_t)64 << 20, &ex));
-    for (int64_t i = 0; i < count; i++) {
-        GR_TRY(add_finding(r, tests[i].check, tests[i].run(ex), "agrees with its reference"));
+    for (gri_known_fn *const *table = gri_known_tables; *table; table++) {
+        int64_t count = 0;
+        const gr_known *known = (*table)(&count);
+        for (int64_t i = 0; i < count; i++) {
+            gr_err result = known[i].run();
+            if (result != GR_OK) {
+                gr_err_context("self-test");
+            }
+            GR_TRY(add_finding(r, known[i].name, result, "agrees with its reference"));
+        }
     }
 done:
-    gr_exec_destroy(&ex);
     return err;
 }
 
@@ -33,7 +43,7 @@ gr_err gri_doctor_mathematics(gri_report *r, const gr_world *world)
     gr_err err = GR_OK;
     char text[160];
     double worst = 0;
-    GR_TRY(check_vectors(r));
+    GR_TRY(check_known(r));
     int threads = gr_cpu_get()->cores;
     threads = threads < 2 ? 2 : threads > 64 ? 64 : threads;
     gr_err result = gri_selftest_threads(threads);

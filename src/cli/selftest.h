@@ -5,15 +5,12 @@
 /// GR_ERR_FAILED and says expected and got.
 
 #include "mpi/world.h"
-#include "src/ops/exec.h"
+#include "src/base/known.h"
 
-/// Tiny models with weights from a formula, whose results in other programs are known. A new one is a function and
-/// one line of the table in selftest.c.
-typedef struct gri_selftest {
-    const char *check; ///< its name in the report
-    gr_err (*run)(gr_exec *ex);
-} gri_selftest;
-const gri_selftest *gri_selftests(int64_t *count);
+/// One room's table of known answers.
+typedef const gr_known *gri_known_fn(int64_t *count);
+/// All tables, from the ground up, ended by NULL.
+extern gri_known_fn *const gri_known_tables[];
 
 /// Loss and gradient of a packed batch of conversations with pictures: the same bits with 1 and with `threads` threads.
 GR_MUST_CHECK gr_err gri_selftest_threads(int threads);

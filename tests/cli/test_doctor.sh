@@ -4,8 +4,8 @@
 
 expect_code 0 "^ready: [0-9]+ ok, [0-9]+ warn, 0 FAIL$" "$GRADUS" doctor
 [ "$(tail -n 1 stdout | cut -d: -f 1)" = ready ] || fail "the verdict is not the last line"
-for part in vision connector language; do
-    grep -Eq "^ok +$part +agrees with its reference$" stdout || fail "no self-test of the $part"
+for answer in random digest positions vision gradients connector internvit language qwen3 tiles resize bilinear pieces symbols order; do
+    grep -Eq "^ok +$answer +agrees with its reference$" stdout || fail "no known answer of $answer"
 done
 grep -Eq "^ok +bits +1 and [0-9]+ threads give the same bits$" stdout || fail "no self-test of threads"
 grep -Eq "^ok +split +one batch cut into packs, microbatches and lanes gives one gradient" stdout ||
@@ -88,7 +88,7 @@ END
     cc -shared -fPIC -o wrong.so wrong.c -ldl
     wrong() { env WRONG="$1" ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD="$PWD/wrong.so" "$GRADUS" doctor; }
     expect_code 1 "^FAIL +vision +self-test: .*expected .*got" wrong always
-    grep -Eq "^wrong results: .*vision, connector, language" stdout || fail "no verdict of wrong results"
+    grep -Eq "^wrong results: .*vision, gradients, connector, internvit, language, qwen3" stdout || fail "no verdict of wrong results"
     expect_code 1 "^FAIL +split +self-test: gradient of .*off by .*allowed" wrong long
     grep -Eq "^ok +language" stdout || fail "the shim is wrong for short rows too"
     expect_code 1 "^FAIL +bits +self-test: gradient element" wrong threads
