@@ -28,6 +28,7 @@ typedef enum gr_import_form {
     GR_IMPORT_LLAVA,
     GR_IMPORT_WEBDATASET,
     GR_IMPORT_VLMEVAL,
+    GR_IMPORT_SYNTH, ///< not a form of files: gr_synth (synth.h)
 } gr_import_form;
 #define GR_IMPORT_FORMS "llava|webdataset|vlmeval"
 
@@ -50,6 +51,7 @@ typedef struct gr_import_options {
     const char *prompt;  ///< what stands behind the pictures of a caption; NULL: nothing
     const gr_tokenizer *const *tokenizers; ///< [tokenizer_count] whose token counts are stored
     int64_t tokenizer_count;
+    const struct gr_synth_options *synth; ///< with GR_IMPORT_SYNTH, borrowed
 } gr_import_options;
 
 /// The processes that share an import. All call gr_import with the same options; the data set is the same, byte for byte, for any

@@ -98,7 +98,7 @@ gr_err gri_import_cut(gri_import *im)
     const double started = gr_clock();
     for (int64_t unit = 0; unit < units; unit++) {
         GR_TRY(cut_unit(im, &c, unit));
-        gr_progress_bar(5.0, started, unit + 1, units, "import: writing shards (%lld so far)",
+        gr_progress_bar(5.0, started, unit + 1, units, "writing shards (%lld so far)",
                         (long long)c.shard);
     }
     if (c.samples > 0) {

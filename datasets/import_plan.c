@@ -1,6 +1,7 @@
 #include "datasets/import_plan.h"
 
 #include "datasets/manifest.h"
+#include "datasets/source_synth.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -60,8 +61,11 @@ static gr_err describe(const gri_plan *plan, const gr_import_options *o, gr_json
         gri_digest_put(j, NULL, digest);
     }
     gr_json_list_end(j);
+    if (o->synth) {
+        gri_synth_describe(o->synth, j);
+    }
     gr_json_list_begin(j, "files");
-    for (int64_t i = 0; i < plan->source.count; i++) {
+    for (int64_t i = 0; i < plan->source.count && !o->synth; i++) {
         GR_TRY(put_file(j, &plan->source.files[i]));
     }
     gr_json_list_end(j);
@@ -181,7 +185,7 @@ gr_err gri_plan_count(const gri_plan *plan, const gr_import_options *options, in
         GR_TRY(reader->next(reader, false, &there));
         count += there;
         if (there && count % 1024 == 0) {
-            gr_progress_update(5.0, "import: counting records: file %lld of %lld, %lld so far",
+            gr_progress_update(5.0, "counting records: file %lld of %lld, %lld so far",
                                (long long)file + 1, (long long)plan->source.count,
                                (long long)count);
         }

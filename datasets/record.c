@@ -179,6 +179,19 @@ done:
     return err;
 }
 
+gr_err gri_record_pixels(gri_record *record, const gr_image *image, double quality)
+{
+    gr_err err = GR_OK;
+    const int64_t i = record->images;
+    GR_TRY(reserve(record));
+    GR_TRY(gr_image_encode_webp(image, quality, &record->image[i], &record->image_size[i]));
+    record->pixels[i][0] = (int32_t)image->width;
+    record->pixels[i][1] = (int32_t)image->height;
+    record->images++;
+done:
+    return err;
+}
+
 gr_err gri_record_picture_file(gri_record *record, const gr_import_options *options,
                                const char *folder, const char *name, size_t size)
 {

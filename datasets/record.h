@@ -8,6 +8,7 @@
 #include "datasets/shard.h"
 #include "src/base/doc.h"
 #include "src/base/json.h"
+#include "src/formats/image.h"
 
 /// Where a picture stands in a turn's text.
 #define GRI_PLACEHOLDER "<image>"
@@ -43,6 +44,9 @@ GR_MUST_CHECK gr_err gri_record_picture_file(gri_record *record,
 /// (ended by NULL), takes its "task" or else `task`.
 GR_MUST_CHECK gr_err gri_record_finish(gri_record *record, const gr_node *node,
                                        const char *const *left_out, const char *task);
+/// Appends a picture of our own, WebP of this quality (negative: lossless).
+GR_MUST_CHECK gr_err gri_record_pixels(gri_record *record, const gr_image *image,
+                                       double quality);
 void gri_record_fini(gri_record *record);
 
 /// No picture's file is larger, nor all parts of a record in an archive together. (Fuzzers get a smaller limit.)

@@ -1,5 +1,6 @@
 #include "datasets/source.h"
 
+#include "datasets/source_synth.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -194,7 +195,9 @@ gr_err gri_source_find(const gr_import_options *o, gri_source *out)
     if (o->images && !gr_dir_exists(o->images)) {
         GR_FAIL(GR_ERR_MISSING, "%s: there is no such folder of images", o->images);
     }
-    if (o->form == GR_IMPORT_WEBDATASET) {
+    if (o->form == GR_IMPORT_SYNTH) {
+        GR_TRY(gri_source_add(&source, o->source, NULL, NULL));
+    } else if (o->form == GR_IMPORT_WEBDATASET) {
         GR_TRY(find_tars(o, &source));
     } else if (o->form == GR_IMPORT_LLAVA) {
         GR_TRY(find_llava(o, &source));
@@ -216,6 +219,8 @@ gr_err gri_reader_open(const gri_source_file *file, const gr_import_options *opt
         return gri_tar_open(file, options, out);
     case GR_IMPORT_VLMEVAL:
         return gri_tsv_open(file, options, out);
+    case GR_IMPORT_SYNTH:
+        return gri_synth_open(file, options, out);
     case GR_IMPORT_LLAVA:
         break;
     }

@@ -387,6 +387,41 @@ static void test_allocation_failures(void)
     }
 }
 
+/// What is written is read again, at any size, also when memory ends.
+static void test_png_write(void)
+{
+    unsigned char rgb[37 * 11 * 3];
+    for (size_t i = 0; i < sizeof rgb; i++) {
+        rgb[i] = (unsigned char)(i * i * 7 + i);
+    }
+    const gr_image images[] = {
+        {.width = 37, .height = 11, .rgb = rgb},
+        {.width = 1, .height = 1, .rgb = rgb},
+        {.width = 1, .height = 407, .rgb = rgb},
+    };
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++) {
+        unsigned char *png = NULL;
+        size_t size = 0;
+        gr_image back = {0};
+        gr_mem_fail_at(1);
+        GR_CHECK_INT(gr_image_encode_png(&images[i], &png, &size), GR_ERR_MEMORY);
+        gr_mem_fail_at(0);
+        if (GR_CHECK_OK(gr_image_encode_png(&images[i], &png, &size)) &&
+            GR_CHECK_STR(gr_image_kind(png, size), "png") &&
+            GR_CHECK_OK(gr_image_decode("png", png, size, 0, &back)) &&
+            GR_CHECK_INT(back.width, images[i].width) &&
+            GR_CHECK_INT(back.height, images[i].height)) {
+            GR_CHECK_BYTES(back.rgb, rgb, (size_t)(back.width * back.height * 3));
+        }
+        gr_image_fini(&back);
+        GR_FREE(png);
+    }
+    const gr_image none = {.width = 0, .height = 3, .rgb = rgb};
+    unsigned char *png = NULL;
+    size_t size = 0;
+    GR_CHECK_ERR(gr_image_encode_png(&none, &png, &size), GR_ERR_FAILED, "0 x 3 pixels");
+}
+
 static const gr_test tests[] = {
     {"pixels", test_pixels},
     {"kind", test_kind},
@@ -398,5 +433,6 @@ static const gr_test tests[] = {
     {"orientation", test_orientation},
     {"xmp", test_xmp},
     {"allocation_failures", test_allocation_failures},
+    {"PNG written", test_png_write},
 };
 GR_TEST_MAIN("image", tests)

@@ -1,11 +1,7 @@
-#include "datasets/import.h"
-#include "src/base/log.h"
-#include "src/base/mem.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
-#include "src/cli/session.h"
+#include "src/cli/data_write.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,65 +33,14 @@ done:
     return err;
 }
 
-static void print_result(const gr_import_result *r, const char *out)
+static gr_err write_import(void *self, const gr_tokenizer *const *tokenizers, int64_t count,
+                           const gr_import_team *team, gr_import_result *result)
 {
-    printf("samples %lld\nimages %lld\nbytes %lld\nrejects %lld\nduplicates %lld\n",
-           (long long)r->samples, (long long)r->images, (long long)r->bytes,
-           (long long)r->rejects, (long long)r->duplicates);
-    if (r->rejects > 0) {
-        gr_log_warn("%lld bad records were left out: see %s/rejects.jsonl",
-                    (long long)r->rejects, out);
-    }
-    if (r->duplicates > 0) {
-        gr_log_info("%lld samples are the same as earlier ones: see %s/duplicates.jsonl",
-                    (long long)r->duplicates, out);
-    }
-}
-
-static gr_err meet(void *world, gr_err mine)
-{
-    return gr_world_agree(world, mine);
-}
-
-/// Alone, or with the other ranks; the tokenizers are read on each.
-static gr_err import(const import_arguments *a, gr_world *world)
-{
-    gr_err err = GR_OK;
-    gr_tokenizer **tokenizers = NULL;
+    const import_arguments *a = self;
     gr_import_options o = a->options;
-    gr_import_result result = {0};
-    gr_import_team team = {.size = 1};
-    if (world) {
-        team = (gr_import_team){world->rank, world->size, meet, world};
-    }
-    GR_ALLOC(tokenizers, a->tokenizers.count);
-    for (int64_t i = 0; i < a->tokenizers.count && err == GR_OK; i++) {
-        err = gr_tokenizer_load(a->tokenizers.items[i], &tokenizers[i]);
-    }
-    GR_TRY(world ? gr_world_agree(world, err) : err);
-    o.tokenizers = (const gr_tokenizer *const *)tokenizers;
-    o.tokenizer_count = a->tokenizers.count;
-    GR_TRY(gr_import(&o, &team, &result));
-    if (team.rank == 0) {
-        print_result(&result, o.out);
-    }
-done:
-    for (int64_t i = 0; tokenizers && i < a->tokenizers.count; i++) {
-        gr_tokenizer_destroy(&tokenizers[i]);
-    }
-    GR_FREE(tokenizers);
-    return err;
-}
-
-static gr_err import_on_ranks(const import_arguments *a)
-{
-    gr_err err = GR_OK;
-    gr_world *world = NULL;
-    GR_TRY(gr_world_create(&world));
-    err = import(a, world);
-    gri_world_leave(&world, err);
-done:
-    return err;
+    o.tokenizers = tokenizers;
+    o.tokenizer_count = count;
+    return gr_import(&o, team, result);
 }
 
 gr_err gri_data_import(int argc, char **argv)
@@ -155,8 +100,7 @@ gr_err gri_data_import(int argc, char **argv)
     o->form = (gr_import_form)a.form;
     o->drop_alpha = a.alpha == 1;
     o->ignore_exif = a.exif == 1;
-    // Alone, MPI is not needed and not started.
-    GR_TRY(gr_world_launched() ? import_on_ranks(&a) : import(&a, NULL));
+    GR_TRY(gri_data_write(write_import, &a, &a.tokenizers, o->out));
 done:
     gri_list_fini(&a.tokenizers);
     return err;

@@ -17,6 +17,8 @@ static const gri_command commands[] = {
     {"model export", "write the vision or the language part for other programs",
      gri_model_export},
     {"data import", "make a data set of image-text conversations", gri_data_import},
+    {"data synth", "make a data set of drawn problems, to learn from and to be tested on",
+     gri_data_synth},
     {"data info", "what a data set holds", gri_data_info},
     {"data verify", "check every digest of a data set", gri_data_verify},
     {"data show", "one sample of a data set", gri_data_show},

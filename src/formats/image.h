@@ -68,5 +68,8 @@ void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
 /// WebP, quality 0..100, or lossless when quality is negative. Bytes in new memory (GR_FREE).
 GR_MUST_CHECK gr_err gr_image_encode_webp(const gr_image *in, double quality,
                                           unsigned char **data, size_t *size);
+/// PNG, 8 bits RGB.
+GR_MUST_CHECK gr_err gr_image_encode_png(const gr_image *in, unsigned char **data,
+                                         size_t *size);
 
 #endif

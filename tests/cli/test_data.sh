@@ -30,7 +30,27 @@ expect_code 0 "image 0: 8 x 5 pixels" "$GRADUS" data show small --index 0
 expect_code 0 "^source two$" "$GRADUS" data show set --index 1 --out two.webp
 grep -q "chequered banner" stdout || fail "the conversation is missing"
 [ "$(head -c 4 two.webp)" = RIFF ] || fail "two.webp is no WebP file"
-expect_usage "end in .webp" "$GRADUS" data show set --index 0 --out a.png
+expect_code 0 "^task $" "$GRADUS" data show set 0 --out one.png
+head -c 4 one.png | grep -q PNG || fail "one.png is no PNG file"
+cp one.png again.source.png
+echo '[{"id": "again", "image": "again.source.png", "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}]' >again.json
+expect_code 0 "" "$GRADUS" data import --from llava again.json --out again
+"$GRADUS" data show again 0 --out again.png >/dev/null
+cmp one.png again.png || fail "a PNG that was written has other pixels"
+expect_code 0 "^index 1$" "$GRADUS" data show set two
+expect_code 0 "^source two$" "$GRADUS" data show set "$("$GRADUS" data show set 1 | sed -n 's/^id //p')"
+expect_code 0 '"value": "A chequered' "$GRADUS" data show set two --json
+expect_json stdout
+expect_code 0 "38;2;" "$GRADUS" data show set two --preview
+[ "$(grep -c "38;2;" stdout)" = 4 ] || fail "7 rows of pixels are not 4 lines of blocks"
+expect_usage "no sample has the source .four." "$GRADUS" data show set four
+expect_usage "no sample has the content id" "$GRADUS" data show set 00000000000000000000000000000000
+expect_usage "which sample" "$GRADUS" data show set
+expect_usage "not both" "$GRADUS" data show set two --index 1
+expect_usage "into each other" "$GRADUS" data show set two --json --preview
+expect_usage "would overwrite what is read" "$GRADUS" data show set two --out set/two.png
+expect_code 74 "" "$GRADUS" data show set two --out nowhere/two.png
+expect_usage "ends in .png" "$GRADUS" data show set --index 0 --out a.jpg
 expect_usage "expected 0 to 2 .the data set has 3 samples., got 3" "$GRADUS" data show set --index 3
 expect_usage "has 0 pictures" "$GRADUS" data show set --index 2 --out x.webp
 
@@ -77,7 +97,7 @@ for ((kib = 1; kib <= most; kib++)); do
     code=0
     (limited $kib "$GRADUS" data import --from llava src/source.json --out full) >stdout 2>stderr </dev/null || code=$?
     [ $code = 74 ] || fail "exit $code, expected 74, with $kib KiB of disk: $(cat stderr)"
-    grep -v '^import: ' stderr | grep -vc "going on with an import" >lines
+    grep -Ev '^(counting records|encoding records|writing shards)' stderr | grep -vc "going on with an import" >lines
     [ "$(cat lines)" = 1 ] || fail "more than a line about a full disk: $(cat stderr)"
     grep -Eq "full/\.work/[^ ]*: .*File too large" stderr || fail "no file and reason: $(cat stderr)"
     [ -z "$(ls full 2>/dev/null)" ] || fail "a failed import left files: $(ls -A full)"
