@@ -60,11 +60,19 @@ typedef struct gr_dropped {
     const char *reason; ///< names the sample
 } gr_dropped;
 
+/// Where a sample went.
+typedef struct gr_used {
+    const gr_dataset *dataset;
+    int64_t index;
+    int64_t batch; ///< which microbatch of the lane
+} gr_used;
+
 /// The microbatches of one lane of one step.
 typedef struct gr_lane_batch {
     int64_t count;                            ///< microbatches
     gr_batch *batches;                        ///< [count]
     int64_t samples, tokens, targets, images; ///< images: their tiles
+    const gr_used *used;                      ///< [samples], in the order of their sequences
     int64_t dropped;                          ///< of `samples`, those that have weight 0
     const gr_dropped *drops;                  ///< [dropped]
 } gr_lane_batch;

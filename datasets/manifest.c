@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SCHEMA "gradus-dataset"
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 
 gr_err gri_manifest_path(const char *dir, char **out)
 {
@@ -70,7 +70,11 @@ void gri_shard_entry_put(gr_json *j, const gri_shard_entry *shard)
     gr_json_int(j, "images", shard->images);
     gr_json_int(j, "bytes", shard->bytes);
     gri_digest_put(j, "digest", shard->digest);
-    gri_digest_put(j, "tables", shard->tables);
+    gri_digest_put(j, "frame", shard->frame);
+    gr_json_int(j, "image_offset", shard->image_bytes.offset);
+    gr_json_int(j, "image_bytes", shard->image_bytes.size);
+    gr_json_int(j, "text_offset", shard->text_bytes.offset);
+    gr_json_int(j, "text_bytes", shard->text_bytes.size);
     gr_json_map_end(j);
 }
 
@@ -129,10 +133,22 @@ done:
     return err;
 }
 
+/// Where a dataset lies in a file of `bytes` bytes.
+static gr_err read_region(const gr_node *node, const char *offset, const char *size,
+                          int64_t bytes, gri_region *out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_node_get_int(node, offset, 0, bytes, &out->offset));
+    GR_TRY(gr_node_get_int(node, size, 0, bytes - out->offset, &out->size));
+done:
+    return err;
+}
+
 gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *out)
 {
-    static const char *const keys[] = {"name",   "samples", "images", "bytes",
-                                       "digest", "tables",  NULL};
+    static const char *const keys[] = {
+        "name",         "samples",     "images",      "bytes",      "digest", "frame",
+        "image_offset", "image_bytes", "text_offset", "text_bytes", NULL};
     gr_err err = GR_OK;
     gri_shard_entry entry = {0};
     const char *name = NULL;
@@ -146,7 +162,9 @@ gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *out)
     GR_TRY(gr_node_get_int(node, "images", 0, INT64_MAX / 64, &entry.images));
     GR_TRY(gr_node_get_int(node, "bytes", 1, INT64_MAX / 64, &entry.bytes));
     GR_TRY(gri_digest_get(node, "digest", &entry.digest));
-    GR_TRY(gri_digest_get(node, "tables", &entry.tables));
+    GR_TRY(gri_digest_get(node, "frame", &entry.frame));
+    GR_TRY(read_region(node, "image_offset", "image_bytes", entry.bytes, &entry.image_bytes));
+    GR_TRY(read_region(node, "text_offset", "text_bytes", entry.bytes, &entry.text_bytes));
     GR_STRDUP(entry.name, name);
     *out = entry;
 done:

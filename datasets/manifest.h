@@ -7,11 +7,18 @@
 #include "src/base/doc.h"
 #include "src/base/json.h"
 
+/// A run of bytes or of entries.
+typedef struct gri_region {
+    int64_t offset, size;
+} gri_region;
+
 typedef struct gri_shard_entry {
     char *name;                     ///< file name, owned
     int64_t samples, images, bytes; ///< bytes of the whole file
-    gr_digest digest;               ///< chain over its content ids
-    gr_digest tables;               ///< chain over its index tables
+    gri_region image_bytes;         ///< where the dataset of this name lies in it
+    gri_region text_bytes;
+    gr_digest digest; ///< chain over its content ids
+    gr_digest frame;  ///< of all its other bytes, see gri_shard_frame
 } gri_shard_entry;
 
 typedef struct gri_manifest {
@@ -39,6 +46,11 @@ GR_MUST_CHECK gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *o
 /// A digest as 32 hexadecimal digits under `key`.
 void gri_digest_put(gr_json *j, const char *key, gr_digest digest);
 GR_MUST_CHECK gr_err gri_digest_get(const gr_node *map, const char *key, gr_digest *out);
+
+/// Digest of all bytes of a shard around image_bytes and text_bytes: HDF5's headers and the index tables. Up to three runs of bytes,
+/// each linked in pieces of 1 MiB, in the order of the file. Damaged headers can make HDF5 read beyond its memory, so it gets to see none.
+GR_MUST_CHECK gr_err gri_shard_frame(int fd, const char *path, const gri_shard_entry *entry,
+                                     gr_digest *out);
 
 /// "DIR/manifest.json" in new memory.
 GR_MUST_CHECK gr_err gri_manifest_path(const char *dir, char **out);

@@ -45,6 +45,7 @@ void gri_pack_fini(gri_pack *pack)
     GR_FREE(pack->view.batches);
     GR_FREE(pack->seats);
     GR_FREE(pack->drops);
+    GR_FREE(pack->used);
     *pack = (gri_pack){0};
 }
 
@@ -117,6 +118,7 @@ static gr_err reserve(gri_pack *p, const gri_pack_rules *rules, totals t)
     p->batch_capacity = GROWN(p->batch_capacity, t.batches);
     RESERVE(p->seats, p->seat_capacity, t.seats);
     RESERVE(p->drops, p->seat_capacity, t.seats);
+    RESERVE(p->used, p->seat_capacity, t.seats);
     p->seat_capacity = GROWN(p->seat_capacity, t.seats);
 done:
     if (err != GR_OK) { // of buffers that share a capacity some may be gone
@@ -162,6 +164,8 @@ gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_win
         for (int64_t i = row->begin; i < row->end; i++) {
             int64_t n = window->order[i];
             gri_size size = window->sizes[n];
+            pack->used[pack->seat_count] =
+                (gr_used){refs[n].dataset, refs[n].index, at.batches};
             pack->seats[pack->seat_count++] = (gri_seat){.ref = refs[n],
                                                          .size = size,
                                                          .batch = at.batches,
@@ -178,6 +182,7 @@ gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_win
         at.sequences += batch->sequences;
         at.batches++;
     }
+    pack->view.used = pack->used;
     pack->view.samples = pack->seat_count;
     pack->view.tokens = at.tokens;
     pack->view.images = at.images;

@@ -48,6 +48,7 @@ typedef struct gri_pack {
     gri_seat *seats; ///< [seat_count]
     int64_t seat_count, seat_capacity;
     gr_dropped *drops; ///< [seat_capacity]; view.drops
+    gr_used *used;     ///< [seat_capacity]; view.used
 } gri_pack;
 
 /// What a thread needs while it works.

@@ -3,8 +3,10 @@
 #include "src/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static gr_err check_schema(gri_h5 *h5, const char *path)
 {
@@ -61,35 +63,32 @@ done:
     return err;
 }
 
-/// The tables are those that were written: their digest and that of the content ids stand in the manifest.
-static gr_err check_digests(const tables *t)
+static gr_err complain(const char *path, const char *what, gr_digest got, gr_digest want)
+{
+    gr_err err = GR_OK;
+    char got_text[GR_DIGEST_TEXT], want_text[GR_DIGEST_TEXT];
+    gr_digest_format(got, got_text);
+    gr_digest_format(want, want_text);
+    GR_FAIL(GR_ERR_DATA,
+            "%s: digest of its %s is %s, the manifest says %s: the shard is damaged or of "
+            "another data set",
+            path, what, got_text, want_text);
+done:
+    return err;
+}
+
+/// The content ids are those that the digest of the data set was made of.
+static gr_err check_ids(const tables *t)
 {
     gr_err err = GR_OK;
     const gri_shard_entry *entry = t->shard->entry;
-    gr_digest ids = {0}, all = {0};
+    gr_digest ids = {0};
     const gr_digest *id = t->data[GRI_CONTENT_ID];
     for (int64_t i = 0; i < entry->samples; i++) {
         ids = gri_digest_link_id(ids, id[i]);
     }
-    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
-        gri_table_info info = gri_table_get(k, entry->samples, entry->images);
-        size_t rows = (size_t)(info.rows >= 0        ? info.rows
-                               : k == GRI_TASK_BYTES ? t->shard->tasks
-                                                     : t->shard->sources);
-        all = gri_digest_link(all, t->data[k], rows * info.row_size);
-    }
-    for (int64_t k = 0; k < t->shard->manifest->tokenizer_count; k++) {
-        all = gri_digest_link(all, t->tokens[k], (size_t)entry->samples * sizeof(int32_t));
-    }
-    bool same_ids = gr_digest_equal(ids, entry->digest);
-    if (!same_ids || !gr_digest_equal(all, entry->tables)) {
-        char got[GR_DIGEST_TEXT], want[GR_DIGEST_TEXT];
-        gr_digest_format(same_ids ? all : ids, got);
-        gr_digest_format(same_ids ? entry->tables : entry->digest, want);
-        GR_FAIL(GR_ERR_DATA,
-                "%s: digest of its %s is %s, the manifest says %s: the shard is damaged or of "
-                "another data set",
-                t->path, same_ids ? "index tables" : "content ids", got, want);
+    if (!gr_digest_equal(ids, entry->digest)) {
+        GR_TRY(complain(t->path, "content ids", ids, entry->digest));
     }
 done:
     return err;
@@ -143,7 +142,7 @@ static gr_err check_tables(gri_shard *s, const char *path, gri_h5 *h5)
     GR_TRY(check_offsets(&t, GRI_SAMPLE_IMAGES, samples, images));
     GR_TRY(check_offsets(&t, GRI_SOURCE_OFFSETS, samples, s->sources));
     GR_TRY(check_offsets(&t, GRI_TASK_OFFSETS, samples, s->tasks));
-    GR_TRY(check_digests(&t));
+    GR_TRY(check_ids(&t));
 done:
     tables_fini(&t);
     return err;
@@ -167,16 +166,54 @@ done:
     return err;
 }
 
+/// Headers and tables are those that were written. This comes before HDF5 sees the file.
+static gr_err check_frame(const char *path, const gri_shard_entry *entry)
+{
+    gr_err err = GR_OK;
+    gr_digest frame = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot open it: %s", path, strerror(errno));
+    }
+    GR_TRY(gri_shard_frame(fd, path, entry, &frame));
+    if (!gr_digest_equal(frame, entry->frame)) {
+        GR_TRY(complain(path, "headers and index tables", frame, entry->frame));
+    }
+done:
+    if (fd >= 0) {
+        close(fd);
+    }
+    return err;
+}
+
+/// Where the file says that a dataset lies, which the manifest must say, too.
+static gr_err locate(gri_h5 *h5, const char *path, const char *name, gri_region said,
+                     gri_region *out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gri_h5_locate(h5, name, &out->offset, &out->size));
+    if (out->offset != said.offset || out->size != said.size) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: %s has %lld bytes at byte %lld, the manifest says %lld at %lld: they do "
+                "not belong together",
+                path, name, (long long)out->size, (long long)out->offset, (long long)said.size,
+                (long long)said.offset);
+    }
+done:
+    return err;
+}
+
 gr_err gri_shard_check(const char *path, gri_shard *shard)
 {
     gr_err err = GR_OK;
     gri_h5 *h5 = NULL;
     gri_shard *s = shard;
     GR_TRY(check_file(path, s->entry));
+    GR_TRY(check_frame(path, s->entry));
     GR_TRY(gri_h5_open(path, &h5));
     GR_TRY(check_schema(h5, path));
-    GR_TRY(gri_h5_locate(h5, "image_bytes", &s->images.offset, &s->images.size));
-    GR_TRY(gri_h5_locate(h5, "text_bytes", &s->texts.offset, &s->texts.size));
+    GR_TRY(locate(h5, path, "image_bytes", s->entry->image_bytes, &s->images));
+    GR_TRY(locate(h5, path, "text_bytes", s->entry->text_bytes, &s->texts));
     GR_TRY(check_tables(s, path, h5));
     s->known = true;
 done:

@@ -8,11 +8,6 @@
 
 #include <pthread.h>
 
-/// A run of bytes or of entries.
-typedef struct gri_region {
-    int64_t offset, size;
-} gri_region;
-
 /// What is known of a shard once it was checked: where all of it lies in the file.
 typedef struct gri_shard {
     const gri_shard_entry *entry; ///< in the manifest
@@ -27,7 +22,7 @@ typedef struct gri_shard {
     int64_t tables[GRI_TABLE_COUNT]; ///< file offsets
 } gri_shard;
 
-/// Checks size, schema, index tables and digests of the shard at `path` and fills in what is known of it. The tables are in
+/// Checks size, digests, schema and index tables of the shard at `path` and fills in what is known of it. The tables are in
 /// memory only as long as this takes.
 GR_MUST_CHECK gr_err gri_shard_check(const char *path, gri_shard *shard);
 

@@ -168,11 +168,6 @@ done:
     return err;
 }
 
-static void link_table(gri_shard_writer *w, const gr_str *table)
-{
-    w->entry.tables = gri_digest_link(w->entry.tables, table->data, table->size);
-}
-
 static gr_err write_tables(gri_shard_writer *w, gri_h5 *h5)
 {
     gr_err err = GR_OK;
@@ -182,15 +177,18 @@ static gr_err write_tables(gri_shard_writer *w, gri_h5 *h5)
         int64_t rows = (int64_t)(w->tables[t].size / info.row_size);
         GR_ASSERT(info.rows < 0 || info.rows == rows);
         GR_TRY(gri_h5_write(h5, info.name, info.type, rows, info.columns, w->tables[t].data));
-        link_table(w, &w->tables[t]);
     }
     for (int64_t k = 0; k < w->counting->count; k++) {
         gri_tokens_name(w->counting->digests[k], name);
         GR_TRY(gri_h5_write(h5, name, GRI_H5_I32, w->entry.samples, 0, w->tokens[k].data));
-        link_table(w, &w->tokens[k]);
     }
 done:
     return err;
+}
+
+static gr_err locate(gri_h5 *h5, const char *name, gri_region *out)
+{
+    return gri_h5_locate(h5, name, &out->offset, &out->size);
 }
 
 static gr_err write_file(gri_shard_writer *w)
@@ -207,23 +205,29 @@ static gr_err write_file(gri_shard_writer *w)
     GR_TRY(write_tables(w, h5));
     GR_TRY(gri_h5_write_file(h5, "image_bytes", w->images.fd, w->folder->work, w->images.size));
     GR_TRY(gri_h5_write_file(h5, "text_bytes", w->texts.fd, w->folder->work, w->texts.size));
+    GR_TRY(locate(h5, "image_bytes", &w->entry.image_bytes));
+    GR_TRY(locate(h5, "text_bytes", &w->entry.text_bytes));
     GR_TRY(gri_h5_finish(h5));
 done:
     gri_h5_destroy(&h5);
     return err;
 }
 
-/// Syncs the written file, gives it its name and notes its size.
+/// Syncs the written file, notes its size and digest, and gives it its name.
 static gr_err publish(gri_shard_writer *w)
 {
     gr_err err = GR_OK;
     struct stat status;
     int fd = open(w->aside, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0 || fstat(fd, &status) != 0 || rename(w->aside, w->path) != 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot sync it or rename it to %s: %s", w->aside, w->path,
-                strerror(errno));
+    if (fd < 0 || fsync(fd) != 0 || fstat(fd, &status) != 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot sync it: %s", w->aside, strerror(errno));
     }
     w->entry.bytes = status.st_size;
+    GR_TRY(gri_shard_frame(fd, w->aside, &w->entry, &w->entry.frame));
+    if (rename(w->aside, w->path) != 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot rename it to %s: %s", w->aside, w->path,
+                strerror(errno));
+    }
     GR_TRY(gr_dir_sync(w->folder->dir));
 done:
     if (fd >= 0) {

@@ -171,7 +171,10 @@ static void list_lane(gr_loader *loader, int64_t step, int64_t lane, int64_t *li
     }
     for (int64_t b = 0; b < batch->count; b++) {
         for (int64_t s = 0; s < batch->batches[b].sequences; s++) {
-            list[(*count)++] = recognise(&batch->batches[b], s);
+            const gr_used *used = &batch->used[*count - before];
+            list[*count] = recognise(&batch->batches[b], s);
+            GR_CHECK_INT(used->index, list[(*count)++]);
+            GR_CHECK_INT(used->batch, b);
         }
     }
     GR_CHECK_INT(*count - before, batch->samples);

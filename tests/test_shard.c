@@ -505,9 +505,20 @@ static void other_ids(gri_manifest *m)
     m->shards[0].digest.low ^= 1;
 }
 
-static void other_tables(gri_manifest *m)
+static void other_frame(gri_manifest *m)
 {
-    m->shards[0].tables.high ^= 1;
+    m->shards[0].frame.high ^= 1;
+}
+
+/// The frame would be another one.
+static void other_place(gri_manifest *m)
+{
+    m->shards[0].text_bytes.offset--;
+}
+
+static void place_beyond(gri_manifest *m)
+{
+    m->shards[0].text_bytes.size = m->shards[0].bytes;
 }
 
 static void other_folder(gri_manifest *m)
@@ -531,7 +542,9 @@ static void test_manifest_lies(void)
     check_lie("lie_shard", count_shard, "dataset text_offsets has 9 rows, expected 10");
     check_lie("lie_images", count_images, "dataset image_offsets has 13 rows, expected 12");
     check_lie("lie_ids", other_ids, "digest of its content ids is ");
-    check_lie("lie_tables", other_tables, "digest of its index tables is ");
+    check_lie("lie_frame", other_frame, "digest of its headers and index tables is ");
+    check_lie("lie_place", other_place, "digest of its headers and index tables is ");
+    check_lie("lie_beyond", place_beyond, "text_bytes");
     check_lie("lie_name", other_folder, "is no file name");
 }
 
@@ -594,11 +607,11 @@ static void test_bad_manifest(void)
 {
     check_manifest_text("{", "manifest.json");
     check_manifest_text("[]", "map");
-    check_manifest_text("{\"schema\": \"other\", \"version\": 2}",
-                        "schema other version 2, this program reads gradus-dataset version 2");
-    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 1}",
+    check_manifest_text("{\"schema\": \"other\", \"version\": 3}",
+                        "schema other version 3, this program reads gradus-dataset version 3");
+    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 2}",
                         "make the data set again");
-    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 2, \"digest\": \"12\"}",
+    check_manifest_text("{\"schema\": \"gradus-dataset\", \"version\": 3, \"digest\": \"12\"}",
                         "expected 32 hexadecimal digits, got \"12\"");
 }
 
@@ -622,6 +635,9 @@ static void check_attributes(const char *name, const char *schema, int32_t versi
     GR_CHECK(stat(path, &status) == 0);
     char file[] = "shard-00000.h5";
     gri_shard_entry entry = {.name = file, .samples = 1, .bytes = status.st_size};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    GR_CHECK_OK(gri_shard_frame(fd, path, &entry, &entry.frame));
+    close(fd);
     GR_CHECK_OK(gri_manifest_add(&manifest, &entry));
     GR_CHECK_OK(gri_manifest_save(&manifest, dir));
     GR_CHECK_ERR(read_set(dir, &same), GR_ERR_DATA, message);
