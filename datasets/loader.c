@@ -153,6 +153,17 @@ int64_t gri_loader_window_of(const gr_loader *loader, int64_t step)
     return step / loader->options.window;
 }
 
+int64_t gri_loader_window_steps(const gr_loader *loader)
+{
+    return loader->options.window;
+}
+
+gri_ref gri_loader_sample(const gr_loader *loader, int64_t number)
+{
+    const gri_draw draw = gri_mixture_sample(loader->mixture, number);
+    return (gri_ref){loader->datasets[draw.source], draw.index};
+}
+
 void gri_load_fini(gri_load *load)
 {
     gri_window_fini(&load->window);

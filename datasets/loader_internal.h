@@ -16,6 +16,10 @@ void gri_load_fini(gri_load *load);
 const gri_pack_rules *gri_loader_rules(const gr_loader *loader);
 /// The window that a step belongs to.
 int64_t gri_loader_window_of(const gr_loader *loader, int64_t step);
+/// Steps of a window.
+int64_t gri_loader_window_steps(const gr_loader *loader);
+/// Sample `number` of the sources end to end, 0 <= number < gr_loader_epoch_size.
+gri_ref gri_loader_sample(const gr_loader *loader, int64_t number);
 /// Looks up the samples of a window; then come gri_loader_measure for each of them, in any order and from any thread, and
 /// gri_window_pack.
 GR_MUST_CHECK gr_err gri_loader_begin(const gr_loader *loader, int64_t number, gri_load *load);

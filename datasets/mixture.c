@@ -232,14 +232,19 @@ static int64_t shuffled(const gri_mixture *m, uint64_t stream, int64_t size, int
     return m->shuffle ? gr_order(m->seed, stream, k / size, size, k % size) : k % size;
 }
 
+gri_draw gri_mixture_sample(const gri_mixture *mixture, int64_t number)
+{
+    int64_t s = 0;
+    while (number >= mixture->first[s + 1]) {
+        s++;
+    }
+    return (gri_draw){s, gri_subset_select(&mixture->subsets[s], number - mixture->first[s])};
+}
+
 /// All sources as one.
 static gri_draw draw_joined(const gri_mixture *m, int64_t position)
 {
-    int64_t number = shuffled(m, m->stream, m->first[m->count], position), s = 0;
-    while (number >= m->first[s + 1]) {
-        s++;
-    }
-    return (gri_draw){s, gri_subset_select(&m->subsets[s], number - m->first[s])};
+    return gri_mixture_sample(m, shuffled(m, m->stream, m->first[m->count], position));
 }
 
 static gri_draw draw_weighted(const gri_mixture *m, int64_t position)

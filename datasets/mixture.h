@@ -31,6 +31,8 @@ void gri_mixture_destroy(gri_mixture **mixture);
 int64_t gri_mixture_size(const gri_mixture *mixture);
 /// Positions that the repeat limits allow; INT64_MAX without such an end.
 int64_t gri_mixture_end(const gri_mixture *mixture);
+/// Sample `number` of all sources end to end, 0 <= number < gri_mixture_size, as the data sets have them.
+gri_draw gri_mixture_sample(const gri_mixture *mixture, int64_t number);
 /// 0 <= position < gri_mixture_end.
 gri_draw gri_mixture_at(const gri_mixture *mixture, int64_t position);
 

@@ -15,6 +15,7 @@ typedef struct gr_trainer {
     const gr_recipe *recipe;
     const gr_train_options *options;
     gr_setup *setup;
+    char *check;          ///< path of the verdict about the data; NULL: none fits. Rank 0
     gr_identity identity; ///< of what the run is made of
     gr_progress progress;
     int64_t updates_here;    ///< in this call, for stop_after

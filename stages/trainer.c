@@ -9,12 +9,15 @@
 #include "stages/checkpoint.h"
 #include "stages/ledger.h"
 #include "stages/metrics.h"
+#include "stages/preflight.h"
 #include "stages/run_lock.h"
 #include "stages/stage_run.h"
 #include "stages/stop.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char recipe_name[] = "recipe.json";
 
@@ -59,6 +62,66 @@ static gr_err plan_run(gr_trainer *t)
     }
 done:
     gr_loader_destroy(&loader);
+    return err;
+}
+
+/// Says whether the data was checked; *copy is the verdict's path when it belongs into the run folder. Rank 0 only.
+static gr_err look_up_check(const gr_trainer *t, char **copy)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_verdict verdict = GR_VERDICT_NONE;
+    int64_t samples = 0;
+    if (t->options->check) {
+        GR_STRDUP(path, t->options->check);
+    } else {
+        GR_TRY(gr_preflight_path(t->recipe, &path));
+    }
+    GR_TRY(gr_preflight_find(t->setup, path, &verdict, &samples));
+    if (verdict == GR_VERDICT_NONE && t->options->check) {
+        GR_FAIL(GR_ERR_MISSING, "%s: no such verdict; make one with gradus data check", path);
+    }
+    switch (verdict) {
+    case GR_VERDICT_NONE:
+        gr_log_info("data: not checked before (no %s; gradus data check makes one)", path);
+        break;
+    case GR_VERDICT_OTHER:
+        gr_log_info("data: not checked before (%s is about other data, another tokenizer or "
+                    "other settings)",
+                    path);
+        break;
+    case GR_VERDICT_BAD:
+        gr_log_warn("data: %s says that some samples cannot be trained on", path);
+        break;
+    case GR_VERDICT_GOOD:
+        gr_log_info("data: checked, %lld samples good (%s)", (long long)samples, path);
+        break;
+    }
+    if (verdict == GR_VERDICT_GOOD || verdict == GR_VERDICT_BAD) {
+        *copy = path;
+        path = NULL;
+    }
+done:
+    GR_FREE(path);
+    return err;
+}
+
+/// RUN/check.json names the verdict that this run had; none is left of an earlier call.
+static gr_err copy_check(const gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    char *path = NULL, *text = NULL;
+    size_t size = 0;
+    GR_TRY(gr_path_join(t->options->run, "check.json", &path));
+    if (t->check) {
+        GR_TRY(gr_file_read(t->check, 0, &text, &size));
+        GR_TRY(gr_file_write(path, text, size));
+    } else if (unlink(path) != 0 && errno != ENOENT) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot remove an old verdict: %s", path, strerror(errno));
+    }
+done:
+    GR_FREE(path);
+    GR_FREE(text);
     return err;
 }
 
@@ -145,6 +208,7 @@ static gr_err prepare_folder(const gr_trainer *t)
     GR_TRY(gr_doc_to_json(t->recipe->doc, &json));
     GR_TRY(gr_path_join(t->options->run, recipe_name, &path));
     GR_TRY(gr_file_write(path, json, strlen(json)));
+    GR_TRY(copy_check(t));
     GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates, t->progress.step == 0));
     GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
                              t->progress.step == 0));
@@ -254,6 +318,7 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     GR_TRY(gr_world_agree(world, gr_identity_take(t.setup, &t.identity)));
     GR_TRY(gr_identity_agree(world, &t.identity));
     GR_TRY(gr_world_agree(world, plan_run(&t)));
+    GR_TRY(gr_world_agree(world, world->rank == 0 ? look_up_check(&t, &t.check) : GR_OK));
     if (options->dry_run) {
         goto done;
     }
@@ -265,6 +330,7 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     GR_TRY(run_stages(&t, checkpoint));
 done:
     GR_FREE(checkpoint);
+    GR_FREE(t.check);
     gr_run_lock_release(&lock);
     gr_setup_destroy(&t.setup);
     return err;

@@ -5,6 +5,7 @@
 /// The run folder:
 ///   recipe.json     the recipe as resolved       checkpoints/   see checkpoint.h
 ///   ledger.jsonl    samples that were left out, see ledger.h
+///   check.json      the verdict about the data, when there is one that fits (preflight.h)
 ///   metrics.jsonl   see metrics.h                final/         the trained model, when complete
 
 #include "mpi/world.h"
@@ -17,6 +18,7 @@ typedef struct gr_train_options {
                 ///< checkpoint's path
     int threads;        ///< per rank
     int64_t stop_after; ///< stop cleanly after this many updates of this call; 0: never
+    const char *check;  ///< verdict of gr_preflight_run; NULL: beside the recipe
     bool dry_run;       ///< check and print the plan, train nothing
 } gr_train_options;
 

@@ -57,6 +57,8 @@ gr_err gri_train(int argc, char **argv)
             "threads", "N", &a.threads, 1, 1024,
             "threads per rank (default: OMP_NUM_THREADS, or the node's cores shared among its "
             "ranks); changes the speed, never a result"),
+        GRI_TEXT("check", "FILE.json", &a.options.check,
+                 "verdict of data check (default: RECIPE.check.json, if it is there)"),
         GRI_FLAG("dry-run", &a.options.dry_run, "check recipe, model and data, print the plan"),
     };
     GR_TRY(GRI_ARGS_PARSE(

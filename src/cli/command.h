@@ -18,7 +18,7 @@ typedef struct gri_command {
 GR_MUST_CHECK gri_command_fn gri_doctor;
 GR_MUST_CHECK gri_command_fn gri_model_init, gri_model_info, gri_model_export;
 GR_MUST_CHECK gri_command_fn gri_data_import, gri_data_synth, gri_data_info, gri_data_verify;
-GR_MUST_CHECK gri_command_fn gri_data_show;
+GR_MUST_CHECK gri_command_fn gri_data_show, gri_data_check;
 GR_MUST_CHECK gri_command_fn gri_tokenizer_train, gri_tokenizer_encode, gri_tokenizer_decode;
 GR_MUST_CHECK gri_command_fn gri_debug_step, gri_debug_pictures;
 GR_MUST_CHECK gri_command_fn gri_generate;

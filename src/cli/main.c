@@ -22,6 +22,7 @@ static const gri_command commands[] = {
     {"data info", "what a data set holds", gri_data_info},
     {"data verify", "check every digest of a data set", gri_data_verify},
     {"data show", "one sample of a data set", gri_data_show},
+    {"data check", "go through all data of a recipe before it runs", gri_data_check},
     {"tokenizer train", "learn a tokenizer from data sets", gri_tokenizer_train},
     {"tokenizer encode", "text to token ids", gri_tokenizer_encode},
     {"tokenizer decode", "token ids to text", gri_tokenizer_decode},

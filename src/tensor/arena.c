@@ -29,7 +29,8 @@ struct gr_arena {
     int64_t size;   ///< bytes reserved
     int64_t opened; ///< bytes that may be touched
     int64_t used;   ///< bytes taken
-    int64_t peak;
+    int64_t peak;   ///< since it was forgotten
+    int64_t most;   ///< before that
 };
 
 static void *reserve(int64_t bytes)
@@ -73,7 +74,9 @@ done:
 void gr_arena_destroy(gr_arena **arena)
 {
     if (*arena) {
-        ASAN_UNPOISON_MEMORY_REGION((*arena)->base, (size_t)(*arena)->peak);
+        ASAN_UNPOISON_MEMORY_REGION(
+            (*arena)->base,
+            (size_t)((*arena)->peak > (*arena)->most ? (*arena)->peak : (*arena)->most));
         munmap((*arena)->base, (size_t)(*arena)->size);
     }
     GR_FREE(*arena);
@@ -146,4 +149,10 @@ void gr_arena_reset(gr_arena *arena, int64_t mark)
 int64_t gr_arena_peak(const gr_arena *arena)
 {
     return arena->peak;
+}
+
+void gr_arena_forget_peak(gr_arena *arena)
+{
+    arena->most = arena->peak > arena->most ? arena->peak : arena->most;
+    arena->peak = arena->used;
 }

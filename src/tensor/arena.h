@@ -21,7 +21,9 @@ float *gr_arena_f32(gr_arena *arena, int64_t count);
 /// Position now; `reset` gives back everything taken after the mark (0: everything).
 int64_t gr_arena_mark(const gr_arena *arena);
 void gr_arena_reset(gr_arena *arena, int64_t mark);
-/// Most bytes ever taken.
+/// Most bytes ever taken, or since gr_arena_forget_peak.
 int64_t gr_arena_peak(const gr_arena *arena);
+/// The peak is what is taken now.
+void gr_arena_forget_peak(gr_arena *arena);
 
 #endif

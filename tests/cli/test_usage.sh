@@ -2,7 +2,7 @@
 # Help, version, and mistakes on the command line.
 . "$(dirname "$0")/lib.sh"
 
-commands="doctor|model init|model info|model export|data import|data synth|data info|data show|tokenizer train
+commands="doctor|model init|model info|model export|data import|data synth|data info|data show|data check|tokenizer train
 tokenizer encode|tokenizer decode|debug step|debug pictures|generate|train"
 
 expect_code 0 "^gradus [0-9]+\.[0-9]+\.[0-9]+$" "$GRADUS" --version
