@@ -35,9 +35,7 @@ done:
     return err;
 }
 
-/// How many tiles each picture becomes, and all together.
-static gr_err count_tiles(const gri_pack_rules *rules, const gr_sample *sample,
-                          gri_encoded *out)
+gr_err gri_encode_tiles(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
 {
     gr_err err = GR_OK;
     GR_ALLOC(out->tiles, sample->images);
@@ -103,7 +101,7 @@ gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sample, gri_enco
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
-    GR_TRY(count_tiles(rules, sample, &encoded));
+    GR_TRY(gri_encode_tiles(rules, sample, &encoded));
     GR_TRY(encode_turns(rules, sample, &encoded));
     GR_TRY(check_fit(rules, encoded.size));
     *out = encoded;

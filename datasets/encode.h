@@ -15,6 +15,9 @@ typedef struct gri_encoded {
 /// must be zeroed; free it with gri_encoded_fini.
 GR_MUST_CHECK gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sample,
                                 gri_encoded *out);
+/// Only the tiles of its pictures, and `size.images`; the same errors about them.
+GR_MUST_CHECK gr_err gri_encode_tiles(const gri_pack_rules *rules, const gr_sample *sample,
+                                      gri_encoded *out);
 void gri_encoded_fini(gri_encoded *encoded);
 
 #endif

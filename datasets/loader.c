@@ -5,6 +5,9 @@
 
 #include <math.h>
 
+/// Most words that a window keeps of its samples, 32 MiB (about 2.8 million tokens).
+enum { MOST_KEPT = 8 << 20 };
+
 struct gr_loader {
     gr_loader_options options;   ///< its sources are gone, its vision points to the copy below
     const gr_dataset **datasets; ///< of the sources
@@ -164,9 +167,29 @@ gri_ref gri_loader_sample(const gr_loader *loader, int64_t number)
     return (gri_ref){loader->datasets[draw.source], draw.index};
 }
 
+/// Makes the store as large as the window before this one needed it; the first has none.
+static gr_err reserve_store(gri_store *store)
+{
+    gr_err err = GR_OK;
+    int64_t need = atomic_exchange(&store->need, 0);
+    need = need < MOST_KEPT ? need + need / 4 : MOST_KEPT;
+    need = need < MOST_KEPT ? need : MOST_KEPT;
+    if (need > store->capacity) {
+        store->capacity = 0;
+        GR_FREE(store->words);
+        GR_ALLOC(store->words, need);
+        store->capacity = need;
+    }
+done:
+    return err;
+}
+
 void gri_load_fini(gri_load *load)
 {
     gri_window_fini(&load->window);
+    GR_FREE(load->store.words);
+    load->store.capacity = 0;
+    GR_FREE(load->kept);
     GR_FREE(load->refs);
     load->capacity = 0;
 }
@@ -178,9 +201,14 @@ gr_err gri_loader_begin(const gr_loader *loader, int64_t number, gri_load *load)
     int64_t begin = number * size;
     int64_t left = loader->limit > begin ? loader->limit - begin : 0;
     int64_t count = left < size ? left : size;
+    GR_TRY(reserve_store(&load->store));
     if (count > load->capacity) {
         GR_RESIZE(load->refs, load->capacity, count);
+        GR_RESIZE(load->kept, load->capacity, count);
         load->capacity = count;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        load->kept[i] = (gri_kept){0};
     }
     GR_TRY(gri_window_begin(&load->window, &loader->rules.window, number, count,
                             (count + batch - 1) / batch));
@@ -195,7 +223,8 @@ done:
 gr_err gri_loader_measure(const gr_loader *loader, gri_load *load, int64_t i,
                           gri_scratch *scratch)
 {
-    return gri_pack_measure(&loader->rules, load->refs[i], scratch, &load->window.sizes[i]);
+    return gri_pack_measure(&loader->rules, load->refs[i], scratch, &load->window.sizes[i],
+                            &load->store, &load->kept[i]);
 }
 
 gr_err gri_loader_seat(const gr_loader *loader, const gri_load *load, int64_t step,
@@ -206,7 +235,7 @@ gr_err gri_loader_seat(const gr_loader *loader, const gri_load *load, int64_t st
     const gri_window nothing = {.cells = (int64_t *)no_cells};
     bool there = k < load->window.steps;
     return gri_pack_begin(pack, &loader->rules, there ? &load->window : &nothing,
-                          there ? cell : 0, load->refs);
+                          there ? cell : 0, load->refs, load->kept);
 }
 
 gr_err gr_loader_expect(gr_loader *loader, int64_t step, int64_t last_step, int64_t first,

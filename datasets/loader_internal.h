@@ -8,7 +8,9 @@
 /// A window with the samples that its positions lead to.
 typedef struct gri_load {
     gri_window window;
-    gri_ref *refs; ///< [window.count]
+    gri_ref *refs;  ///< [window.count]
+    gri_kept *kept; ///< [window.count]; of all lanes, for who gets what is dealt later
+    gri_store store;
     int64_t capacity;
 } gri_load;
 void gri_load_fini(gri_load *load);

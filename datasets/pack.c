@@ -49,6 +49,23 @@ void gri_pack_fini(gri_pack *pack)
     *pack = (gri_pack){0};
 }
 
+static void keep(const gr_sample *sample, const gr_chat_sample *chat, gri_store *store,
+                 gri_kept *out)
+{
+    const int64_t tokens = chat->ids.count, rows = chat->image_rows.count;
+    const int64_t words = 2 * tokens + rows, at = atomic_fetch_add(&store->need, words);
+    if (at + words > store->capacity) {
+        return;
+    }
+    int32_t *to = store->words + at;
+    memcpy(to, chat->ids.data, (size_t)tokens * sizeof *to);
+    memcpy(to + tokens, chat->targets.data, (size_t)tokens * sizeof *to);
+    if (rows > 0) {
+        memcpy(to + 2 * tokens, chat->image_rows.data, (size_t)rows * sizeof *to);
+    }
+    *out = (gri_kept){to, tokens, rows, gr_digest_of(sample->text, sample->text_size)};
+}
+
 /// Reads a sample, with its pictures or without. Its context names data set and sample.
 static gr_err read_sample(gri_ref ref, bool with_images, gri_scratch *scratch)
 {
@@ -58,7 +75,7 @@ static gr_err read_sample(gri_ref ref, bool with_images, gri_scratch *scratch)
 }
 
 gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *scratch,
-                        gri_size *out)
+                        gri_size *out, gri_store *store, gri_kept *kept)
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
@@ -72,6 +89,7 @@ gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *s
         goto done;
     }
     GR_TRY(err);
+    keep(scratch->sample.sample, &encoded.chat, store, kept);
     *out = encoded.size;
 done:
     gri_encoded_fini(&encoded);
@@ -148,7 +166,7 @@ static gr_batch *add_batch(gri_pack *p, const gri_pack_rules *rules, const gri_r
 }
 
 gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_window *window,
-                      int64_t cell, const gri_ref *refs)
+                      int64_t cell, const gri_ref *refs, const gri_kept *kept)
 {
     gr_err err = GR_OK;
     totals at = {0};
@@ -168,6 +186,7 @@ gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_win
                 (gr_used){refs[n].dataset, refs[n].index, at.batches};
             pack->seats[pack->seat_count++] = (gri_seat){.ref = refs[n],
                                                          .size = size,
+                                                         .kept = kept ? &kept[n] : NULL,
                                                          .batch = at.batches,
                                                          .token = at.tokens,
                                                          .row = filled,
@@ -205,13 +224,36 @@ static void add_tokens(gri_pack *p, const gri_pack_rules *rules, const gri_seat 
     }
 }
 
+/// Encodes the sample, or takes what was kept of the same text. `view` is valid as long as `encoded` and what was kept.
+static gr_err encode_seat(const gri_pack_rules *rules, const gri_seat *seat,
+                          const gr_sample *sample, gri_encoded *encoded, gr_chat_sample *view)
+{
+    gr_err err = GR_OK;
+    const gri_kept *kept = seat->kept;
+    if (!kept || !kept->words ||
+        !gr_digest_equal(kept->text, gr_digest_of(sample->text, sample->text_size))) {
+        GR_TRY(gri_encode(rules, sample, encoded));
+        *view = encoded->chat;
+        goto done;
+    }
+    GR_TRY(gri_encode_tiles(rules, sample, encoded));
+    encoded->size.tokens = kept->tokens;
+    int32_t *words = (int32_t *)kept->words; // a view has no const, but is only read
+    view->ids = (gr_ids){.data = words, .count = kept->tokens};
+    view->targets = (gr_ids){.data = words + kept->tokens, .count = kept->tokens};
+    view->image_rows = (gr_ids){.data = words + 2 * kept->tokens, .count = kept->rows};
+done:
+    return err;
+}
+
 static gr_err add_sample(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
                          const gr_sample *sample)
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
+    gr_chat_sample view = {0};
     int64_t image = seat->image;
-    GR_TRY(gri_encode(rules, sample, &encoded));
+    GR_TRY(encode_seat(rules, seat, sample, &encoded, &view));
     if (encoded.size.tokens != seat->size.tokens || encoded.size.images != seat->size.images) {
         GR_FAIL(GR_ERR_DATA,
                 "%lld tokens and %lld images, but %lld and %lld a moment ago: the data set "
@@ -219,7 +261,7 @@ static gr_err add_sample(gri_pack *p, const gri_pack_rules *rules, const gri_sea
                 (long long)encoded.size.tokens, (long long)encoded.size.images,
                 (long long)seat->size.tokens, (long long)seat->size.images);
     }
-    add_tokens(p, rules, seat, &encoded.chat);
+    add_tokens(p, rules, seat, &view);
     for (int64_t i = 0; i < sample->images; i++) {
         int64_t floats = 3 * rules->vision->image_size * rules->vision->image_size;
         GR_TRY_CONTEXT(gr_picture_pixels(rules->vision, GRI_SHARD_DECODE, "image",

@@ -8,6 +8,8 @@
 #include "datasets/shard_inside.h"
 #include "datasets/window.h"
 
+#include <stdatomic.h>
+
 /// What a sample becomes: borrowed, and the same for all lanes and threads.
 typedef struct gri_pack_rules {
     const gr_tokenizer *tokenizer;
@@ -24,16 +26,31 @@ typedef struct gri_ref {
     int64_t index;
 } gri_ref;
 
+/// What a sample was encoded to when it was measured, so that this is done once. `words` NULL: nothing was kept.
+typedef struct gri_kept {
+    const int32_t *words; ///< ids, targets, image rows, end to end; in a gri_store
+    int64_t tokens, rows;
+    gr_digest text; ///< of the conversation that was encoded
+} gri_kept;
+
+/// Memory for what is kept of a window, which many threads fill. What has no room is encoded again.
+typedef struct gri_store {
+    int32_t *words; ///< [capacity], owned
+    int64_t capacity;
+    atomic_llong need; ///< words that all samples so far would take
+} gri_store;
+
 /// A sample's place in the buffers of its lane, all in elements.
 typedef struct gri_seat {
     gri_ref ref;
     gri_size size;
-    int64_t batch; ///< microbatch
-    int64_t token; ///< its first token
-    int64_t row;   ///< of the microbatch, where its first token stands
-    int64_t image; ///< its first image
-    gr_err err;    ///< GR_OK: it is filled in
-    char *reason;  ///< what is wrong with it, owned
+    const gri_kept *kept; ///< borrowed until gri_pack_end; NULL: none
+    int64_t batch;        ///< microbatch
+    int64_t token;        ///< its first token
+    int64_t row;          ///< of the microbatch, where its first token stands
+    int64_t image;        ///< its first image
+    gr_err err;           ///< GR_OK: it is filled in
+    char *reason;         ///< what is wrong with it, owned
 } gri_seat;
 
 /// The microbatches of one lane. Buffers hold the whole lane end to end, grow to the largest lane and are
@@ -58,13 +75,15 @@ typedef struct gri_scratch {
 void gri_scratch_fini(gri_scratch *scratch);
 
 /// How much a sample takes. One that cannot be used or does not fit gets {0, 0}: what is wrong comes out when it is
-/// filled in. An error is the shard's or the system's.
+/// filled in. An error is the shard's or the system's. `kept` is empty and gets what was encoded, if
+/// `store` has room.
 GR_MUST_CHECK gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref,
-                                      gri_scratch *scratch, gri_size *out);
-/// Seats the samples of cell `cell` of a packed window; refs[i] is the window's sample i.
+                                      gri_scratch *scratch, gri_size *out, gri_store *store,
+                                      gri_kept *kept);
+/// Seats the samples of cell `cell` of a packed window; refs[i] and kept[i] are the window's sample i.
 GR_MUST_CHECK gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules,
-                                    const gri_window *window, int64_t cell,
-                                    const gri_ref *refs);
+                                    const gri_window *window, int64_t cell, const gri_ref *refs,
+                                    const gri_kept *kept);
 /// Reads, encodes and decodes the sample of one seat. What is wrong stays in the seat.
 void gri_pack_fill(gri_pack *pack, const gri_pack_rules *rules, int64_t seat,
                    gri_scratch *scratch);

@@ -490,28 +490,47 @@ static void test_bad_lists(void)
     check_bad_list("{\"a\": ", "a.json:1:");
 }
 
+/// The source, whose only record has this caption, is imported; it is freed.
+static void check_long(const char *dir, const char *name, gr_str *source,
+                       gr_import_options options, const char *caption)
+{
+    gr_import_result r = {0};
+    gr_dataset *d = NULL;
+    gr_sample *sample = NULL;
+    put(dir, name, source->data, source->size);
+    GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+    GR_CHECK_OK(import_into(dir, name, options, &r));
+    if (GR_CHECK_OK(gr_dataset_open(in_dir(dir, "out"), &d)) &&
+        GR_CHECK_OK(gr_dataset_read(d, 0, &sample))) {
+        GR_CHECK(sample->text_size > strlen(caption) && strstr(sample->text, caption));
+    }
+    gr_sample_destroy(&sample);
+    gr_dataset_close(&d);
+    gr_str_fini(source);
+}
+
 /// A caption of 10 MB goes in and comes out.
 static void test_long_caption(void)
 {
     enum { LONG = 10 << 20 };
     const char *dir = fresh_dir("long");
-    gr_import_result r = {0};
-    gr_dataset *d = NULL;
-    gr_sample *sample = NULL;
     gr_str s = {0}, tar = {0};
     for (int i = 0; i < LONG / 16; i++) {
         add(&s, "a long caption, ");
     }
+    gr_str lines = {0}, table = {0};
+    add(&lines, "{\"conversations\": [{\"from\": \"human\", \"value\": \"q\"}, {\"from\": "
+                "\"gpt\", \"value\": \"");
+    add(&lines, s.data);
+    add(&lines, "\"}]}\n");
+    check_long(dir, "a.jsonl", &lines, llava_options, s.data);
+    add(&table, "index\tquestion\tanswer\n1\tq\t");
+    add(&table, s.data);
+    add(&table, "\n");
+    check_long(dir, "a.tsv", &table, tsv_options, s.data);
     tar_add(&tar, "a.txt", '0', NULL, s.data, s.size);
     tar_end(&tar);
-    put_tar(dir, "a.tar", &tar);
-    GR_CHECK_OK(import_into(dir, "a.tar", tar_options, &r));
-    if (GR_CHECK_OK(gr_dataset_open(in_dir(dir, "out"), &d)) &&
-        GR_CHECK_OK(gr_dataset_read(d, 0, &sample))) {
-        GR_CHECK(sample->text_size > LONG && strstr(sample->text, s.data));
-    }
-    gr_sample_destroy(&sample);
-    gr_dataset_close(&d);
+    check_long(dir, "a.tar", &tar, tar_options, s.data);
     gr_str_fini(&s);
 }
 

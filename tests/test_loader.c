@@ -919,7 +919,8 @@ static void test_destroy(void)
     }
 }
 
-/// Lanes use the same memory again: nothing grows after the largest.
+/// Lanes use the same memory again: nothing grows after the largest. (What is kept of a window has the size that the one before
+/// it needed, so it is there from the second window on.)
 static void test_memory_stays(void)
 {
     gr_loader *loader = set_up() ? create(options_of(SAMPLES, LANES, false)) : NULL;
@@ -931,7 +932,7 @@ static void test_memory_stays(void)
         for (int64_t lane = 0; lane < LANES; lane++) {
             digest_lane(loader, step, lane);
         }
-        GR_CHECK(step == 0 || gr_mem_used() == used);
+        GR_CHECK(step <= 1 || gr_mem_used() == used);
         used = gr_mem_used();
     }
     gr_loader_destroy(&loader);

@@ -73,6 +73,55 @@ done
 diff -r whole killed || fail "an import that was killed has other files"
 [ $killed -gt 5 ] || fail "only $killed imports were killed: nothing was tested"
 
+# A rank that is killed ends the job; with the other one, or alone, it goes on to the same files.
+cat >rank.sh <<'END'
+echo $$ >"pid.$OMPI_COMM_WORLD_RANK"
+exec "$@"
+END
+struck=0
+for ((round = 0; round < 8; round++)); do
+    rm -f pid.*
+    mpirun -n 2 bash rank.sh "${import[@]}" --out struck --max-rejects 3 >/dev/null 2>&1 &
+    child=$!
+    for ((i = 0; i < 500; i++)); do
+        [ ! -s pid.$((round % 2)) ] || break
+        sleep 0.01
+    done
+    sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+    kill -9 "$(cat pid.$((round % 2)))" 2>/dev/null && struck=$((struck + 1))
+    wait $child 2>/dev/null || true
+    [ ! -e struck/manifest.json ] || rm -rf struck
+done
+[ $struck -gt 2 ] || fail "only $struck ranks were killed: nothing was tested"
+expect_code 0 "^samples 697$" "${import[@]}" --out struck --max-rejects 3
+diff -r whole struck || fail "an import of which a rank was killed has other files"
+
+# A disk of a few hundred KiB, on two ranks: the error names the file, no manifest is left, and with room the import goes on.
+if unshare -rm true 2>/dev/null; then
+    mkdir disk
+    need=$(($(du -sk whole | cut -f 1) / 8 * 8))
+    for part in 1 3 5 7; do
+        cat >on_disk.sh <<END
+mount -t tmpfs -o size=$((need * part / 8))k tmpfs disk || exit 99
+code=0
+mpirun -n 2 "\$@" --out disk/set --max-rejects 3 >stdout 2>stderr </dev/null || code=\$?
+[ ! -e disk/set/manifest.json ] || code=98
+mount -o remount,size=64m disk || exit 99
+"\$@" --out disk/set --max-rejects 3 >/dev/null 2>again || code=97
+cp -r disk/set after
+exit \$code
+END
+        code=0
+        unshare -rm bash on_disk.sh "${import[@]}" || code=$?
+        [ $code = 74 ] || fail "exit $code, expected 74, on a disk that is too small: $(cat stderr again)"
+        grep -Eq "disk/set[^ ]*: .*No space left on device" stderr || fail "no file and reason: $(cat stderr)"
+        diff -r whole after || fail "an import that went on after a full disk has other files"
+        rm -r after
+    done
+else
+    echo "notice: NOT TESTED: a full disk on two ranks (this user may not make a mount namespace)"
+fi
+
 # Two at a time: one of them is refused, the other has the whole.
 "${import[@]}" --out both --max-rejects 3 >one.out 2>one.err &
 one=$!
