@@ -90,6 +90,8 @@ gr_err gr_lane_step_init(const gr_world *world, gr_model *model, gr_loader *load
     if (trains) {
         int64_t n = gr_updater_layout(gr_model_get_params(model), trains, offsets);
         GR_TRY(gr_lanes_create(world, lane_count, n, &s.lanes));
+        s.gradient = (gr_range){0, n};
+        GR_TRY(gr_gather_create(world, n, &s.gather));
     }
     GR_ALLOC(s.mine, longest_run(&s));
     GR_ALLOC(s.all, longest_run(&s) * world->size);
@@ -104,6 +106,7 @@ done:
 void gr_lane_step_fini(gr_lane_step *s)
 {
     gr_lanes_destroy(&s->lanes);
+    gr_gather_destroy(&s->gather);
     GR_FREE(s->mine);
     GR_FREE(s->all);
     if (s->dropped) {

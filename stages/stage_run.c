@@ -226,6 +226,7 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     double waited = gr_loader_waited(r->loader);
     GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
     GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
+    GR_TRY(gr_gather_run(r->train.gather, r->train.gradient, gradient));
     GR_TRY(gr_world_alike(t->world, check_totals(t, r, &totals)));
     err =
         gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule, t->progress.step,
