@@ -4,7 +4,6 @@
 /// One pass of all ranks over the lanes of a step: each rank computes its own lanes, and what they counted is added in
 /// lane order, the same on every rank and for every number of ranks.
 
-#include "mpi/gather.h"
 #include "mpi/lanes.h"
 #include "src/base/str.h"
 #include "stages/setup.h"
@@ -25,8 +24,6 @@ typedef struct gr_lane_step {
     int64_t lane_count;         ///< of the whole run
     gr_part_set trains;         ///< empty: forward only
     uint64_t seed, stream;      ///< of random numbers in training: the run's and the stage's
-    gr_range gradient;          ///< all of it
-    gr_gather *gather;          ///< of the summed gradient
     gr_lanes *lanes;            ///< gradient vectors of the lanes; NULL when nothing trains
     gr_lane_totals *mine, *all; ///< private: what this rank and every rank counted
     gr_str *dropped; ///< what this rank's lanes left out since it was cleared (ledger.h)

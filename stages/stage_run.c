@@ -53,9 +53,14 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
                                 .warmup_steps = stage->warmup_steps,
                                 .steps = r->steps,
                                 .final_fraction = stage->final_fraction};
-    GR_TRY(gr_world_agree(t->world, gr_updater_create(params, stage->trains, &r->updater)));
+    GR_TRY(gr_world_agree(t->world,
+                          gr_updater_create(t->world, params, stage->trains, &r->updater)));
     GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes, stage->trains,
                              &r->train));
+    if (t->recipe->checkpoint_every > 0) {
+        err = gr_saver_reserve(t->saver, r->updater);
+    }
+    GR_TRY(gr_world_agree(t->world, err));
     r->train.seed = t->recipe->seed;
     r->train.stream = gr_rng_stream(stage->name);
     if (stage->validation.count > 0) {
@@ -75,17 +80,6 @@ static gr_err expect_lanes(gr_trainer *t, gr_stage_run *r)
     int64_t count = 0;
     gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
     return gr_loader_expect(r->loader, t->progress.step, r->steps, first, count);
-}
-
-/// Saves on rank 0, with the moments if inside a stage; all ranks hear how it went. Collective.
-static gr_err save(gr_trainer *t, const gr_updater *updater)
-{
-    gr_err err = GR_OK;
-    if (gri_trainer_leads(t)) {
-        err =
-            gr_checkpoint_save(t->options->run, t->setup, updater, &t->identity, &t->progress);
-    }
-    return gr_world_agree(t->world, err);
 }
 
 /// Lists what a pass left out, as of this update and step. Collective.
@@ -226,12 +220,11 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     double waited = gr_loader_waited(r->loader);
     GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
     GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
-    GR_TRY(gr_gather_run(r->train.gather, r->train.gradient, gradient));
     GR_TRY(gr_world_alike(t->world, check_totals(t, r, &totals)));
-    err =
-        gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule, t->progress.step,
-                         gradient, totals.targets, t->options->threads, &update);
-    GR_TRY(gr_world_alike(t->world, err)); // all ranks have the same gradient
+    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
+                            t->progress.step, gradient, totals.targets, t->options->threads,
+                            &update));
+    gr_saver_changed(t->saver, r->stage->trains);
     t->progress.step++;
     t->progress.updates++;
     t->updates_here++;
@@ -274,10 +267,13 @@ static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
             GR_TRY(validate(t, r));
         }
         if (last) {
+            GR_TRY(gr_saver_wait(t->saver));
             break; // the border between stages saves without moments
         }
         if (t->stopping || is_due(t->recipe->checkpoint_every, t->progress.updates)) {
-            GR_TRY(save(t, r->updater));
+            GR_TRY(gr_saver_save(t->saver, r->updater, &t->progress, t->stopping));
+        } else {
+            GR_TRY(gr_saver_poll(t->saver));
         }
         GR_TRY(gr_world_alike(t->world, check_stopped(t, r)));
     }
@@ -301,7 +297,7 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     GR_TRY(run_steps(t, &r));
     t->progress.stage++;
     t->progress.step = 0;
-    GR_TRY(save(t, NULL));
+    GR_TRY(gr_saver_save(t->saver, NULL, &t->progress, true));
 done:
     gr_progress_end();
     stage_close(&r);

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { UPDATE_BLOCK = 16384, SUMS = 64 };
+enum { UPDATE_BLOCK = 16384 };
 
 static gri_adamw_factors factors_of(const gr_adamw *opt)
 {
@@ -50,23 +50,11 @@ void gr_adamw_update(const gr_adamw *opt, int64_t n, float *param, const float *
     }
 }
 
-double gr_sum_squares(int64_t n, const float *x, int threads)
+void gr_square_sums(int64_t n, const float *x, double *sums, int threads)
 {
-    double total = 0;
     const gri_adamw_rows *rows = rows_now();
-    // SUMS blocks at a time, so that their sums need no memory but the stack.
-    for (int64_t from = 0; from < n; from += (int64_t)SUMS * GR_NORM_BLOCK) {
-        double sum[SUMS] = {0};
-        int64_t length = at_most(n - from, (int64_t)SUMS * GR_NORM_BLOCK);
-        int64_t blocks = (length + GR_NORM_BLOCK - 1) / GR_NORM_BLOCK;
 #pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t i = 0; i < blocks; i++) {
-            int64_t at = i * GR_NORM_BLOCK;
-            sum[i] = rows->squares(at_most(length - at, GR_NORM_BLOCK), x + from + at);
-        }
-        for (int64_t i = 0; i < blocks; i++) {
-            total += sum[i];
-        }
+    for (int64_t at = 0; at < n; at += GR_NORM_BLOCK) {
+        sums[at / GR_NORM_BLOCK] = rows->squares(at_most(n - at, GR_NORM_BLOCK), x + at);
     }
-    return total;
 }
