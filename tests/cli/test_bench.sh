@@ -43,3 +43,11 @@ for ranks in 1 3; do
 done
 expect_code 0 "^and gather .* ms +MPI_Allreduce .* times" mpirun -n 2 "$GRADUS" bench reduce --mib 1 --rounds 1
 expect_usage "depth" "$GRADUS" bench reduce --depth 99
+
+expect_code 0 "^a checkpoint every 2 steps, all costs: [0-9.]+$" "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 2 --rounds 1 --threads 1
+[ -z "$(ls saved)" ] || fail "bench checkpoint left something: $(ls saved)"
+expect_code 0 '"stall_ratio": [0-9.]+' mpirun -n 2 "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 1 --rounds 2 \
+    --threads 1 --train language --json
+expect_json stdout
+touch saved/mine
+expect_usage "saved is not empty" "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved
