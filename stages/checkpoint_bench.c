@@ -31,8 +31,22 @@ typedef struct bench {
     float *copy;
     int32_t *ids, *targets, *positions;
     int32_t cu[2];
+    double *updates; ///< seconds, [steps]
     round *rounds;
 } bench;
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/// Sorts them.
+static double median_of(double *values, int64_t count)
+{
+    qsort(values, (size_t)count, sizeof *values, by_size);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
 
 static gr_err since(const bench *b, double start, double *seconds)
 {
@@ -44,7 +58,8 @@ done:
     return err;
 }
 
-static gr_err step(bench *b)
+/// `copy`: as gr_updater_apply takes it. *update: seconds of the update.
+static gr_err step(bench *b, const gr_updater_copy *copy, double *update)
 {
     gr_err err = GR_OK;
     float *grads[GR_PART_COUNT] = {NULL}, *sum = NULL;
@@ -64,9 +79,11 @@ static gr_err step(bench *b)
     GR_TRY(gr_world_agree(
         b->world, gr_model_loss_grad(b->model, &batch, b->options->train, grads, &loss)));
     GR_TRY(gr_lanes_reduce(b->lanes, &sum));
+    double start = gr_clock();
     GR_TRY(gr_updater_apply(b->updater, b->model, &b->stage, &b->schedule, b->progress.step,
                             sum, b->world->size * (b->options->tokens - 1), b->options->threads,
-                            &report));
+                            copy, &report));
+    GR_TRY(since(b, start, update));
     gr_saver_changed(b->saver, b->options->train);
     b->progress.updates++;
 done:
@@ -94,20 +111,25 @@ static void copy_state(bench *b)
 static gr_err steps_with_save(bench *b, round *r)
 {
     gr_err err = GR_OK;
-    double start = gr_clock(), beside = 0;
+    const gr_updater_copy *copy = NULL;
+    double start = gr_clock(), beside = 0, update = 0, plain_update = r->stall;
     int64_t beside_count = 0;
+    GR_TRY(gr_saver_expect(b->saver, &copy));
+    GR_TRY(step(b, copy, &update));
+    double begin_save = gr_clock();
     GR_TRY(gr_saver_save(b->saver, b->updater, &b->progress, false));
-    GR_TRY(since(b, start, &r->stall));
-    for (int64_t i = 0; i < b->options->steps; i++) {
+    GR_TRY(since(b, begin_save, &r->stall));
+    r->stall += update > plain_update ? update - plain_update : 0;
+    for (int64_t i = 1; i < b->options->steps; i++) {
         double begin = gr_clock(), seconds = 0;
         bool busy = gr_saver_busy(b->saver);
-        GR_TRY(step(b));
+        GR_TRY(step(b, NULL, &update));
         GR_TRY(gr_saver_poll(b->saver));
         GR_TRY(since(b, begin, &seconds));
         beside += busy ? seconds : 0;
         beside_count += busy;
         if (busy && !gr_saver_busy(b->saver)) {
-            r->write = gr_clock() - start;
+            r->write = gr_clock() - begin_save;
         }
     }
     bool late = gr_saver_busy(b->saver);
@@ -128,9 +150,10 @@ static gr_err measure(bench *b, round *r)
     GR_TRY(since(b, start, &r->copy));
     start = gr_clock();
     for (int64_t i = 0; i < b->options->steps; i++) {
-        GR_TRY(step(b));
+        GR_TRY(step(b, NULL, &b->updates[i]));
     }
     GR_TRY(since(b, start, &r->plain));
+    r->stall = median_of(b->updates, b->options->steps); // for steps_with_save
     GR_TRY(steps_with_save(b, r));
 done:
     return err;
@@ -175,6 +198,7 @@ static gr_err open_bench(bench *b)
     }
     GR_TRY(make_batch(b));
     GR_ALLOC(b->rounds, o->rounds);
+    GR_ALLOC(b->updates, o->steps);
     GR_TRY(gr_updater_create(b->world, gr_model_get_params(b->model), o->train, &b->updater));
     GR_ALLOC(b->copy, 3 * gr_range_count(b->updater->own));
     GR_TRY(gr_saver_create(b->world, &b->setup, &b->identity, &options, NULL, &b->saver));
@@ -218,20 +242,13 @@ static double figure_of(const bench *b, const round *r, figure which)
     return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(const bench *b, figure which, double *room)
 {
     int64_t n = b->options->rounds;
     for (int64_t i = 0; i < n; i++) {
         room[i] = figure_of(b, &b->rounds[i], which);
     }
-    qsort(room, (size_t)n, sizeof *room, by_size);
-    return (room[(n - 1) / 2] + room[n / 2]) / 2;
+    return median_of(room, n);
 }
 
 static gr_err summarise(const bench *b, gr_bench_checkpoint *out)
@@ -292,5 +309,6 @@ done:
     GR_FREE(b.targets);
     GR_FREE(b.positions);
     GR_FREE(b.rounds);
+    GR_FREE(b.updates);
     return err;
 }

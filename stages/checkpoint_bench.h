@@ -15,11 +15,12 @@ typedef struct gr_bench_checkpoint_options {
     int threads;
 } gr_bench_checkpoint_options;
 
-/// Medians over the rounds of seconds; of a moment that ranks share the slowest rank counts.
+/// Medians over the rounds of seconds (of updates that do not copy, over the steps); of a moment that ranks share the slowest rank counts.
 typedef struct gr_bench_checkpoint {
     int64_t state_bytes; ///< weights and moments of the longest range
     double copy;         ///< memcpy of this rank's state, into memory that was used before
-    double stall;        ///< of the step loop, until the state is copied
+    double
+        stall; ///< of the step loop: the save, and what the update before it takes longer since it copies
     double write;        ///< from the beginning of a save until it is complete, steps beside it
     double step;         ///< without a save
     double step_beside;  ///< mean of the steps while a save is under way
@@ -28,7 +29,7 @@ typedef struct gr_bench_checkpoint {
     double all_ratio; ///< `steps` steps with one save, until it is complete / as many without
 } gr_bench_checkpoint;
 
-/// In each round: the copy, `steps` steps, then a save and as many steps, waiting for the save at the end if it is still under way. A
+/// In each round: the copy, `steps` steps, then a step that copies, a save and the other steps, waiting for the save at the end if it is still under way. A
 /// step is forward and backward of text, the sum over the ranks and the update. A round before the first warms up. Changes the
 /// weights. Collective.
 GR_MUST_CHECK gr_err gr_bench_checkpoint_run(const gr_world *world, gr_model *model,

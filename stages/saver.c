@@ -53,6 +53,8 @@ struct gr_saver {
     bool told;                         ///< that links do not work here
     float *copy;                       ///< m, v and weights of `reserved` elements each
     int64_t reserved;
+    gr_updater_copy places; ///< the same, by name
+    bool copied;            ///< the update has filled them
     phase phase;
     job job;
 };
@@ -513,7 +515,7 @@ static gr_err prepare(gr_saver *s, char **path, const gr_updater *u, bool copied
     GR_TRY(gr_world_agree(s->world, err));
     GR_TRY(gr_world_broadcast(s->world, &s->job.linked, sizeof s->job.linked, 0));
     GR_TRY(gr_world_agree(s->world, plan_files(s, u, copied)));
-    if (copied) {
+    if (copied && !s->copied) {
         copy_state(s, u);
     }
 done:
@@ -554,8 +556,19 @@ gr_err gr_saver_save(gr_saver *s, const gr_updater *updater, const gr_progress *
     s->job.updates = updater ? updater->updates : 0;
     bool background = !wait && updater && s->options.background && s->copy;
     GR_TRY(save(s, &path, updater, background));
+    s->copied = false;
 done:
     GR_FREE(path);
+    return err;
+}
+
+gr_err gr_saver_expect(gr_saver *s, const gr_updater_copy **copy)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_saver_wait(s));
+    s->copied = s->copy != NULL;
+    *copy = s->copied ? &s->places : NULL;
+done:
     return err;
 }
 
@@ -583,10 +596,13 @@ gr_err gr_saver_reserve(gr_saver *s, const gr_updater *updater)
     GR_ASSERT(s->phase == IDLE);
     GR_FREE(s->copy);
     s->reserved = 0;
+    s->copied = false;
     if (updater && s->options.background) {
         int64_t count = gr_range_count(updater->own);
         GR_ALLOC(s->copy, 3 * count);
         s->reserved = count;
+        s->places = (gr_updater_copy){
+            .first = s->copy, .second = s->copy + count, .weights = s->copy + 2 * count};
     }
 done:
     return err;

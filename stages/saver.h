@@ -41,6 +41,9 @@ void gr_saver_changed(gr_saver *saver, gr_part_set parts);
 /// back. Not collective. Nothing may be under way.
 GR_MUST_CHECK gr_err gr_saver_reserve(gr_saver *saver, const gr_updater *updater);
 
+/// Before an update that a save in the background follows at once: where the update (gr_updater_apply) is to put its copy, so that the save
+/// need not make one; NULL without reserved memory. Waits for an earlier save. Collective.
+GR_MUST_CHECK gr_err gr_saver_expect(gr_saver *saver, const gr_updater_copy **copy);
 /// Saves; `updater` may be NULL at a border between stages. Waits for an earlier save first. With `wait` or without reserved memory it
 /// returns when the checkpoint is complete, else when the state is copied. Then all but the newest `keep` checkpoints are
 /// removed. Collective.

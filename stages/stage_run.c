@@ -208,6 +208,11 @@ done:
     return err;
 }
 
+static bool is_due(int64_t every, int64_t step)
+{
+    return every > 0 && step % every == 0;
+}
+
 /// Lanes forward and backward, sum over lanes, update. Collective.
 static gr_err one_step(gr_trainer *t, gr_stage_run *r)
 {
@@ -216,14 +221,19 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     float *gradient = NULL;
     gr_lane_totals totals;
     gr_update_report update = {0};
+    const gr_updater_copy *copy = NULL;
     double start = gr_clock();
     double waited = gr_loader_waited(r->loader);
     GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
     GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
     GR_TRY(gr_world_alike(t->world, check_totals(t, r, &totals)));
+    if (is_due(t->recipe->checkpoint_every, t->progress.updates + 1) &&
+        t->progress.step + 1 < r->steps) {
+        GR_TRY(gr_saver_expect(t->saver, &copy));
+    }
     GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
                             t->progress.step, gradient, totals.targets, t->options->threads,
-                            &update));
+                            copy, &update));
     gr_saver_changed(t->saver, r->stage->trains);
     t->progress.step++;
     t->progress.updates++;
@@ -237,11 +247,6 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
                        gr_loader_waited(r->loader) - waited));
 done:
     return err;
-}
-
-static bool is_due(int64_t every, int64_t step)
-{
-    return every > 0 && step % every == 0;
 }
 
 /// Asked to stop inside the stage; what was done is saved.

@@ -94,9 +94,24 @@ done:
     return err;
 }
 
+/// Elements `mine` of the space, the first of whose weights is weights[0].
+static void update_tensor(gr_updater *u, const gr_adamw *opt, gr_range mine, float *weights,
+                          const float *grads, int threads, const gr_updater_copy *copy)
+{
+    int64_t at = mine.begin - u->own.begin, count = gr_range_count(mine);
+    float *m = u->first + at, *v = u->second + at;
+    if (copy) {
+        const gr_adamw_copy to = {copy->weights + at, copy->first + at, copy->second + at};
+        gr_adamw_update_copied(opt, count, weights, grads + mine.begin, m, v, to, threads);
+    } else {
+        gr_adamw_update(opt, count, weights, grads + mine.begin, m, v, threads);
+    }
+}
+
 /// What of the own range lies in this part: tensors are cut at its ends.
 static void update_part(gr_updater *u, const gr_params *params, gr_part part, float *weights,
-                        gr_adamw opt, double weight_decay, const float *grads, int threads)
+                        gr_adamw opt, double weight_decay, const float *grads, int threads,
+                        const gr_updater_copy *copy)
 {
     int64_t start = u->parts[part].begin;
     for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
@@ -104,17 +119,16 @@ static void update_part(gr_updater *u, const gr_params *params, gr_part part, fl
         gr_range tensor = {start + p->offset, start + p->offset + p->count};
         gr_range mine = gr_range_overlap(tensor, u->own);
         if (gr_range_count(mine) > 0) {
-            int64_t at = mine.begin - u->own.begin;
             opt.weight_decay = p->decay ? weight_decay : 0.0;
-            gr_adamw_update(&opt, gr_range_count(mine), weights + (mine.begin - start),
-                            grads + mine.begin, u->first + at, u->second + at, threads);
+            update_tensor(u, &opt, mine, weights + (mine.begin - start), grads, threads, copy);
         }
     }
 }
 
 gr_err gr_updater_apply(gr_updater *u, gr_model *model, const gr_recipe_stage *stage,
                         const gr_schedule *schedule, int64_t step, const float *grads,
-                        int64_t targets, int threads, gr_update_report *report)
+                        int64_t targets, int threads, const gr_updater_copy *copy,
+                        gr_update_report *report)
 {
     gr_err err = GR_OK;
     const gr_params *params = gr_model_get_params(model);
@@ -137,7 +151,7 @@ gr_err gr_updater_apply(gr_updater *u, gr_model *model, const gr_recipe_stage *s
             float *weights = gr_model_edit_weights(model, (gr_part)p);
             opt.learning_rate = report->learning_rate[p] = factor * stage->learning_rate[p];
             update_part(u, params, (gr_part)p, weights, opt, stage->weight_decay, grads,
-                        threads);
+                        threads, copy);
             GR_TRY(gr_gather_run(u->gather, u->parts[p], weights));
         }
     }

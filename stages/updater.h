@@ -35,17 +35,23 @@ void gr_updater_destroy(gr_updater **updater);
 int64_t gr_updater_layout(const gr_params *params, gr_part_set trains,
                           gr_range parts[GR_PART_COUNT]);
 
+/// Where an update also puts its results: elements of the own range, from its beginning. For a checkpoint (saver.h).
+typedef struct gr_updater_copy {
+    float *weights, *first, *second;
+} gr_updater_copy;
+
 typedef struct gr_update_report {
     double grad_norm;                    ///< of the mean gradient, before clipping
     double learning_rate[GR_PART_COUNT]; ///< used by this update; 0 for frozen parts
 } gr_update_report;
 
 /// One update at `step` of a stage of `schedule`. `grads` [size] holds the summed gradient in the own range, `targets` is the
-/// tokens it sums over (> 0). A norm that is not finite is GR_ERR_NONFINITE, on all ranks, and leaves parameters and
+/// tokens it sums over (> 0); `copy` may be NULL. A norm that is not finite is GR_ERR_NONFINITE, on all ranks, and leaves parameters and
 /// moments as they are. Collective.
 GR_MUST_CHECK gr_err gr_updater_apply(gr_updater *updater, gr_model *model,
                                       const gr_recipe_stage *stage, const gr_schedule *schedule,
                                       int64_t step, const float *grads, int64_t targets,
-                                      int threads, gr_update_report *report);
+                                      int threads, const gr_updater_copy *copy,
+                                      gr_update_report *report);
 
 #endif

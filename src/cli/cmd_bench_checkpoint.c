@@ -109,7 +109,7 @@ gr_err gri_bench_checkpoint(int argc, char **argv)
                  "which of vision,connector,language train (default: all)"),
         GRI_INT("tokens", "N", &a.options.tokens, 2, 1 << 20,
                 "text tokens of a rank's step (default: 256)"),
-        GRI_INT("steps", "N", &a.options.steps, 1, 1000,
+        GRI_INT("steps", "N", &a.options.steps, 2, 1000,
                 "steps between two checkpoints (default: 10)"),
         GRI_INT("rounds", "N", &a.options.rounds, 1, 1000,
                 "rounds after the first (default: 3)"),

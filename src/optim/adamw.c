@@ -4,6 +4,9 @@
 #include "src/base/elementary.h"
 
 #include <math.h>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 enum { UPDATE_BLOCK = 16384 };
 
@@ -37,6 +40,47 @@ static const gri_adamw_rows *rows_now(void)
 static int64_t at_most(int64_t n, int64_t limit)
 {
     return n < limit ? n : limit;
+}
+
+/// Stores that do not first read the lines they overwrite.
+static void store_past_caches(float *to, const float *from, int64_t n)
+{
+    int64_t i = 0;
+#ifdef __SSE2__
+    for (; i < n && (uintptr_t)(to + i) % sizeof(__m128) != 0; i++) {
+        to[i] = from[i];
+    }
+    for (; i + 4 <= n; i += 4) {
+        _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+    }
+#endif
+    for (; i < n; i++) {
+        to[i] = from[i];
+    }
+}
+
+/// What was stored past the caches is there before what follows.
+static void finish_stores(void)
+{
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
+}
+
+void gr_adamw_update_copied(const gr_adamw *opt, int64_t n, float *param, const float *grad,
+                            float *m, float *v, gr_adamw_copy copy, int threads)
+{
+    gri_adamw_factors f = factors_of(opt);
+    const gri_adamw_rows *rows = rows_now();
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < n; i += UPDATE_BLOCK) {
+        int64_t count = at_most(n - i, UPDATE_BLOCK);
+        rows->update(f, count, param + i, grad + i, m + i, v + i);
+        store_past_caches(copy.param + i, param + i, count);
+        store_past_caches(copy.m + i, m + i, count);
+        store_past_caches(copy.v + i, v + i, count);
+        finish_stores();
+    }
 }
 
 void gr_adamw_update(const gr_adamw *opt, int64_t n, float *param, const float *grad, float *m,

@@ -46,7 +46,7 @@ expect_usage "depth" "$GRADUS" bench reduce --depth 99
 
 expect_code 0 "^a checkpoint every 2 steps, all costs: [0-9.]+$" "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 2 --rounds 1 --threads 1
 [ -z "$(ls saved)" ] || fail "bench checkpoint left something: $(ls saved)"
-expect_code 0 '"stall_ratio": [0-9.]+' mpirun -n 2 "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 1 --rounds 2 \
+expect_code 0 '"stall_ratio": [0-9.]+' mpirun -n 2 "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 2 --rounds 2 \
     --threads 1 --train language --json
 expect_json stdout
 touch saved/mine

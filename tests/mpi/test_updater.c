@@ -113,7 +113,7 @@ done:
 
 /// The ranks' update, of a gradient that means nothing outside the own range.
 static gr_err update_together(gr_model *model, gr_updater *u, int64_t step, float bad,
-                              double *norm)
+                              const gr_updater_copy *copy, double *norm)
 {
     gr_err err = GR_OK;
     gr_update_report report = {0};
@@ -124,7 +124,8 @@ static gr_err update_together(gr_model *model, gr_updater *u, int64_t step, floa
         float value = i < u->parts[GR_PART_LANGUAGE].end ? gradient(i, step) : 0;
         grads[i] = own ? value + (i == 5 ? bad : 0) : NAN;
     }
-    GR_TRY(gr_updater_apply(u, model, &stage, &schedule, step, grads, TARGETS, 1, &report));
+    GR_TRY(
+        gr_updater_apply(u, model, &stage, &schedule, step, grads, TARGETS, 1, copy, &report));
     *norm = report.grad_norm;
 done:
     GR_FREE(grads);
@@ -147,6 +148,7 @@ static void test_same_bits_as_one_rank(void)
     gr_model *one = NULL, *many = NULL;
     gr_updater *u = NULL;
     float *m = NULL, *v = NULL;
+    gr_updater_copy copy = {0};
     double norm_one = 0, norm_many = 0;
     GR_TRY(gr_exec_create_cpu(1, 0, &ex));
     GR_TRY(make_model(ex, &one));
@@ -156,23 +158,34 @@ static void test_same_bits_as_one_rank(void)
     GR_ALLOC(m, params->size[GR_PART_LANGUAGE]);
     GR_ALLOC(v, params->size[GR_PART_LANGUAGE]);
     GR_TRY(gr_updater_create(gr_test_world, params, stage.trains, &u));
+    GR_ALLOC(copy.weights, gr_range_count(u->own));
+    GR_ALLOC(copy.first, gr_range_count(u->own));
+    GR_ALLOC(copy.second, gr_range_count(u->own));
     for (int64_t step = 0; step < STEPS; step++) {
         GR_TRY(update_alone(one, step, m, v, &norm_one));
-        GR_TRY(update_together(many, u, step, 0, &norm_many));
+        GR_TRY(update_together(many, u, step, 0, step == STEPS - 1 ? &copy : NULL, &norm_many));
         GR_CHECK_BYTES(&norm_many, &norm_one, sizeof norm_one);
         compare_weights(many, one);
     }
     int64_t own = gr_range_count(gr_range_overlap(u->own, u->parts[GR_PART_LANGUAGE]));
     GR_CHECK_BYTES(u->first, m + u->own.begin, (size_t)own * sizeof *m);
     GR_CHECK_BYTES(u->second, v + u->own.begin, (size_t)own * sizeof *v);
+    // The last update left a copy of the own range, unaligned tensors and all.
+    GR_CHECK_BYTES(copy.first, m + u->own.begin, (size_t)own * sizeof *m);
+    GR_CHECK_BYTES(copy.second, v + u->own.begin, (size_t)own * sizeof *v);
+    GR_CHECK_BYTES(copy.weights, gr_model_weights(one, GR_PART_LANGUAGE) + u->own.begin,
+                   (size_t)own * sizeof *v);
     // An infinite gradient in rank 0's range only: all ranks say so, and no weight is touched.
-    GR_CHECK_ERR(update_together(many, u, STEPS, INFINITY, &norm_many), GR_ERR_NONFINITE,
+    GR_CHECK_ERR(update_together(many, u, STEPS, INFINITY, NULL, &norm_many), GR_ERR_NONFINITE,
                  "the gradient is not finite");
     GR_CHECK(gr_world_knows_error(gr_test_world));
     compare_weights(many, one);
     GR_CHECK_INT(u->updates, STEPS);
 done:
     GR_CHECK_OK(err);
+    GR_FREE(copy.weights);
+    GR_FREE(copy.first);
+    GR_FREE(copy.second);
     GR_FREE(m);
     GR_FREE(v);
     gr_updater_destroy(&u);
