@@ -286,6 +286,27 @@ done:
     return err;
 }
 
+/// A run that ends in an error that every rank has still completes the save that is under way: it is of a good step, and the next
+/// try begins there. Returns the error that the run ends with. Collective if every rank has it.
+static gr_err complete_save(gr_trainer *t, gr_err ending)
+{
+    char message[4096];
+    if (ending == GR_OK || ending == GR_ERR_UNAVAILABLE || !gr_world_knows_error(t->world) ||
+        !gr_saver_busy(t->saver)) {
+        return ending;
+    }
+    snprintf(message, sizeof message, "%s", gr_err_message());
+    gr_err err = gr_saver_wait(t->saver);
+    if (err != GR_OK && !gr_world_knows_error(t->world)) {
+        return err;
+    }
+    if (err != GR_OK && gri_trainer_leads(t)) {
+        gr_log_warn("%s", gr_err_message());
+    }
+    err = gr_err_set(ending, __FILE__, __LINE__, __func__, "%s", message);
+    return gr_world_alike(t->world, err);
+}
+
 gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
 {
     gr_err err = GR_OK;
@@ -305,6 +326,7 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     GR_TRY(gr_saver_save(t->saver, NULL, &t->progress, true));
 done:
     gr_progress_end();
+    err = complete_save(t, err);
     stage_close(&r);
     return err;
 }

@@ -116,3 +116,12 @@ expect_code 74 "cannot save checkpoint full/checkpoints/update-00000004: .*(File
 [ -z "$(ls full/checkpoints | grep -v '\.tmp$')" ] || fail "a checkpoint that was not written whole: $(ls full/checkpoints)"
 expect_code 0 "complete" on 2 recipe.yaml --run full
 expect_same parts.fp32 "after a failed save"
+
+# A run that ends in an error completes the save that was under way: of the last good step.
+for ranks in 1 3; do
+    expect_code 76 "stage e, step [0-9]+: (the loss is|the gradient is not)" on $ranks recipe.yaml --run astray$ranks --set checkpoints.every=1 \
+        --set "stages=[{name: e, trains: [connector], data: [{path: data}], global_batch: 8, sequence_length: 160, steps: 9, learning_rate: 1000, weight_decay: 1000, schedule: constant}]"
+    step=$(sed -n 's/.*stage e, step \([0-9]*\): the .*/\1/p' stderr | head -n 1)
+    [ "$step" -gt 0 ] || fail "no step was good"
+    [ -e "astray$ranks/checkpoints/update-$(printf %08d "$step")/gradus/manifest.json" ] || fail "the save of step $step was lost: $(ls astray$ranks/checkpoints)"
+done
