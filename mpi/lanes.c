@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct gr_lanes {
+    gr_range range;
     int64_t n, first, count;
     int64_t given; ///< own lanes handed out since begin
     bool open;     ///< the last of them is still being filled
@@ -16,14 +17,6 @@ struct gr_lanes {
     int vector_count;
     gri_exchange *exchange; ///< NULL when the world is one rank
 };
-
-static int64_t message_elements = INT64_C(1) << 18;
-
-void gr_lanes_set_piece(int64_t elements)
-{
-    GR_ASSERT(elements > 0);
-    message_elements = elements;
-}
 
 void gr_lanes_of_rank(int64_t lanes, int rank, int size, int64_t *first, int64_t *count)
 {
@@ -65,7 +58,7 @@ static gr_err take_memory(gr_lanes *x, const gr_world *world, int64_t lanes)
         GR_ALLOC(x->vectors[i], x->n);
     }
     if (world->size > 1) {
-        GR_TRY(gri_exchange_create(world, lanes, x->n, message_elements, &x->exchange));
+        GR_TRY(gri_exchange_create(world, lanes, x->n, &x->exchange));
     }
 done:
     return err;
@@ -78,6 +71,7 @@ static gr_err create_own(const gr_world *world, int64_t lanes, int64_t n, gr_lan
     GR_ALLOC(x, 1);
     x->n = n;
     gr_lanes_of_rank(lanes, world->rank, world->size, &x->first, &x->count);
+    x->range = gr_range_of_rank(n, world->rank, world->size);
     GR_TRY(take_memory(x, world, lanes));
     gr_lanes_begin(x);
     *out = x;
@@ -122,6 +116,11 @@ int64_t gr_lanes_first(const gr_lanes *lanes)
 int64_t gr_lanes_count(const gr_lanes *lanes)
 {
     return lanes->count;
+}
+
+gr_range gr_lanes_range(const gr_lanes *lanes)
+{
+    return lanes->range;
 }
 
 void gr_lanes_begin(gr_lanes *lanes)

@@ -7,22 +7,19 @@
 /// half lies beyond the last lane is its left half. So the bits depend on the lanes, never on P.
 ///
 /// On a rank finished subtrees grow like a binary counter (at most ~2 log2(lanes) kept, one vector
-/// each). Across ranks each element range has an owner who receives every rank's subtrees for it
-/// and adds them in tree order, in pieces; then the ranges are gathered. fp32 sums.
+/// each). Across ranks each range of elements (ranges.h) has an owner who receives every rank's subtrees for it
+/// and adds them in tree order, in pieces (messages.h). fp32 sums.
 ///
 /// Intended use per step:
-///   gr_lanes_begin; for each own lane { v = gr_lanes_next(...); fill v; } gr_lanes_reduce -> sum on every rank
+///   gr_lanes_begin; for each own lane { v = gr_lanes_next(...); fill v; } gr_lanes_reduce -> the sum of the own range
 
+#include "mpi/ranges.h"
 #include "mpi/world.h"
 
 /// Lanes of rank p: first = floor(p L / P), count = floor((p + 1) L / P) - first.
 void gr_lanes_of_rank(int64_t lanes, int rank, int size, int64_t *first, int64_t *count);
 
 typedef struct gr_lanes gr_lanes;
-
-/// Elements of one message at most, for lanes created later; 256 Ki at first. Changes the speed, never the
-/// bits. The same on every rank.
-void gr_lanes_set_piece(int64_t elements);
 
 /// For vectors of n fp32. More ranks than lanes is GR_ERR_USAGE and names the counts that would do. All memory is
 /// taken here. Collective.
@@ -37,7 +34,10 @@ void gr_lanes_begin(gr_lanes *lanes);
 /// A zeroed vector [n] for the next own lane, in order; the one before is taken as finished. Valid
 /// until the next call. Not collective.
 float *gr_lanes_next(gr_lanes *lanes);
-/// The sum over all lanes, [n], the same bits on every rank; valid until gr_lanes_begin. Collective.
+/// The sum over all lanes of this rank's range, in its place in *sum [n]; the other elements mean nothing. Valid until
+/// gr_lanes_begin. The same bits for any number of ranks. Collective.
 GR_MUST_CHECK gr_err gr_lanes_reduce(gr_lanes *lanes, float **sum);
+/// This rank's range: gr_range_of_rank.
+gr_range gr_lanes_range(const gr_lanes *lanes);
 
 #endif

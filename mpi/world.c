@@ -2,6 +2,7 @@
 
 #include "mpi/internal.h"
 #include "mpi/leaks.h"
+#include "mpi/messages.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 
@@ -193,7 +194,8 @@ gr_err gr_world_broadcast(const gr_world *world, void *data, size_t size, int ro
     gr_err err = GR_OK;
     char *bytes = data;
     while (size > 0) {
-        int now = size < INT_MAX ? (int)size : INT_MAX;
+        int64_t most = gr_messages_most();
+        int now = size < (size_t)most ? (int)size : (int)most;
         GRI_MPI(MPI_Bcast, bytes, now, MPI_BYTE, root, gri_comm(world));
         bytes += now;
         size -= (size_t)now;
@@ -206,7 +208,7 @@ gr_err gr_world_gather(const gr_world *world, const void *mine, size_t size, voi
 {
     gr_err err = GR_OK;
     size_t ranks = (size_t)world->size;
-    if (size <= (size_t)INT_MAX / ranks) {
+    if (size <= (size_t)gr_messages_most() / ranks) {
         GRI_MPI(MPI_Allgather, mine, (int)size, MPI_BYTE, all, (int)size, MPI_BYTE,
                 gri_comm(world));
         goto done;

@@ -1,7 +1,6 @@
 #include "stages/checkpoint.h"
 
 #include "src/base/file.h"
-#include "src/base/json.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/formats/hf.h"
@@ -11,73 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SCHEMA = 2 };
-
-static gr_err write_state(const char *dir, const gr_identity *identity,
-                          const gr_updater *updater, const gr_progress *progress)
-{
-    gr_err err = GR_OK;
-    gr_json j = {.indent = 1};
-    char *path = NULL;
-    gr_json_map_begin(&j, NULL);
-    gr_json_int(&j, "schema", SCHEMA);
-    gr_identity_write(identity, &j);
-    gr_json_int(&j, "stage", progress->stage);
-    gr_json_int(&j, "step", progress->step);
-    gr_json_int(&j, "updates", progress->updates);
-    gr_json_int(&j, "samples", progress->samples);
-    gr_json_int(&j, "tokens", progress->tokens);
-    gr_json_int(&j, "optimizer_updates", updater ? updater->updates : 0);
-    gr_json_map_end(&j);
-    GR_TRY(gr_json_finish(&j));
-    GR_TRY(gr_path_join(dir, "gradus/state.json", &path));
-    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
-done:
-    GR_FREE(path);
-    gr_json_fini(&j);
-    return err;
-}
-
-/// One tensor entry per moment: exp_avg.NAME, exp_avg_sq.NAME.
-static gr_err add_moment(gr_safetensor *t, const char *prefix, const gr_param *p,
-                         const float *flat)
-{
-    t->name = gr_str_format("%s.%s", prefix, p->name);
-    t->dtype = GR_DTYPE_F32;
-    t->ndim = p->ndim;
-    for (int d = 0; d < p->ndim; d++) {
-        t->shape[d] = p->shape[d];
-    }
-    t->count = p->count;
-    t->data = (const unsigned char *)(flat + p->offset);
-    return t->name ? GR_OK : GR_ERR_MEMORY;
-}
-
-static gr_err write_moments(const char *dir, const gr_params *params, const gr_updater *updater)
-{
-    gr_err err = GR_OK;
-    gr_safetensor *list = NULL;
-    char *path = NULL;
-    int64_t n = 0;
-    GR_ALLOC(list, 2 * params->count);
-    for (int64_t i = 0; i < params->count; i++) {
-        const gr_param *p = &params->items[i];
-        if (updater->trains & (1u << p->part)) {
-            GR_TRY(add_moment(&list[n++], "exp_avg", p, updater->first[p->part]));
-            GR_TRY(add_moment(&list[n++], "exp_avg_sq", p, updater->second[p->part]));
-        }
-    }
-    GR_TRY(gr_path_join(dir, "gradus/optimizer.safetensors", &path));
-    GR_TRY(gr_safetensors_write(path, list, n));
-done:
-    for (int64_t i = 0; list && i < n; i++) {
-        GR_FREE(list[i].name);
-    }
-    GR_FREE(list);
-    GR_FREE(path);
-    return err;
-}
 
 /// Updates that the checkpoint of this name holds; -1 if the name is none of a checkpoint.
 static int64_t number_of(const char *name)
@@ -110,9 +42,8 @@ done:
     return err;
 }
 
-/// Removes all but the `keep` newest up to the one of `updates`, which has just been written. Later ones are of
-/// another try (they were damaged, or the run went back): they take no place and are not touched.
-static gr_err remove_old(const char *run, int64_t updates, int64_t keep)
+gr_err gr_checkpoint_remove_old(const char *run, int64_t updates, int64_t keep,
+                                int64_t keep_every)
 {
     gr_err err = GR_OK;
     char *folder = NULL;
@@ -123,7 +54,8 @@ static gr_err remove_old(const char *run, int64_t updates, int64_t keep)
     GR_TRY(list_checkpoints(run, &folder, &names, &count));
     for (int64_t i = count - 1; i >= 0; i--) {
         int64_t number = number_of(names[i]);
-        if (number >= 0 && number <= updates && ++newer > keep) {
+        bool kept = keep_every > 0 && number % keep_every == 0;
+        if (number >= 0 && number <= updates && ++newer > keep && !kept) {
             GR_FREE(path);
             GR_TRY(gr_path_join(folder, names[i], &path));
             GR_TRY(gr_dir_remove(path));
@@ -133,35 +65,6 @@ done:
     GR_FREE(path);
     GR_FREE(folder);
     gr_dir_list_free(&names, count);
-    return err;
-}
-
-gr_err gr_checkpoint_save(const char *run, const gr_setup *setup, const gr_updater *updater,
-                          const gr_identity *identity, const gr_progress *progress)
-{
-    gr_err err = GR_OK;
-    char *temporary = NULL;
-    char *path =
-        gr_str_format("%s/checkpoints/update-%08lld", run, (long long)progress->updates);
-    if (!path) {
-        err = GR_ERR_MEMORY;
-        goto done;
-    }
-    GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
-    GR_TRY(gr_hf_save(temporary, setup->model));
-    GR_TRY(gr_setup_save_tokenizer(setup, temporary));
-    GR_TRY(write_state(temporary, identity, updater, progress));
-    if (updater) {
-        GR_TRY(write_moments(temporary, gr_model_get_params(setup->model), updater));
-    }
-    GR_TRY(gri_checkpoint_dir_commit(temporary, path));
-    GR_TRY(remove_old(run, progress->updates, setup->recipe->checkpoint_keep));
-done:
-    if (err != GR_OK) {
-        gr_err_context("cannot save checkpoint %s", path ? path : run);
-    }
-    GR_FREE(temporary);
-    GR_FREE(path);
     return err;
 }
 
@@ -221,7 +124,8 @@ gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity
     int64_t schema = 0;
     GR_TRY(load_state(path, &doc));
     const gr_node *root = gr_doc_root(doc);
-    GR_TRY(gr_node_get_int(root, "schema", SCHEMA, SCHEMA, &schema));
+    GR_TRY(
+        gr_node_get_int(root, "schema", GR_CHECKPOINT_SCHEMA, GR_CHECKPOINT_SCHEMA, &schema));
     GR_TRY(gr_identity_check(identity, root, path));
     GR_TRY(gr_node_get_int(root, "stage", 0, INT32_MAX, &p.stage));
     GR_TRY(gr_node_get_int(root, "step", 0, INT64_MAX, &p.step));
@@ -234,8 +138,9 @@ done:
     return err;
 }
 
+/// Elements `from` on of one moment, as many as `to` takes.
 static gr_err read_moment(const gr_safetensors *file, const char *prefix, const gr_param *p,
-                          float *flat)
+                          int64_t from, int64_t count, float *to)
 {
     gr_err err = GR_OK;
     char *name = gr_str_format("%s.%s", prefix, p->name);
@@ -244,16 +149,18 @@ static gr_err read_moment(const gr_safetensors *file, const char *prefix, const 
         goto done;
     }
     const gr_safetensor *t = gr_safetensors_find(file, name);
-    if (!t || t->count != p->count || !gr_convert_to_f32(t->dtype, t->data, t->count, flat)) {
-        GR_FAIL(GR_ERR_DATA, "%s: tensor %s of %lld numbers is missing or of another size",
+    if (!t || t->count != p->count || t->dtype != GR_DTYPE_F32) {
+        GR_FAIL(GR_ERR_DATA, "%s: tensor %s of %lld numbers (F32) is missing or another",
                 file->path, name, (long long)p->count);
     }
+    memcpy(to, t->data + from * (int64_t)sizeof *to, (size_t)count * sizeof *to);
 done:
     GR_FREE(name);
     return err;
 }
 
-static gr_err read_moments(const char *path, const gr_params *params, gr_updater *updater)
+/// What of the file belongs to this rank's range.
+static gr_err read_moments(const char *path, const gr_params *params, gr_updater *u)
 {
     gr_err err = GR_OK;
     char *name = NULL;
@@ -262,9 +169,13 @@ static gr_err read_moments(const char *path, const gr_params *params, gr_updater
     GR_TRY(gr_safetensors_open(name, &file));
     for (int64_t i = 0; i < params->count; i++) {
         const gr_param *p = &params->items[i];
-        if (updater->trains & (1u << p->part)) {
-            GR_TRY(read_moment(file, "exp_avg", p, updater->first[p->part] + p->offset));
-            GR_TRY(read_moment(file, "exp_avg_sq", p, updater->second[p->part] + p->offset));
+        int64_t start = u->parts[p->part].begin + p->offset;
+        gr_range mine = gr_range_overlap((gr_range){start, start + p->count}, u->own);
+        if (u->trains & (1u << p->part) && gr_range_count(mine) > 0) {
+            int64_t from = mine.begin - start, at = mine.begin - u->own.begin;
+            int64_t count = gr_range_count(mine);
+            GR_TRY(read_moment(file, "exp_avg", p, from, count, u->first + at));
+            GR_TRY(read_moment(file, "exp_avg_sq", p, from, count, u->second + at));
         }
     }
 done:
@@ -298,20 +209,4 @@ bool gr_checkpoint_has_final(const char *run)
     gr_err_clear();
     GR_FREE(path);
     return there;
-}
-
-gr_err gr_checkpoint_save_final(const char *run, const gr_setup *setup)
-{
-    gr_err err = GR_OK;
-    char *path = NULL;
-    char *temporary = NULL;
-    GR_TRY(gr_path_join(run, "final", &path));
-    GR_TRY(gri_checkpoint_dir_begin(path, &temporary));
-    GR_TRY(gr_hf_save(temporary, setup->model));
-    GR_TRY(gr_setup_save_tokenizer(setup, temporary));
-    GR_TRY(gri_checkpoint_dir_commit(temporary, path));
-done:
-    GR_FREE(temporary);
-    GR_FREE(path);
-    return err;
 }

@@ -4,21 +4,23 @@
 /// Checkpoints: RUN/checkpoints/update-NNNNNNNN, each a Hugging Face directory (config, one
 /// safetensors file per part, tokenizer) with the trainer's state in `gradus/` beside it:
 ///   gradus/state.json            schema, stage, step, updates, samples, tokens, recipe digest
-///   gradus/optimizer.safetensors exp_avg.NAME and exp_avg_sq.NAME of each parameter that trains
-///   gradus/manifest.json         XXH3-128 of every other file
-/// A checkpoint is complete or absent: written aside, synced, renamed, folder synced. It does not know how many
-/// ranks wrote it.
+///   gradus/optimizer.safetensors exp_avg.NAME of each parameter that trains, then exp_avg_sq.NAME, fp32
+///   gradus/manifest.json         length and digest of every other file (checkpoint_dir.h has the format)
+/// A checkpoint is complete or absent: written aside, synced, renamed, folder synced. It does not know how many ranks wrote
+/// it. A part that has not changed since the checkpoint before is a hard link to its file there. saver.h writes them.
 
 #include "stages/identity.h"
 #include "stages/progress.h"
 #include "stages/setup.h"
 #include "stages/updater.h"
 
-/// Writes a checkpoint, then removes all but the `keep` newest. `updater` may be NULL at a border
-/// between stages. Not collective: one rank writes.
-GR_MUST_CHECK gr_err gr_checkpoint_save(const char *run, const gr_setup *setup,
-                                        const gr_updater *updater, const gr_identity *identity,
-                                        const gr_progress *progress);
+enum { GR_CHECKPOINT_SCHEMA = 3 };
+
+/// Removes all but the `keep` newest up to the one of `updates`, which has just been written, and those whose number is a multiple of
+/// keep_every (0: none). Later ones are of another try (they were damaged, or the run went back): they take no place and
+/// are not touched. Not collective: one rank does it.
+GR_MUST_CHECK gr_err gr_checkpoint_remove_old(const char *run, int64_t updates, int64_t keep,
+                                              int64_t keep_every);
 
 /// Path of the newest checkpoint of the run whose files all have their digests, in new memory; NULL if there is
 /// none. Damaged ones are passed over with a warning that names the file.
@@ -30,13 +32,12 @@ GR_MUST_CHECK gr_err gr_checkpoint_verify(const char *path);
 /// GR_ERR_RECIPE; another BLAS kernel or version of the program is a warning.
 GR_MUST_CHECK gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity,
                                                  gr_progress *out);
-/// Reads parameters into the setup's model and, if `updater` is given, its moments.
+/// Reads parameters into the setup's model and, if `updater` is given, its moments:
+/// those of this rank's range, whatever the number of ranks that wrote them. Not collective.
 GR_MUST_CHECK gr_err gr_checkpoint_load(const char *path, const gr_setup *setup,
                                         gr_updater *updater);
 
-/// Writes the trained model as RUN/final, a Hugging Face directory with its tokenizer.
 /// Whether RUN/final is there, whole.
 bool gr_checkpoint_has_final(const char *run);
-GR_MUST_CHECK gr_err gr_checkpoint_save_final(const char *run, const gr_setup *setup);
 
 #endif

@@ -21,11 +21,11 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
 {
     gr_err err = GR_OK;
     const gr_lane_batch *batch = NULL;
-    int64_t offsets[GR_PART_COUNT];
+    gr_range parts[GR_PART_COUNT];
     float *grads[GR_PART_COUNT] = {NULL};
-    (void)gr_updater_layout(gr_model_get_params(s->model), s->trains, offsets);
+    (void)gr_updater_layout(gr_model_get_params(s->model), s->trains, parts);
     for (int p = 0; gradient && p < GR_PART_COUNT; p++) {
-        grads[p] = s->trains & (1u << p) ? gradient + offsets[p] : NULL;
+        grads[p] = s->trains & (1u << p) ? gradient + parts[p].begin : NULL;
     }
     GR_TRY(gr_loader_lane(s->loader, step, lane, &batch));
     for (int64_t i = 0; i < batch->count; i++) {
@@ -81,14 +81,14 @@ gr_err gr_lane_step_init(const gr_world *world, gr_model *model, gr_loader *load
                          int64_t lane_count, gr_part_set trains, gr_lane_step *out)
 {
     gr_err err = GR_OK;
-    int64_t offsets[GR_PART_COUNT];
+    gr_range parts[GR_PART_COUNT];
     gr_lane_step s = {.world = world,
                       .model = model,
                       .loader = loader,
                       .lane_count = lane_count,
                       .trains = trains};
     if (trains) {
-        int64_t n = gr_updater_layout(gr_model_get_params(model), trains, offsets);
+        int64_t n = gr_updater_layout(gr_model_get_params(model), trains, parts);
         GR_TRY(gr_lanes_create(world, lane_count, n, &s.lanes));
     }
     GR_ALLOC(s.mine, longest_run(&s));

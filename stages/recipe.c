@@ -30,15 +30,18 @@ done:
 
 static gr_err parse_checkpoints(const gr_node *root, gr_recipe *out)
 {
-    static const char *const keys[] = {"every", "keep", NULL};
+    static const char *const keys[] = {"every", "keep", "keep_every", "background", NULL};
     gr_err err = GR_OK;
     const gr_node *map = NULL;
     out->checkpoint_keep = 2;
+    out->checkpoint_background = true;
     if (gr_node_find(root, "checkpoints")) {
         GR_TRY(gr_node_get_map(root, "checkpoints", &map));
         GR_TRY(gr_node_check_keys(map, keys));
         GR_TRY(gr_node_opt_int(map, "every", 0, MANY, &out->checkpoint_every));
         GR_TRY(gr_node_opt_int(map, "keep", 1, MANY, &out->checkpoint_keep));
+        GR_TRY(gr_node_opt_int(map, "keep_every", 0, MANY, &out->checkpoint_keep_every));
+        GR_TRY(gr_node_opt_bool(map, "background", &out->checkpoint_background));
     }
 done:
     return err;

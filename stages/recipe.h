@@ -70,7 +70,9 @@ typedef struct gr_recipe {
     const char *system;       ///< of conversations without one; NULL: the template's; "": none
     int64_t checkpoint_every; ///< steps; 0: at the ends of stages only
     int64_t checkpoint_keep;  ///< newest ones kept
-    gr_recipe_stage *stages;  ///< owned
+    int64_t checkpoint_keep_every; ///< and those whose number is a multiple of it; 0: none
+    bool checkpoint_background;    ///< written while training goes on
+    gr_recipe_stage *stages;       ///< owned
     int64_t stage_count;
 } gr_recipe;
 

@@ -53,9 +53,14 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
                                 .warmup_steps = stage->warmup_steps,
                                 .steps = r->steps,
                                 .final_fraction = stage->final_fraction};
-    GR_TRY(gr_world_agree(t->world, gr_updater_create(params, stage->trains, &r->updater)));
+    GR_TRY(gr_world_agree(t->world,
+                          gr_updater_create(t->world, params, stage->trains, &r->updater)));
     GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes, stage->trains,
                              &r->train));
+    if (t->recipe->checkpoint_every > 0) {
+        err = gr_saver_reserve(t->saver, r->updater);
+    }
+    GR_TRY(gr_world_agree(t->world, err));
     r->train.seed = t->recipe->seed;
     r->train.stream = gr_rng_stream(stage->name);
     if (stage->validation.count > 0) {
@@ -75,17 +80,6 @@ static gr_err expect_lanes(gr_trainer *t, gr_stage_run *r)
     int64_t count = 0;
     gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
     return gr_loader_expect(r->loader, t->progress.step, r->steps, first, count);
-}
-
-/// Saves on rank 0, with the moments if inside a stage; all ranks hear how it went. Collective.
-static gr_err save(gr_trainer *t, const gr_updater *updater)
-{
-    gr_err err = GR_OK;
-    if (gri_trainer_leads(t)) {
-        err =
-            gr_checkpoint_save(t->options->run, t->setup, updater, &t->identity, &t->progress);
-    }
-    return gr_world_agree(t->world, err);
 }
 
 /// Lists what a pass left out, as of this update and step. Collective.
@@ -214,6 +208,11 @@ done:
     return err;
 }
 
+static bool is_due(int64_t every, int64_t step)
+{
+    return every > 0 && step % every == 0;
+}
+
 /// Lanes forward and backward, sum over lanes, update. Collective.
 static gr_err one_step(gr_trainer *t, gr_stage_run *r)
 {
@@ -222,15 +221,20 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     float *gradient = NULL;
     gr_lane_totals totals;
     gr_update_report update = {0};
+    const gr_updater_copy *copy = NULL;
     double start = gr_clock();
     double waited = gr_loader_waited(r->loader);
     GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
     GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
     GR_TRY(gr_world_alike(t->world, check_totals(t, r, &totals)));
-    err =
-        gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule, t->progress.step,
-                         gradient, totals.targets, t->options->threads, &update);
-    GR_TRY(gr_world_alike(t->world, err)); // all ranks have the same gradient
+    if (is_due(t->recipe->checkpoint_every, t->progress.updates + 1) &&
+        t->progress.step + 1 < r->steps) {
+        GR_TRY(gr_saver_expect(t->saver, &copy));
+    }
+    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
+                            t->progress.step, gradient, totals.targets, t->options->threads,
+                            copy, &update));
+    gr_saver_changed(t->saver, r->stage->trains);
     t->progress.step++;
     t->progress.updates++;
     t->updates_here++;
@@ -243,11 +247,6 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
                        gr_loader_waited(r->loader) - waited));
 done:
     return err;
-}
-
-static bool is_due(int64_t every, int64_t step)
-{
-    return every > 0 && step % every == 0;
 }
 
 /// Asked to stop inside the stage; what was done is saved.
@@ -273,15 +272,39 @@ static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
             GR_TRY(validate(t, r));
         }
         if (last) {
+            GR_TRY(gr_saver_wait(t->saver));
             break; // the border between stages saves without moments
         }
         if (t->stopping || is_due(t->recipe->checkpoint_every, t->progress.updates)) {
-            GR_TRY(save(t, r->updater));
+            GR_TRY(gr_saver_save(t->saver, r->updater, &t->progress, t->stopping));
+        } else {
+            GR_TRY(gr_saver_poll(t->saver));
         }
         GR_TRY(gr_world_alike(t->world, check_stopped(t, r)));
     }
 done:
     return err;
+}
+
+/// A run that ends in an error that every rank has still completes the save that is under way: it is of a good step, and the next
+/// try begins there. Returns the error that the run ends with. Collective if every rank has it.
+static gr_err complete_save(gr_trainer *t, gr_err ending)
+{
+    char message[4096];
+    if (ending == GR_OK || ending == GR_ERR_UNAVAILABLE || !gr_world_knows_error(t->world) ||
+        !gr_saver_busy(t->saver)) {
+        return ending;
+    }
+    snprintf(message, sizeof message, "%s", gr_err_message());
+    gr_err err = gr_saver_wait(t->saver);
+    if (err != GR_OK && !gr_world_knows_error(t->world)) {
+        return err;
+    }
+    if (err != GR_OK && gri_trainer_leads(t)) {
+        gr_log_warn("%s", gr_err_message());
+    }
+    err = gr_err_set(ending, __FILE__, __LINE__, __func__, "%s", message);
+    return gr_world_alike(t->world, err);
 }
 
 gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
@@ -300,9 +323,10 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     GR_TRY(run_steps(t, &r));
     t->progress.stage++;
     t->progress.step = 0;
-    GR_TRY(save(t, NULL));
+    GR_TRY(gr_saver_save(t->saver, NULL, &t->progress, true));
 done:
     gr_progress_end();
+    err = complete_save(t, err);
     stage_close(&r);
     return err;
 }

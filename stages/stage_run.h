@@ -6,6 +6,7 @@
 #include "mpi/world.h"
 #include "stages/identity.h"
 #include "stages/progress.h"
+#include "stages/saver.h"
 #include "stages/setup.h"
 #include "stages/trainer.h"
 
@@ -18,6 +19,7 @@ typedef struct gr_trainer {
     char *check;          ///< path of the verdict about the data; NULL: none fits. Rank 0
     gr_identity identity; ///< of what the run is made of
     gr_progress progress;
+    gr_saver *saver;
     int64_t updates_here;    ///< in this call, for stop_after
     int64_t planned_updates; ///< of the whole run
     bool stopping;           ///< asked to stop: the next safe place is the last

@@ -47,7 +47,10 @@ static gr_err plan_run(gr_trainer *t)
     const gr_params *params = gr_model_get_params(t->setup->model);
     for (int64_t i = 0; i < t->recipe->stage_count; i++) {
         const gr_recipe_stage *stage = &t->recipe->stages[i];
-        int64_t offsets[GR_PART_COUNT];
+        int64_t trained = 0;
+        for (int p = 0; p < GR_PART_COUNT; p++) {
+            trained += stage->trains & (1u << p) ? params->size[p] : 0;
+        }
         GR_TRY(gr_setup_loader(t->setup, stage, false, &loader));
         int64_t steps = gr_loader_steps(loader);
         GR_TRY(check_length(stage, loader, steps));
@@ -57,7 +60,7 @@ static gr_err plan_run(gr_trainer *t)
             "train",
             (long long)i + 1, (long long)t->recipe->stage_count, stage->name,
             (long long)stage->global_batch, (long long)gr_loader_epoch_size(loader),
-            (long long)steps, (long long)gr_updater_layout(params, stage->trains, offsets));
+            (long long)steps, (long long)trained);
         gr_loader_destroy(&loader);
     }
 done:
@@ -263,11 +266,14 @@ static gr_err finish(gr_trainer *t)
     const gr_recipe_stage *last = &t->recipe->stages[t->recipe->stage_count - 1];
     GR_TRY(gr_world_alike(t->world, check_done(t)));
     GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, last))); // if none ran now
-    if (gri_trainer_leads(t) &&
-        !(t->updates_here == 0 && gr_checkpoint_has_final(t->options->run))) {
-        err = gr_checkpoint_save_final(t->options->run, t->setup);
+    int64_t there = 0;
+    GR_TRY(gr_world_max(t->world,
+                        gri_trainer_leads(t) && t->updates_here == 0 &&
+                            gr_checkpoint_has_final(t->options->run),
+                        &there));
+    if (!there) {
+        GR_TRY(gr_saver_save_final(t->saver));
     }
-    GR_TRY(gr_world_agree(t->world, err));
     if (gri_trainer_leads(t)) {
         gr_log_info("complete: %lld updates, %lld samples, %lld tokens",
                     (long long)t->progress.updates, (long long)t->progress.samples,
@@ -306,6 +312,16 @@ done:
     return err;
 }
 
+static gr_err open_saver(gr_trainer *t, const char *checkpoint)
+{
+    const gr_saver_options options = {.run = t->options->run,
+                                      .keep = t->recipe->checkpoint_keep,
+                                      .keep_every = t->recipe->checkpoint_keep_every,
+                                      .background = t->recipe->checkpoint_background,
+                                      .threads = t->options->threads};
+    return gr_saver_create(t->world, t->setup, &t->identity, &options, checkpoint, &t->saver);
+}
+
 gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_options *options)
 {
     gr_err err = GR_OK;
@@ -327,8 +343,10 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     if (checkpoint) {
         GR_TRY(gr_world_agree(world, take_up(&t, checkpoint)));
     }
+    GR_TRY(gr_world_agree(world, open_saver(&t, checkpoint)));
     GR_TRY(run_stages(&t, checkpoint));
 done:
+    gr_saver_destroy(&t.saver);
     GR_FREE(checkpoint);
     GR_FREE(t.check);
     gr_run_lock_release(&lock);

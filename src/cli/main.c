@@ -31,8 +31,10 @@ static const gri_command commands[] = {
     {"debug pictures", "pictures as the model sees them, to check the preprocessing",
      gri_debug_pictures},
     {"generate", "answer a prompt about a picture", gri_generate},
+    {"bench checkpoint", "what checkpoints cost a run", gri_bench_checkpoint},
     {"bench data", "speed of the loader, beside decoding alone", gri_bench_data},
     {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul},
+    {"bench reduce", "sums over the ranks, beside the MPI library's", gri_bench_reduce},
     {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step},
     {"train", "run a recipe of stages on all ranks", gri_train},
 };

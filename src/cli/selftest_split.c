@@ -1,5 +1,6 @@
 #include "src/cli/selftest.h"
 
+#include "mpi/gather.h"
 #include "mpi/lanes.h"
 #include "src/base/mem.h"
 #include "src/model/model.h"
@@ -221,9 +222,11 @@ static gr_err compare_lanes(bench *b, const gr_world *world, int64_t count, cons
 {
     gr_err err = GR_OK;
     gr_lanes *lanes = NULL;
+    gr_gather *gather = NULL;
     float *sum = NULL;
     double loss = 0;
     GR_TRY(gr_lanes_create(world, count, b->n, &lanes));
+    GR_TRY(gr_world_agree(world, gr_gather_create(world, b->n, &gather)));
     gr_lanes_begin(lanes);
     for (int64_t i = 0; i < gr_lanes_count(lanes); i++) {
         int64_t lane = gr_lanes_first(lanes) + i;
@@ -232,10 +235,12 @@ static gr_err compare_lanes(bench *b, const gr_world *world, int64_t count, cons
         GR_TRY(add_gradient(b, first, end, 2, gr_lanes_next(lanes), &loss));
     }
     GR_TRY(gr_lanes_reduce(lanes, &sum));
+    GR_TRY(gr_gather_run(gather, (gr_range){0, b->n}, sum));
     GR_TRY(judge(count == CONVERSATIONS ? "a lane each" : "several lanes", sum, want, b->n,
                  worst));
 done:
     gr_lanes_destroy(&lanes);
+    gr_gather_destroy(&gather);
     return err;
 }
 

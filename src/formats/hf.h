@@ -36,6 +36,12 @@ GR_MUST_CHECK gr_err gr_hf_load_weights(const char *dir, gr_part_set parts, gr_m
 /// (model-PART.safetensors) and model.safetensors.index.json. `dir` must exist. fp32.
 GR_MUST_CHECK gr_err gr_hf_save(const char *dir, gr_model *model);
 
+/// What gr_hf_save writes beside the parts' files: config.json, the index and, with a vision part, the preprocessor's file.
+GR_MUST_CHECK gr_err gr_hf_save_description(const char *dir, gr_model *model);
+/// The file of a part as gr_hf_save writes it: its name in new memory and what stands in front of the data, which are the
+/// part's flat space. So several can write one file.
+GR_MUST_CHECK gr_err gr_hf_part_head(gr_model *model, gr_part part, char **file, gr_str *head);
+
 typedef enum gr_hf_layout {
     GR_HF_LAYOUT_SAILVIT, ///< the architecture's original names; of AIMv2 model_type sailvit
     GR_HF_LAYOUT_TRANSFORMERS, ///< transformers' Aimv2VisionModel, InternVLVisionModel or

@@ -88,23 +88,55 @@ void gri_hf_tensors_fini(gri_hf_tensors *tensors)
     *tensors = (gri_hf_tensors){0};
 }
 
-/// Writes the part's file and adds its tensors to the index's weight_map.
-static gr_err save_part(const char *dir, gr_model *model, gr_part part, gri_hf_names names,
-                        gr_json *weight_map, int64_t *total)
+static gri_hf_names names_of(const gr_model_config *config)
+{
+    bool vision = config->parts & (1u << GR_PART_VISION);
+    bool language = config->parts & (1u << GR_PART_LANGUAGE);
+    return vision && language ? GRI_HF_NAMES_FULL : GRI_HF_NAMES_ALONE;
+}
+
+/// The tensors of the part's file and its name, in new memory.
+static gr_err part_tensors(gr_model *model, gr_part part, gri_hf_tensors *tensors, char **file)
+{
+    gr_err err = GR_OK;
+    *file = gr_str_format("model-%s.safetensors", gr_part_name(part));
+    if (!*file) {
+        GR_TRY(GR_ERR_MEMORY);
+    }
+    GR_TRY(gri_hf_tensors_create(model, part, names_of(gr_model_get_config(model)),
+                                 GR_DTYPE_F32, tensors));
+done:
+    return err;
+}
+
+gr_err gr_hf_part_head(gr_model *model, gr_part part, char **file, gr_str *head)
 {
     gr_err err = GR_OK;
     gri_hf_tensors tensors = {0};
-    char *path = NULL, *file = gr_str_format("model-%s.safetensors", gr_part_name(part));
-    if (!file) {
-        GR_TRY(GR_ERR_MEMORY);
-    }
-    GR_TRY(gr_path_join(dir, file, &path));
-    GR_TRY(gri_hf_tensors_create(model, part, names, GR_DTYPE_F32, &tensors));
-    GR_TRY(gr_safetensors_write(path, tensors.items, tensors.count));
+    char *name = NULL;
+    const unsigned char *end = (const unsigned char *)gr_model_weights(model, part);
+    GR_TRY(part_tensors(model, part, &tensors, &name));
     for (int64_t i = 0; i < tensors.count; i++) {
-        gr_json_string(weight_map, tensors.items[i].name, file);
+        GR_ASSERT(tensors.items[i].data == end); // the file's data are the flat space
+        end += tensors.items[i].count * (int64_t)sizeof(float);
     }
-    *total += tensors.bytes;
+    GR_TRY(gr_safetensors_head(name, tensors.items, tensors.count, head));
+    *file = name;
+    name = NULL;
+done:
+    gri_hf_tensors_fini(&tensors);
+    GR_FREE(name);
+    return err;
+}
+
+static gr_err save_part(const char *dir, gr_model *model, gr_part part)
+{
+    gr_err err = GR_OK;
+    gri_hf_tensors tensors = {0};
+    char *path = NULL, *file = NULL;
+    GR_TRY(part_tensors(model, part, &tensors, &file));
+    GR_TRY(gr_path_join(dir, file, &path));
+    GR_TRY(gr_safetensors_write(path, tensors.items, tensors.count));
 done:
     gri_hf_tensors_fini(&tensors);
     GR_FREE(path);
@@ -112,7 +144,24 @@ done:
     return err;
 }
 
-static gr_err save_weights(const char *dir, gr_model *model, gri_hf_names names)
+/// Adds the part's tensors to the index's weight_map.
+static gr_err index_part(gr_model *model, gr_part part, gr_json *weight_map, int64_t *total)
+{
+    gr_err err = GR_OK;
+    gri_hf_tensors tensors = {0};
+    char *file = NULL;
+    GR_TRY(part_tensors(model, part, &tensors, &file));
+    for (int64_t i = 0; i < tensors.count; i++) {
+        gr_json_string(weight_map, tensors.items[i].name, file);
+    }
+    *total += tensors.bytes;
+done:
+    gri_hf_tensors_fini(&tensors);
+    GR_FREE(file);
+    return err;
+}
+
+static gr_err save_index(const char *dir, gr_model *model)
 {
     gr_err err = GR_OK;
     gr_json j = {.indent = 2};
@@ -121,7 +170,7 @@ static gr_err save_weights(const char *dir, gr_model *model, gri_hf_names names)
     gr_json_map_begin(&j, "weight_map");
     for (int part = 0; part < GR_PART_COUNT; part++) {
         if (gr_model_get_config(model)->parts & (1u << part)) {
-            GR_TRY(save_part(dir, model, (gr_part)part, names, &j, &total));
+            GR_TRY(index_part(model, (gr_part)part, &j, &total));
         }
     }
     gr_json_map_end(&j);
@@ -135,15 +184,13 @@ done:
     return err;
 }
 
-gr_err gr_hf_save(const char *dir, gr_model *model)
+gr_err gr_hf_save_description(const char *dir, gr_model *model)
 {
     gr_err err = GR_OK;
     const gr_model_config *config = gr_model_get_config(model);
     bool vision = config->parts & (1u << GR_PART_VISION);
-    bool language = config->parts & (1u << GR_PART_LANGUAGE);
-    bool full = vision && language;
-    GR_TRY(save_weights(dir, model, full ? GRI_HF_NAMES_FULL : GRI_HF_NAMES_ALONE));
-    if (full) {
+    GR_TRY(save_index(dir, model));
+    if (names_of(config) == GRI_HF_NAMES_FULL) {
         GR_TRY(gri_hf_write_full_config(dir, config));
     } else if (vision) {
         GR_TRY(gri_hf_write_vision_config(dir, GR_HF_LAYOUT_SAILVIT, GR_DTYPE_F32,
@@ -154,6 +201,19 @@ gr_err gr_hf_save(const char *dir, gr_model *model)
     if (vision) {
         GR_TRY(gri_hf_write_preprocessor(dir, &config->vision));
     }
+done:
+    return err;
+}
+
+gr_err gr_hf_save(const char *dir, gr_model *model)
+{
+    gr_err err = GR_OK;
+    for (int part = 0; part < GR_PART_COUNT; part++) {
+        if (gr_model_get_config(model)->parts & (1u << part)) {
+            GR_TRY(save_part(dir, model, (gr_part)part));
+        }
+    }
+    GR_TRY(gr_hf_save_description(dir, model));
 done:
     return err;
 }

@@ -9,6 +9,7 @@
 /// Source: huggingface/safetensors README.
 
 #include "src/base/file.h"
+#include "src/base/str.h"
 #include "src/tensor/tensor.h"
 
 typedef struct gr_safetensor {
@@ -32,6 +33,11 @@ GR_MUST_CHECK gr_err gr_safetensors_open(const char *path, gr_safetensors **out)
 void gr_safetensors_close(gr_safetensors **file);
 /// NULL if there is no tensor of this name.
 const gr_safetensor *gr_safetensors_find(const gr_safetensors *file, const char *name);
+
+/// What stands in front of the data of these tensors: length and header as gr_safetensors_write has them. Their data pointers are
+/// not looked at. Behind it come their data end to end, in this order.
+GR_MUST_CHECK gr_err gr_safetensors_head(const char *path, const gr_safetensor *tensors,
+                                         int64_t count, gr_str *out);
 
 /// Writes the tensors (data pointers borrowed) in this order, metadata {"format": "pt"}, header padded to 8
 /// bytes; written aside, synced, renamed.

@@ -25,7 +25,7 @@ static gr_err check_tensors(const char *path, const gr_safetensor *tensors, int6
         for (int d = 0; d < t->ndim; d++) {
             product *= t->shape[d];
         }
-        GR_ASSERT(product == t->count && (t->data || t->count == 0));
+        GR_ASSERT(product == t->count);
         if (strcmp(t->name, "__metadata__") == 0) {
             GR_FAIL(GR_ERR_DATA, "%s: a tensor may not be called __metadata__", path);
         }
@@ -85,6 +85,16 @@ done:
     return err;
 }
 
+gr_err gr_safetensors_head(const char *path, const gr_safetensor *tensors, int64_t count,
+                           gr_str *out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(check_tensors(path, tensors, count));
+    GR_TRY(build_head(tensors, count, out));
+done:
+    return err;
+}
+
 static gr_err write_all(int fd, const char *path, const gr_str *head,
                         const gr_safetensor *tensors, int64_t count)
 {
@@ -93,6 +103,7 @@ static gr_err write_all(int fd, const char *path, const gr_str *head,
     GR_TRY(gr_file_pwrite(fd, path, head->data, head->size, 0));
     for (int64_t i = 0; i < count; i++) {
         int64_t bytes = tensor_bytes(&tensors[i]);
+        GR_ASSERT(tensors[i].data || bytes == 0);
         GR_TRY(gr_file_pwrite(fd, path, tensors[i].data, (size_t)bytes, offset));
         offset += bytes;
     }
@@ -109,8 +120,7 @@ gr_err gr_safetensors_write(const char *path, const gr_safetensor *tensors, int6
     gr_str head = {0};
     char *aside = NULL, *folder = NULL;
     int fd = -1;
-    GR_TRY(check_tensors(path, tensors, count));
-    GR_TRY(build_head(tensors, count, &head));
+    GR_TRY(gr_safetensors_head(path, tensors, count, &head));
     GR_TRY(gr_path_dir(path, &folder));
     aside = gr_str_format("%s.tmp.%ld", path, (long)getpid());
     if (!aside) {

@@ -4,8 +4,11 @@
 #include "src/base/elementary.h"
 
 #include <math.h>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
-enum { UPDATE_BLOCK = 16384, SUMS = 64 };
+enum { UPDATE_BLOCK = 16384 };
 
 static gri_adamw_factors factors_of(const gr_adamw *opt)
 {
@@ -39,6 +42,47 @@ static int64_t at_most(int64_t n, int64_t limit)
     return n < limit ? n : limit;
 }
 
+/// Stores that do not first read the lines they overwrite.
+static void store_past_caches(float *to, const float *from, int64_t n)
+{
+    int64_t i = 0;
+#ifdef __SSE2__
+    for (; i < n && (uintptr_t)(to + i) % sizeof(__m128) != 0; i++) {
+        to[i] = from[i];
+    }
+    for (; i + 4 <= n; i += 4) {
+        _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+    }
+#endif
+    for (; i < n; i++) {
+        to[i] = from[i];
+    }
+}
+
+/// What was stored past the caches is there before what follows.
+static void finish_stores(void)
+{
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
+}
+
+void gr_adamw_update_copied(const gr_adamw *opt, int64_t n, float *param, const float *grad,
+                            float *m, float *v, gr_adamw_copy copy, int threads)
+{
+    gri_adamw_factors f = factors_of(opt);
+    const gri_adamw_rows *rows = rows_now();
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < n; i += UPDATE_BLOCK) {
+        int64_t count = at_most(n - i, UPDATE_BLOCK);
+        rows->update(f, count, param + i, grad + i, m + i, v + i);
+        store_past_caches(copy.param + i, param + i, count);
+        store_past_caches(copy.m + i, m + i, count);
+        store_past_caches(copy.v + i, v + i, count);
+        finish_stores();
+    }
+}
+
 void gr_adamw_update(const gr_adamw *opt, int64_t n, float *param, const float *grad, float *m,
                      float *v, int threads)
 {
@@ -50,23 +94,11 @@ void gr_adamw_update(const gr_adamw *opt, int64_t n, float *param, const float *
     }
 }
 
-double gr_sum_squares(int64_t n, const float *x, int threads)
+void gr_square_sums(int64_t n, const float *x, double *sums, int threads)
 {
-    double total = 0;
     const gri_adamw_rows *rows = rows_now();
-    // SUMS blocks at a time, so that their sums need no memory but the stack.
-    for (int64_t from = 0; from < n; from += (int64_t)SUMS * GR_NORM_BLOCK) {
-        double sum[SUMS] = {0};
-        int64_t length = at_most(n - from, (int64_t)SUMS * GR_NORM_BLOCK);
-        int64_t blocks = (length + GR_NORM_BLOCK - 1) / GR_NORM_BLOCK;
 #pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t i = 0; i < blocks; i++) {
-            int64_t at = i * GR_NORM_BLOCK;
-            sum[i] = rows->squares(at_most(length - at, GR_NORM_BLOCK), x + from + at);
-        }
-        for (int64_t i = 0; i < blocks; i++) {
-            total += sum[i];
-        }
+    for (int64_t at = 0; at < n; at += GR_NORM_BLOCK) {
+        sums[at / GR_NORM_BLOCK] = rows->squares(at_most(n - at, GR_NORM_BLOCK), x + at);
     }
-    return total;
 }

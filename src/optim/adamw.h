@@ -18,9 +18,18 @@ typedef struct gr_adamw {
 void gr_adamw_update(const gr_adamw *opt, int64_t n, float *param, const float *grad, float *m,
                      float *v, int threads);
 
-/// Sum of squares in double over blocks of GR_NORM_BLOCK elements of the flat space, blocks added in
-/// order: the same bits for any number of threads. n elements starting at a block border.
-enum { GR_NORM_BLOCK = 65536 };
-double gr_sum_squares(int64_t n, const float *x, int threads);
+/// Where an update also puts what it wrote: [n] each, not overlapping anything.
+typedef struct gr_adamw_copy {
+    float *param, *m, *v;
+} gr_adamw_copy;
+/// The same update, the same bits, and a copy of its results, stored past the caches while they are in them: much cheaper than a copy
+/// afterwards.
+void gr_adamw_update_copied(const gr_adamw *opt, int64_t n, float *param, const float *grad,
+                            float *m, float *v, gr_adamw_copy copy, int threads);
+
+/// sums[i] = the sum of squares, in double, of block i of GR_NORM_BLOCK elements of x[n], the last perhaps shorter. Whoever adds them in
+/// the order of the blocks gets the same bits however blocks were shared out among threads and ranks.
+enum { GR_NORM_BLOCK = 4096 };
+void gr_square_sums(int64_t n, const float *x, double *sums, int threads);
 
 #endif

@@ -35,3 +35,19 @@ expect_usage "7 samples are no whole number of steps of 4" "$GRADUS" bench data 
 expect_code 65 "tokens, but sequence_length is 9" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" \
     --tokenizer tokenizer --samples 4 --global-batch 4 --sequence-length 9 --threads 1
 expect_code 66 "" "$GRADUS" bench data --data nowhere --model "$here/tiny.yaml" --tokenizer tokenizer
+
+for ranks in 1 3; do
+    expect_code 0 '"reduce_scatter_ratio": [0-9.]+' mpirun -n $ranks "$GRADUS" bench reduce --mib 1 --rounds 2 --piece 16 --depth 3 --json
+    expect_json stdout
+    grep -q "\"ranks\": $ranks" stdout || fail "bench reduce: $(cat stdout)"
+done
+expect_code 0 "^and gather .* ms +MPI_Allreduce .* times" mpirun -n 2 "$GRADUS" bench reduce --mib 1 --rounds 1
+expect_usage "depth" "$GRADUS" bench reduce --depth 99
+
+expect_code 0 "^a checkpoint every 2 steps, all costs: [0-9.]+$" "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 2 --rounds 1 --threads 1
+[ -z "$(ls saved)" ] || fail "bench checkpoint left something: $(ls saved)"
+expect_code 0 '"stall_ratio": [0-9.]+' mpirun -n 2 "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved --tokens 8 --steps 2 --rounds 2 \
+    --threads 1 --train language --json
+expect_json stdout
+touch saved/mine
+expect_usage "saved is not empty" "$GRADUS" bench checkpoint --model "$here/tiny.yaml" --out saved

@@ -1,0 +1,666 @@
+/// Read it from the bottom: gr_saver_save starts a job, advance takes it from phase to phase.
+
+#include "stages/saver.h"
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/formats/hf.h"
+#include "src/formats/safetensors.h"
+#include "stages/checkpoint.h"
+#include "stages/share.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { COPY_ELEMENTS = 1 << 18, MESSAGE = 4096 };
+
+typedef enum phase {
+    IDLE,
+    WRITING,   ///< each rank its shares
+    COMMITTING ///< rank 0 the manifest and the rename
+} phase;
+
+/// One save. A thread may use it while it is under way.
+typedef struct job {
+    char *path, *temporary;
+    bool final;           ///< RUN/final: no trainer's state
+    gr_part_set linked;   ///< parts that are links to the last checkpoint's files
+    gr_progress progress; ///< at the time of the save
+    int64_t updates;      ///< of the optimizer
+    gri_share share;
+    gr_err err; ///< of the phase, with its message
+    char message[MESSAGE];
+    atomic_bool done;
+    bool threaded; ///< `thread` has to be joined
+    pthread_t thread;
+} job;
+
+struct gr_saver {
+    const gr_world *world;
+    const gr_setup *setup;
+    const gr_identity *identity;
+    gr_saver_options options;
+    char *last; ///< newest complete checkpoint that this run's weights were in; NULL: none
+    gr_part_set changed;               ///< since then
+    gri_dir_file parts[GR_PART_COUNT]; ///< rank 0: the parts' files as `last` has them
+    bool told;                         ///< that links do not work here
+    float *copy;                       ///< m, v and weights of `reserved` elements each
+    int64_t reserved;
+    gr_updater_copy places; ///< the same, by name
+    bool copied;            ///< the update has filled them
+    phase phase;
+    job job;
+};
+
+static bool leads(const gr_saver *s)
+{
+    return s->world->rank == 0;
+}
+
+static gr_part_set model_parts(const gr_saver *s)
+{
+    return gr_model_get_config(s->setup->model)->parts;
+}
+
+static char *part_file(int part)
+{
+    return gr_str_format("model-%s.safetensors", gr_part_name((gr_part)part));
+}
+
+static gr_err write_state(const gr_saver *s)
+{
+    gr_err err = GR_OK;
+    const gr_progress *progress = &s->job.progress;
+    gr_json j = {.indent = 1};
+    char *path = NULL;
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "schema", GR_CHECKPOINT_SCHEMA);
+    gr_identity_write(s->identity, &j);
+    gr_json_int(&j, "stage", progress->stage);
+    gr_json_int(&j, "step", progress->step);
+    gr_json_int(&j, "updates", progress->updates);
+    gr_json_int(&j, "samples", progress->samples);
+    gr_json_int(&j, "tokens", progress->tokens);
+    gr_json_int(&j, "optimizer_updates", s->job.updates);
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    GR_TRY(gr_path_join(s->job.temporary, "gradus/state.json", &path));
+    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
+done:
+    GR_FREE(path);
+    gr_json_fini(&j);
+    return err;
+}
+
+/// This rank's part of the writing; rank 0 also writes what is small.
+static gr_err write_share(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    job *j = &s->job;
+    GR_TRY(gri_share_write(&j->share, j->temporary));
+    if (!leads(s)) {
+        goto done;
+    }
+    GR_TRY(gr_hf_save_description(j->temporary, s->setup->model));
+    if (s->setup->tokenizer) {
+        GR_TRY(gr_setup_save_tokenizer(s->setup, j->temporary));
+    }
+    if (!j->final) {
+        GR_TRY(write_state(s));
+    }
+done:
+    return err;
+}
+
+/// The large files' entries of the manifest, linked ones included.
+static gr_err describe(gr_saver *s, gri_dir_file *out, int *count)
+{
+    gr_err err = GR_OK;
+    const gri_share *share = &s->job.share;
+    int n = 0;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (s->job.linked & (1u << p)) {
+            out[n++] = s->parts[p];
+        }
+    }
+    for (int i = 0; i < share->file_count; i++) {
+        GR_TRY(gri_share_describe(share, i, &out[n++]));
+    }
+    *count = n;
+done:
+    return err;
+}
+
+/// Remembers the parts' files of the checkpoint that is complete now.
+static gr_err remember(gr_saver *s, const gri_dir_file *files, int count)
+{
+    gr_err err = GR_OK;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        char *name = part_file(p);
+        if (!name) {
+            GR_TRY(GR_ERR_MEMORY);
+        }
+        for (int i = 0; i < count; i++) {
+            if (strcmp(files[i].name, name) == 0) {
+                s->parts[p] = files[i];
+            }
+        }
+        GR_FREE(name);
+    }
+done:
+    return err;
+}
+
+/// Rank 0 makes the folder whole and removes old ones.
+static gr_err commit(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    gri_dir_file files[GRI_SHARED_FILES];
+    int count = 0;
+    const gr_saver_options *o = &s->options;
+    if (!leads(s)) {
+        goto done;
+    }
+    GR_TRY(describe(s, files, &count));
+    GR_TRY(gri_checkpoint_dir_commit(s->job.temporary, s->job.path, files, count));
+    GR_TRY(remember(s, files, count));
+    if (!s->job.final) {
+        GR_TRY(
+            gr_checkpoint_remove_old(o->run, s->job.progress.updates, o->keep, o->keep_every));
+    }
+done:
+    return err;
+}
+
+/// One phase on this rank, in a thread or not; its error is kept with the message, which is per thread.
+static void *work(void *argument)
+{
+    gr_saver *s = argument;
+    job *j = &s->job;
+    j->err = s->phase == WRITING ? write_share(s) : commit(s);
+    if (j->err != GR_OK) {
+        gr_err_context("cannot save checkpoint %s", j->path);
+        snprintf(j->message, sizeof j->message, "%s", gr_err_message());
+    }
+    atomic_store(&j->done, true);
+    return NULL;
+}
+
+/// Runs the phase, in a thread if `background`. Signals stay with the main thread.
+static gr_err start(gr_saver *s, phase next, bool background)
+{
+    gr_err err = GR_OK;
+    job *j = &s->job;
+    sigset_t all, before;
+    s->phase = next;
+    atomic_store(&j->done, false);
+    if (!background) {
+        (void)work(s);
+        goto done;
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int status = pthread_create(&j->thread, NULL, work, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status != 0) {
+        atomic_store(&j->done, true);
+        GR_FAIL(GR_ERR_UNAVAILABLE, "cannot start the thread that writes checkpoints: %s",
+                strerror(status));
+    }
+    j->threaded = true;
+done:
+    return err;
+}
+
+static void join(gr_saver *s)
+{
+    if (s->job.threaded) {
+        pthread_join(s->job.thread, NULL);
+        s->job.threaded = false;
+    }
+}
+
+/// Ends this rank's phase; its error becomes this thread's.
+static gr_err finish_phase(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    join(s);
+    if (s->job.err != GR_OK) {
+        GR_FAIL(s->job.err, "%s", s->job.message);
+    }
+done:
+    return err;
+}
+
+static void job_fini(gr_saver *s)
+{
+    job *j = &s->job;
+    gri_share_fini(&j->share);
+    GR_FREE(j->path);
+    GR_FREE(j->temporary);
+    *j = (job){.err = GR_OK};
+    s->phase = IDLE;
+}
+
+/// The checkpoint is complete: it is the one that later ones link to.
+static void complete(gr_saver *s)
+{
+    if (!s->job.final) {
+        GR_FREE(s->last);
+        s->last = s->job.path;
+        s->job.path = NULL;
+    }
+    job_fini(s);
+}
+
+/// Ends the phase on all ranks, waiting for it, and begins the next. Collective.
+static gr_err advance(gr_saver *s, bool background)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_world_agree(s->world, finish_phase(s)));
+    if (s->phase == COMMITTING) {
+        complete(s);
+        goto done;
+    }
+    GR_TRY(gri_share_gather(&s->job.share));
+    GR_TRY(gr_world_agree(s->world, start(s, COMMITTING, background && leads(s))));
+done:
+    if (err != GR_OK) {
+        join(s);
+        s->changed = model_parts(s); // nothing is known of what lies there
+        job_fini(s);
+    }
+    return err;
+}
+
+bool gr_saver_busy(const gr_saver *saver)
+{
+    return saver->phase != IDLE;
+}
+
+gr_err gr_saver_poll(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    int64_t busy = 0;
+    if (s->phase == IDLE) {
+        goto done;
+    }
+    GR_TRY(gr_world_max(s->world, !atomic_load(&s->job.done), &busy));
+    if (!busy) {
+        GR_TRY(advance(s, true));
+    }
+done:
+    return err;
+}
+
+gr_err gr_saver_wait(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    while (s->phase != IDLE) {
+        GR_TRY(advance(s, false));
+    }
+done:
+    return err;
+}
+
+/// Entries of the optimizer's file for one moment of one part, in the order of the flat space.
+static gr_err name_moments(const gr_params *params, gr_part part, const char *prefix,
+                           gr_safetensor *list, int64_t *n)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
+        const gr_param *p = &params->items[i];
+        gr_safetensor *t = &list[*n];
+        t->name = gr_str_format("%s.%s", prefix, p->name);
+        if (!t->name) {
+            GR_TRY(GR_ERR_MEMORY);
+        }
+        t->dtype = GR_DTYPE_F32;
+        t->ndim = p->ndim;
+        memcpy(t->shape, p->shape, sizeof p->shape);
+        t->count = p->count;
+        *n += 1;
+    }
+done:
+    return err;
+}
+
+static gr_err moments_head(const gr_params *params, gr_part_set trains, const char *name,
+                           gr_str *head)
+{
+    static const char *const prefixes[] = {"exp_avg", "exp_avg_sq"};
+    gr_err err = GR_OK;
+    gr_safetensor *list = NULL;
+    int64_t n = 0;
+    GR_ALLOC(list, 2 * params->count);
+    for (int moment = 0; moment < 2; moment++) {
+        for (int p = 0; p < GR_PART_COUNT; p++) {
+            if (trains & (1u << p)) {
+                GR_TRY(name_moments(params, (gr_part)p, prefixes[moment], list, &n));
+            }
+        }
+    }
+    GR_TRY(gr_safetensors_head(name, list, n, head));
+done:
+    for (int64_t i = 0; list && i < n; i++) {
+        GR_FREE(list[i].name);
+    }
+    GR_FREE(list);
+    return err;
+}
+
+/// What this rank's range holds at the beginning of a part, in arrays that begin where the range does.
+static int64_t place_in_own(const gr_updater *u, int part)
+{
+    return gr_range_overlap(u->own, u->parts[part]).begin - u->own.begin;
+}
+
+static gr_err share_moments(gr_saver *s, const gr_updater *u, const float *first,
+                            const float *second)
+{
+    gr_err err = GR_OK;
+    const float *const moments[] = {first, second};
+    gr_str head = {0};
+    char *name = NULL;
+    GR_STRDUP(name, "gradus/optimizer.safetensors");
+    GR_TRY(moments_head(gr_model_get_params(s->setup->model), u->trains, name, &head));
+    gri_share_add_file(&s->job.share, &name, &head);
+    for (int moment = 0; moment < 2; moment++) {
+        for (int p = 0; p < GR_PART_COUNT; p++) {
+            if (u->trains & (1u << p)) {
+                gri_share_add_section(&s->job.share, u->size, u->parts[p],
+                                      moments[moment] + place_in_own(u, p));
+            }
+        }
+    }
+done:
+    GR_FREE(name);
+    gr_str_fini(&head);
+    return err;
+}
+
+/// `copy`: the copied weights of the updater's range; NULL: the model's own are written. Parts that do not train are not written to
+/// while the stage lasts, so they need no copy.
+static gr_err share_part(gr_saver *s, int p, const gr_updater *u, const float *copy)
+{
+    gr_err err = GR_OK;
+    gr_str head = {0};
+    char *name = NULL;
+    const float *weights = gr_model_weights(s->setup->model, (gr_part)p);
+    int64_t size = gr_model_get_params(s->setup->model)->size[p];
+    GR_TRY(gr_hf_part_head(s->setup->model, (gr_part)p, &name, &head));
+    gri_share_add_file(&s->job.share, &name, &head);
+    if (u && u->trains & (1u << p)) {
+        gr_range own = gr_range_overlap(u->own, u->parts[p]);
+        gri_share_add_section(&s->job.share, u->size, u->parts[p],
+                              copy ? copy + place_in_own(u, p)
+                                   : weights + (own.begin - u->parts[p].begin));
+    } else {
+        gr_range own = gr_range_of_rank(size, s->world->rank, s->world->size);
+        gri_share_add_section(&s->job.share, size, (gr_range){0, size}, weights + own.begin);
+    }
+done:
+    GR_FREE(name);
+    gr_str_fini(&head);
+    return err;
+}
+
+static void copy_elements(float *to, const float *from, int64_t count, int threads)
+{
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < count; i += COPY_ELEMENTS) {
+        int64_t n = count - i < COPY_ELEMENTS ? count - i : COPY_ELEMENTS;
+        memcpy(to + i, from + i, (size_t)n * sizeof *to);
+    }
+}
+
+/// Moments and weights of the updater's range, as they are now.
+static void copy_state(gr_saver *s, const gr_updater *u)
+{
+    int64_t count = gr_range_count(u->own);
+    int threads = s->options.threads;
+    copy_elements(s->copy, u->first, count, threads);
+    copy_elements(s->copy + s->reserved, u->second, count, threads);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        gr_range mine = gr_range_overlap(u->own, u->parts[p]);
+        if (gr_range_count(mine) > 0) {
+            copy_elements(s->copy + 2 * s->reserved + place_in_own(u, p),
+                          gr_model_weights(s->setup->model, (gr_part)p) +
+                              (mine.begin - u->parts[p].begin),
+                          gr_range_count(mine), threads);
+        }
+    }
+}
+
+/// The files that are written, and where their data are: copied if `copied`.
+static gr_err plan_files(gr_saver *s, const gr_updater *u, bool copied)
+{
+    gr_err err = GR_OK;
+    const float *copy = copied ? s->copy : NULL;
+    s->job.share = (gri_share){.world = s->world};
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (model_parts(s) & ~s->job.linked & (1u << p)) {
+            GR_TRY(share_part(s, p, u, copy ? copy + 2 * s->reserved : NULL));
+        }
+    }
+    if (u) {
+        GR_TRY(
+            share_moments(s, u, copy ? copy : u->first, copy ? copy + s->reserved : u->second));
+    }
+    GR_TRY(gri_share_prepare(&s->job.share));
+done:
+    return err;
+}
+
+/// Links one part's file to the last checkpoint's; *linked false where the file system will not, or the file is gone.
+static gr_err link_part(gr_saver *s, int p, bool *linked)
+{
+    gr_err err = GR_OK;
+    char *name = part_file(p), *from = NULL, *to = NULL;
+    if (!name) {
+        GR_TRY(GR_ERR_MEMORY);
+    }
+    GR_TRY(gr_path_join(s->last, name, &from));
+    GR_TRY(gr_path_join(s->job.temporary, name, &to));
+    *linked = link(from, to) == 0;
+    if (!*linked && !s->told) {
+        gr_progress_end();
+        gr_log_info("%s is written again, it cannot be linked to %s: %s", to, from,
+                    strerror(errno));
+        s->told = true;
+    }
+done:
+    GR_FREE(name);
+    GR_FREE(from);
+    GR_FREE(to);
+    return err;
+}
+
+/// Rank 0 makes the folder, with links to the files of parts that have not changed.
+static gr_err begin_folder(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    gr_part_set same = s->last ? model_parts(s) & ~s->changed : 0;
+    GR_TRY(gri_checkpoint_dir_begin(s->job.path, &s->job.temporary));
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        bool linked = false;
+        if (same & (1u << p)) {
+            GR_TRY(link_part(s, p, &linked));
+            s->job.linked |= linked ? 1u << p : 0;
+        }
+    }
+done:
+    return err;
+}
+
+/// Everything up to the writing. Takes `path` over. Collective.
+static gr_err prepare(gr_saver *s, char **path, const gr_updater *u, bool copied)
+{
+    gr_err err = GR_OK;
+    s->job.path = *path;
+    *path = NULL;
+    if (leads(s)) {
+        err = begin_folder(s);
+    } else {
+        s->job.temporary = gr_str_format("%s.tmp", s->job.path);
+        err = s->job.temporary ? GR_OK : GR_ERR_MEMORY;
+    }
+    GR_TRY(gr_world_agree(s->world, err));
+    GR_TRY(gr_world_broadcast(s->world, &s->job.linked, sizeof s->job.linked, 0));
+    GR_TRY(gr_world_agree(s->world, plan_files(s, u, copied)));
+    if (copied && !s->copied) {
+        copy_state(s, u);
+    }
+done:
+    return err;
+}
+
+/// Collective.
+static gr_err save(gr_saver *s, char **path, const gr_updater *u, bool background)
+{
+    gr_err err = GR_OK;
+    GR_TRY(prepare(s, path, u, background));
+    if (!s->job.final) {
+        s->changed = 0; // from here on, what changes differs from this one
+    }
+    GR_TRY(gr_world_agree(s->world, start(s, WRITING, background)));
+    if (!background) {
+        GR_TRY(gr_saver_wait(s));
+    }
+done:
+    if (err != GR_OK) {
+        join(s);
+        s->changed = model_parts(s);
+        job_fini(s);
+    }
+    return err;
+}
+
+gr_err gr_saver_save(gr_saver *s, const gr_updater *updater, const gr_progress *progress,
+                     bool wait)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    GR_TRY(gr_saver_wait(s));
+    path = gr_str_format("%s/checkpoints/update-%08lld", s->options.run,
+                         (long long)progress->updates);
+    GR_TRY(gr_world_agree(s->world, path ? GR_OK : GR_ERR_MEMORY));
+    s->job.progress = *progress;
+    s->job.updates = updater ? updater->updates : 0;
+    bool background = !wait && updater && s->options.background && s->copy;
+    GR_TRY(save(s, &path, updater, background));
+    s->copied = false;
+done:
+    GR_FREE(path);
+    return err;
+}
+
+gr_err gr_saver_expect(gr_saver *s, const gr_updater_copy **copy)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_saver_wait(s));
+    s->copied = s->copy != NULL;
+    *copy = s->copied ? &s->places : NULL;
+done:
+    return err;
+}
+
+gr_err gr_saver_save_final(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    GR_TRY(gr_saver_wait(s));
+    GR_TRY(gr_world_agree(s->world, gr_path_join(s->options.run, "final", &path)));
+    s->job.final = true;
+    GR_TRY(save(s, &path, NULL, false));
+done:
+    GR_FREE(path);
+    return err;
+}
+
+void gr_saver_changed(gr_saver *saver, gr_part_set parts)
+{
+    saver->changed |= parts;
+}
+
+gr_err gr_saver_reserve(gr_saver *s, const gr_updater *updater)
+{
+    gr_err err = GR_OK;
+    GR_ASSERT(s->phase == IDLE);
+    GR_FREE(s->copy);
+    s->reserved = 0;
+    s->copied = false;
+    if (updater && s->options.background) {
+        int64_t count = gr_range_count(updater->own);
+        GR_ALLOC(s->copy, 3 * count);
+        s->reserved = count;
+        s->places = (gr_updater_copy){
+            .first = s->copy, .second = s->copy + count, .weights = s->copy + 2 * count};
+    }
+done:
+    return err;
+}
+
+/// The parts' files of the checkpoint that the weights came from. A part that is not there counts as changed.
+static gr_err recall(gr_saver *s)
+{
+    gr_err err = GR_OK;
+    char *name = NULL;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        bool found = false;
+        GR_FREE(name);
+        name = part_file(p);
+        if (!name) {
+            GR_TRY(GR_ERR_MEMORY);
+        }
+        GR_TRY(gri_checkpoint_dir_entry(s->last, name, &s->parts[p], &found));
+        s->changed |= found ? 0 : 1u << p;
+    }
+done:
+    GR_FREE(name);
+    return err;
+}
+
+gr_err gr_saver_create(const gr_world *world, const gr_setup *setup,
+                       const gr_identity *identity, const gr_saver_options *options,
+                       const char *last, gr_saver **out)
+{
+    gr_err err = GR_OK;
+    gr_saver *s = NULL;
+    GR_ALLOC(s, 1);
+    s->world = world;
+    s->setup = setup;
+    s->identity = identity;
+    s->options = *options;
+    if (last) {
+        GR_STRDUP(s->last, last);
+        if (leads(s)) {
+            GR_TRY(recall(s));
+        }
+    }
+    *out = s;
+    s = NULL;
+done:
+    gr_saver_destroy(&s);
+    return err;
+}
+
+void gr_saver_destroy(gr_saver **saver)
+{
+    gr_saver *s = *saver;
+    if (!s) {
+        return;
+    }
+    join(s);
+    job_fini(s);
+    GR_FREE(s->last);
+    GR_FREE(s->copy);
+    GR_FREE(*saver);
+}

@@ -1,0 +1,189 @@
+#include "stages/share.h"
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/// Digests are made of a piece while it is in the caches, then it is written.
+enum { WRITE_ELEMENTS = 64 * GR_RANGE_BLOCK };
+
+void gri_share_add_file(gri_share *share, char **name, gr_str *head)
+{
+    GR_ASSERT(share->file_count < GRI_SHARED_FILES);
+    share->files[share->file_count++] = (gri_shared_file){.name = *name,
+                                                          .head = *head,
+                                                          .bytes = (int64_t)head->size,
+                                                          .first = share->section_count};
+    *name = NULL;
+    *head = (gr_str){0};
+}
+
+void gri_share_add_section(gri_share *share, int64_t space, gr_range at, const float *data)
+{
+    GR_ASSERT(share->section_count < GRI_SECTIONS && at.begin % GR_RANGE_BLOCK == 0);
+    gri_shared_file *file = &share->files[share->file_count - 1];
+    share->sections[share->section_count++] =
+        (gri_section){.offset = file->bytes, .space = space, .at = at, .data = data};
+    file->bytes += gr_range_count(at) * (int64_t)sizeof(float);
+    file->count++;
+}
+
+gr_range gri_share_of_rank(const gri_share *share, const gri_section *section, int rank)
+{
+    return gr_range_overlap(gr_range_of_rank(section->space, rank, share->world->size),
+                            section->at);
+}
+
+static int64_t blocks_of(const gri_share *share, const gri_section *section, int rank)
+{
+    return gr_range_blocks(gr_range_count(gri_share_of_rank(share, section, rank)));
+}
+
+gr_err gri_share_prepare(gri_share *share)
+{
+    gr_err err = GR_OK;
+    for (int rank = 0; rank < share->world->size; rank++) {
+        int64_t blocks = 0;
+        for (int i = 0; i < share->section_count; i++) {
+            blocks += blocks_of(share, &share->sections[i], rank);
+        }
+        share->most = blocks > share->most ? blocks : share->most;
+    }
+    GR_ALLOC(share->mine, share->most);
+    GR_ALLOC(share->all, share->most * share->world->size);
+done:
+    return err;
+}
+
+/// Returns through *digests where the next section's begin.
+static gr_err write_section(const gri_share *share, const gri_section *section, int fd,
+                            const char *path, gr_digest **digests)
+{
+    gr_err err = GR_OK;
+    gr_range own = gri_share_of_rank(share, section, share->world->rank);
+    int64_t offset = section->offset + (own.begin - section->at.begin) * (int64_t)sizeof(float);
+    int64_t count = gr_range_count(own);
+    for (int64_t i = 0; i < count; i += WRITE_ELEMENTS) {
+        int64_t n = count - i < WRITE_ELEMENTS ? count - i : WRITE_ELEMENTS;
+        int64_t size = n * (int64_t)sizeof(float);
+        *digests += gri_digest_blocks(section->data + i, size, *digests);
+        GR_TRY(gr_file_pwrite(fd, path, section->data + i, (size_t)size,
+                              offset + i * (int64_t)sizeof(float)));
+    }
+done:
+    return err;
+}
+
+static gr_err sync_and_close(int *fd, const char *path)
+{
+    gr_err err = GR_OK;
+    int old = *fd;
+    if (fsync(old) != 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot sync: %s", path, strerror(errno));
+    }
+    *fd = -1;
+    if (close(old) != 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot close: %s", path, strerror(errno));
+    }
+done:
+    return err;
+}
+
+static gr_err write_file(const gri_share *share, const gri_shared_file *file, const char *dir,
+                         gr_digest **digests)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    int fd = -1;
+    GR_TRY(gr_path_join(dir, file->name, &path));
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        GR_FAIL(GR_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
+    }
+    if (share->world->rank == 0) {
+        GR_TRY(gr_file_pwrite(fd, path, file->head.data, file->head.size, 0));
+    }
+    for (int i = file->first; i < file->first + file->count; i++) {
+        GR_TRY(write_section(share, &share->sections[i], fd, path, digests));
+    }
+    GR_TRY(sync_and_close(&fd, path));
+done:
+    if (fd >= 0) {
+        close(fd);
+    }
+    GR_FREE(path);
+    return err;
+}
+
+gr_err gri_share_write(gri_share *share, const char *dir)
+{
+    gr_err err = GR_OK;
+    gr_digest *digests = share->mine;
+    for (int i = 0; i < share->file_count; i++) {
+        GR_TRY(write_file(share, &share->files[i], dir, &digests));
+    }
+    GR_ASSERT(digests - share->mine <= share->most);
+done:
+    return err;
+}
+
+gr_err gri_share_gather(gri_share *share)
+{
+    return gr_world_gather(share->world, share->mine, (size_t)share->most * sizeof *share->mine,
+                           share->all);
+}
+
+/// Where the digests of a rank's blocks of section `which` lie.
+static const gr_digest *digests_of(const gri_share *share, int rank, int which)
+{
+    const gr_digest *at = share->all + rank * share->most;
+    for (int i = 0; i < which; i++) {
+        at += blocks_of(share, &share->sections[i], rank);
+    }
+    return at;
+}
+
+gr_err gri_share_describe(const gri_share *share, int i, gri_dir_file *out)
+{
+    gr_err err = GR_OK;
+    const gri_shared_file *file = &share->files[i];
+    gri_dir_file described = {.bytes = file->bytes};
+    gr_digest_stream *list = NULL;
+    gr_digest *head = NULL;
+    int64_t size = (int64_t)file->head.size;
+    GR_ALLOC(head, size / GRI_DIGEST_BLOCK + 1);
+    GR_TRY(gr_digest_stream_create(&list));
+    int64_t blocks = gri_digest_blocks(file->head.data, size, head);
+    gr_digest_stream_add(list, head, (size_t)blocks * sizeof *head);
+    for (int s = file->first; s < file->first + file->count; s++) {
+        described.cuts[described.cut_count++] = share->sections[s].offset;
+        for (int rank = 0; rank < share->world->size; rank++) {
+            blocks = blocks_of(share, &share->sections[s], rank);
+            gr_digest_stream_add(list, digests_of(share, rank, s),
+                                 (size_t)blocks * sizeof *head);
+        }
+    }
+    snprintf(described.name, sizeof described.name, "%s", file->name);
+    described.digest = gr_digest_stream_result(list);
+    *out = described;
+done:
+    gr_digest_stream_destroy(&list);
+    GR_FREE(head);
+    return err;
+}
+
+void gri_share_fini(gri_share *share)
+{
+    for (int i = 0; i < share->file_count; i++) {
+        GR_FREE(share->files[i].name);
+        gr_str_fini(&share->files[i].head);
+    }
+    GR_FREE(share->mine);
+    GR_FREE(share->all);
+    *share = (gri_share){.world = share->world};
+}
