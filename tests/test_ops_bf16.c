@@ -216,6 +216,13 @@ static void scatter_of(gr_exec *ex, int64_t C)
     ex->ops->rows_scatter(ex, x.narrow, rows, z.wide);
     ex->ops->rows_scatter(ex, x.wide, rows, z.narrow);
     check_rounded("scatter across types", z);
+    pair copied = pair_2d(3, C), across = pair_2d(3, C);
+    ex->ops->rows_copy(ex, x.wide, copied.wide);
+    ex->ops->rows_copy(ex, x.narrow, copied.narrow);
+    check_rounded("copy", copied);
+    ex->ops->rows_copy(ex, x.narrow, across.wide);
+    ex->ops->rows_copy(ex, x.wide, across.narrow);
+    check_rounded("copy across types", across);
     release();
 }
 

@@ -106,6 +106,42 @@ static void test_pixel_shuffle(void)
     OP_CHECK(&c, sizes);
 }
 
+/// d: rows M, channels C.
+static void copy_shapes(op_run *r)
+{
+    r->in[0] = r->out[0] = op_2d(r->size->d[0], r->size->d[1]);
+}
+
+static void copy_formula(const op_run *r, double *const *in, double *out)
+{
+    memcpy(out, in[0], (size_t)(r->size->d[0] * r->size->d[1]) * sizeof *out);
+}
+
+static void copy_forward(gr_exec *ex, const op_run *r)
+{
+    ex->ops->rows_copy(ex, r->in[0], r->out[0]);
+}
+
+static void copy_backward(gr_exec *ex, const op_run *r)
+{
+    ex->ops->rows_copy(ex, r->dout, r->din[0]);
+}
+
+static void test_copy(void)
+{
+    static const op_case c = {.name = "copy",
+                              .inputs = 1,
+                              .outputs = 1,
+                              .tolerance = nearly,
+                              .shapes = copy_shapes,
+                              .formula = copy_formula,
+                              .forward = copy_forward,
+                              .backward = copy_backward};
+    static const op_size sizes[] = {
+        {.d = {1, 1}}, {.d = {0, 3}}, {.d = {3, 0}}, {.d = {7, 5}, .pad = 3}, {.d = {2, 2500}}};
+    OP_CHECK(&c, sizes);
+}
+
 /// d: rows T, channels C, taken M. Scatter is the backward of gather.
 static void gather_shapes(op_run *r)
 {
@@ -164,6 +200,7 @@ static void test_rows(void)
 static const gr_test tests[] = {
     {"patchify", test_patchify},
     {"pixel shuffle", test_pixel_shuffle},
+    {"copy", test_copy},
     {"rows", test_rows},
 };
 GR_TEST_MAIN("ops: rearrange", tests)

@@ -323,13 +323,56 @@ static void test_prepend(void)
     OP_CHECK(&c, sizes);
 }
 
+/// d: rows N, channels C. Input 1 is the factors, which have no gradient.
+static void rows_scale_shapes(op_run *r)
+{
+    const int64_t *d = r->size->d;
+    r->in[0] = r->out[0] = op_2d(d[0], d[1]);
+    r->in[1] = op_1d(d[0]);
+}
+
+static void rows_scale_formula(const op_run *r, double *const *in, double *out)
+{
+    int64_t C = r->size->d[1];
+    for (int64_t i = 0; i < r->size->d[0] * C; i++) {
+        out[i] = in[0][i] * in[1][i / C];
+    }
+}
+
+static void rows_scale_forward(gr_exec *ex, const op_run *r)
+{
+    op_copy(r->out[0], r->in[0]);
+    ex->ops->rows_scale(ex, r->in[1], r->out[0]);
+}
+
+static void rows_scale_backward(gr_exec *ex, const op_run *r)
+{
+    op_copy(r->din[0], r->dout);
+    ex->ops->rows_scale(ex, r->in[1], r->din[0]);
+}
+
+static void test_rows_scale(void)
+{
+    static const op_case c = {.name = "rows scale",
+                              .inputs = 2,
+                              .outputs = 1,
+                              .tolerance = 1e-6,
+                              .shapes = rows_scale_shapes,
+                              .formula = rows_scale_formula,
+                              .forward = rows_scale_forward,
+                              .backward = rows_scale_backward};
+    static const op_size sizes[] = {
+        {.d = {1, 1}, .skip = 2},    {.d = {0, 3}, .skip = 2},
+        {.d = {3, 0}, .skip = 2},    {.d = {7, 5}, .skip = 2, .pad = 3},
+        {.d = {130, 33}, .skip = 2},
+    };
+    OP_CHECK(&c, sizes);
+}
+
 static const gr_test tests[] = {
-    {"head norm", test_head_norm},
-    {"gelu tanh", test_gelu_tanh},
-    {"gelu tanh far", test_gelu_tanh_far},
-    {"layer scale", test_layer_scale},
-    {"resize", test_resize},
-    {"resize_same", test_resize_same},
-    {"prepend", test_prepend},
+    {"head norm", test_head_norm},         {"gelu tanh", test_gelu_tanh},
+    {"gelu tanh far", test_gelu_tanh_far}, {"layer scale", test_layer_scale},
+    {"rows scale", test_rows_scale},       {"resize", test_resize},
+    {"resize_same", test_resize_same},     {"prepend", test_prepend},
 };
 GR_TEST_MAIN("ops: vision", tests)

@@ -29,6 +29,9 @@ typedef void gr_gelu_tanh_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
 /// Its derivative times dy; dx overwritten, may be dy.
 typedef void gr_gelu_tanh_bwd_fn(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor dx);
 
+/// x[n,c] *= s[n], s one number a row.   x [N, C], s [N]. Of a gradient with the same s: its own backward.
+typedef void gr_rows_scale_fn(gr_exec *ex, gr_tensor s, gr_tensor x);
+
 /// y = x + s z, s one number a channel.   x, z, y [N, C]; s [C]; y overwritten, may be x or z.
 /// Source: Touvron et al. 2021 (LayerScale).
 typedef void gr_layer_scale_fwd_fn(gr_exec *ex, gr_tensor x, gr_tensor s, gr_tensor z,

@@ -5,6 +5,21 @@
 /// The scale's gradient is summed in double over blocks of this many rows, block sums in order.
 enum { BLOCK = 128 };
 
+void gr_rows_scale_cpu(gr_exec *ex, gr_tensor s, gr_tensor x)
+{
+    int64_t N = x.shape[0], C = x.shape[1];
+    GR_ASSERT(gri_is_1d(s, N) && gri_is_2d(x, N, C));
+    const float *scale = s.data;
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t n = 0; n < N; n++) {
+        float *row = gr_tensor_f32(x, n);
+#pragma omp simd
+        for (int64_t c = 0; c < C; c++) {
+            row[c] *= scale[n];
+        }
+    }
+}
+
 void gr_layer_scale_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor s, gr_tensor z, gr_tensor y)
 {
     int64_t N = x.shape[0], C = x.shape[1];

@@ -36,6 +36,7 @@
     X(gelu_bwd)                                                                                \
     X(gelu_tanh_fwd)                                                                           \
     X(gelu_tanh_bwd)                                                                           \
+    X(rows_scale)                                                                              \
     X(layer_scale_fwd)                                                                         \
     X(layer_scale_bwd)                                                                         \
     X(rope_fwd)                                                                                \
@@ -53,6 +54,7 @@
     X(patchify)                                                                                \
     X(pixel_shuffle_fwd)                                                                       \
     X(pixel_shuffle_bwd)                                                                       \
+    X(rows_copy)                                                                               \
     X(rows_scatter)                                                                            \
     X(rows_gather)                                                                             \
     X(cross_entropy)

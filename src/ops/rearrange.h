@@ -17,6 +17,8 @@ typedef void gr_pixel_shuffle_fwd_fn(gr_exec *ex, gr_tensor x, bool by_column, g
 /// The inverse copy: dx overwritten from dy.
 typedef void gr_pixel_shuffle_bwd_fn(gr_exec *ex, gr_tensor dy, bool by_column, gr_tensor dx);
 
+/// y = x.   x, y [M, C], each fp32 or bf16 (nearest even). Of a gradient from y to x: its own backward.
+typedef void gr_rows_copy_fn(gr_exec *ex, gr_tensor x, gr_tensor y);
 /// y[rows[m]] = x[m].   x [M, C], rows [M] int32, each row at most once; other rows of y stay. x and y are fp32 or
 /// bf16, each its own.
 typedef void gr_rows_scatter_fn(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y);

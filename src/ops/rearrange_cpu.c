@@ -88,6 +88,16 @@ static void copy_row(const gr_exec *ex, gr_tensor x, int64_t m, gr_tensor y, int
     }
 }
 
+void gr_rows_copy_cpu(gr_exec *ex, gr_tensor x, gr_tensor y)
+{
+    int64_t M = x.shape[0], C = x.shape[1];
+    GR_ASSERT(gri_fits_2d(x, M, C) && gri_fits_2d(y, M, C));
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t m = 0; m < M; m++) {
+        copy_row(ex, x, m, y, m);
+    }
+}
+
 void gr_rows_scatter_cpu(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y)
 {
     int64_t M = x.shape[0], T = y.shape[0], C = x.shape[1];
