@@ -355,9 +355,6 @@ static void test_internvl(void)
             GR_CHECK(v.image_mean[0] == (beside ? 0.485 : 0.5));
         }
     }
-    GR_CHECK_OK(read_rules(good[0].config, "{\"max_dynamic_patch\": 10}", &v));
-    GR_CHECK_INT(v.pictures.most, 10);
-    GR_CHECK(v.pictures.thumbnail);
     GR_CHECK_ERR(read_rules("{\"llm_config\": {}, \"dynamic_image_size\": 1}", NULL, &v),
                  GR_ERR_DATA, "dynamic_image_size");
     GR_CHECK_ERR(read_rules("{\"llm_config\": {}, \"dynamic_image_size\": true, "
@@ -366,6 +363,108 @@ static void test_internvl(void)
                  GR_ERR_DATA, "min_dynamic_patch");
     // Without these words the preprocessor speaks.
     GR_CHECK_ERR(read_rules("{\"llm_config\": {}}", clip, &v), GR_ERR_DATA, "448 pixels");
+}
+
+static const char got_ocr[] =
+    "{\"image_processor_type\": \"GotOcr2ImageProcessorFast\", \"size\": {\"height\": 8, \"width\": "
+    "8}, \"crop_to_patches\": false, \"min_patches\": 2, \"max_patches\": 5}";
+
+/// transformers' own InternVL: the processor tiles, whatever its switch says; elsewhere the switch counts.
+static void test_transformers_internvl(void)
+{
+    static const char full[] = "{\"vision_config\": {}, \"text_config\": {}}";
+    static const gr_picture_rules tiled = {.fewest = 2, .most = 5, .thumbnail = true};
+    static const gr_picture_rules one = {0};
+    gr_vision_config v;
+    GR_CHECK_OK(read_rules(full, got_ocr, &v));
+    GR_CHECK(same_rules(&v.pictures, &tiled));
+    GR_CHECK_OK(read_rules(config, got_ocr, &v));
+    GR_CHECK(same_rules(&v.pictures, &one));
+    GR_CHECK_OK(read_rules(
+        full, "{\"image_processor_type\": \"SiglipImageProcessor\", \"size\": 8}", &v));
+    GR_CHECK_INT(v.pictures.most > 1, 0);
+    GR_CHECK_OK(read_rules(full, NULL, &v));
+    GR_CHECK(same_rules(&v.pictures, &one));
+}
+
+/// config.json and the words beside it of a model that cuts by config.json: which count.
+static void test_who_counts(void)
+{
+    static const struct {
+        const char *config, *beside;
+        gr_picture_rules rules;
+    } cases[] = {
+        // transformers' words do not
+        {"{\"llm_config\": {}, \"dynamic_image_size\": true, \"max_dynamic_patch\": 12}",
+         "{\"crop_to_patches\": true, \"max_patches\": 3, \"size\": 99, \"crop_size\": 7}",
+         {.most = 12}},
+        {"{\"llm_config\": {}, \"dynamic_image_size\": false}",
+         "{\"crop_to_patches\": true, \"max_patches\": 3}",
+         {0}},
+        // InternVL's do, each for itself; a number alone turns nothing on
+        {"{\"llm_config\": {}, \"dynamic_image_size\": true, \"max_dynamic_patch\": 12, "
+         "\"use_thumbnail\": true}",
+         "{\"max_dynamic_patch\": 10, \"use_msac\": false, \"pad_input\": true, \"image_size\": 8}",
+         {.most = 10, .thumbnail = true}},
+        {"{\"llm_config\": {}, \"dynamic_image_size\": false}",
+         "{\"max_dynamic_patch\": 10}",
+         {0}},
+        {"{\"llm_config\": {}, \"dynamic_image_size\": false}",
+         "{\"dynamic_image_size\": true, \"max_dynamic_patch\": 10}",
+         {.most = 10}},
+        {"{\"llm_config\": {}, \"pad2square\": true}", "{\"size\": 99}", {.fit = GR_FIT_PAD}},
+        {"{\"llm_config\": {}, \"pad2square\": true}", "{\"pad2square\": false}", {0}},
+    };
+    gr_vision_config v;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        GR_CHECK_OK(read_rules(cases[i].config, cases[i].beside, &v));
+        if (!GR_CHECK(same_rules(&v.pictures, &cases[i].rules))) {
+            printf("  %s beside %s\n", cases[i].beside, cases[i].config);
+        }
+    }
+    GR_CHECK_ERR(read_rules(cases[0].config, "{\"image_size\": 9}", &v), GR_ERR_DATA,
+                 "image_size: 9 pixels, but the model's config.json says 8");
+}
+
+/// Settings inside processor_config.json, where transformers 5 writes them, go before those of a file of their own.
+static void test_nested(void)
+{
+    static const char nested[] =
+        "{\"processor_class\": \"InternVLProcessor\", \"image_seq_length\": 4, \"image_processor\": %s}";
+    const char *dir = fresh_dir("nested");
+    gr_vision_config v = vision_of((gr_picture_rules){0});
+    gr_doc *doc = NULL;
+    char *text = gr_str_format(nested, got_ocr),
+         *bad = gr_str_format(nested, "{\"resample\": 1}");
+    GR_CHECK_OK(gr_doc_parse_json("config.json", config, strlen(config), GR_ERR_DATA, &doc));
+    write_text(dir, GRI_HF_PREPROCESSOR, "{\"image_mean\": [1, 1, 1]}");
+    write_text(dir, GRI_HF_PROCESSOR, "{\"processor_class\": \"InternVLProcessor\"}");
+    GR_CHECK_OK(gri_hf_read_pictures(gr_doc_root(doc), dir, &v));
+    GR_CHECK(v.image_mean[0] == 1);
+    write_text(dir, GRI_HF_PROCESSOR, text);
+    GR_CHECK_OK(gri_hf_read_pictures(gr_doc_root(doc), dir, &v));
+    GR_CHECK(v.image_mean[0] == 0.48145466);
+    write_text(dir, GRI_HF_PROCESSOR, bad);
+    GR_CHECK_ERR(gri_hf_read_pictures(gr_doc_root(doc), dir, &v), GR_ERR_DATA,
+                 "image_processor.resample: 1 is not computed");
+    GR_CHECK(strstr(gr_err_message(), "/" GRI_HF_PROCESSOR) != NULL);
+    write_text(dir, GRI_HF_PROCESSOR, "[]");
+    GR_CHECK_ERR(gri_hf_read_pictures(gr_doc_root(doc), dir, &v), GR_ERR_DATA,
+                 "expected a map");
+    int64_t used = gr_mem_used(), before = gr_mem_requests();
+    write_text(dir, GRI_HF_PROCESSOR, text);
+    before = gr_mem_requests();
+    GR_CHECK_OK(gri_hf_read_pictures(gr_doc_root(doc), dir, &v));
+    int64_t requests = gr_mem_requests() - before;
+    for (int64_t i = 1; i <= requests; i++) {
+        gr_mem_fail_at(i);
+        GR_CHECK_ERR(gri_hf_read_pictures(gr_doc_root(doc), dir, &v), GR_ERR_MEMORY, "");
+        GR_CHECK_INT(gr_mem_used(), used);
+    }
+    gr_mem_fail_at(0);
+    gr_doc_destroy(&doc);
+    GR_FREE(text);
+    GR_FREE(bad);
 }
 
 /// What is written is what is read.
@@ -403,6 +502,9 @@ static const gr_test tests[] = {
     {"preprocessors", test_preprocessors},
     {"refused", test_refused},
     {"InternVL's config.json", test_internvl},
+    {"who counts", test_who_counts},
+    {"transformers' InternVL", test_transformers_internvl},
+    {"settings inside processor_config.json", test_nested},
     {"round trip", test_round_trip},
 };
 GR_TEST_MAIN("pictures", tests)

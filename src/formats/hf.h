@@ -11,6 +11,20 @@
 #include "src/model/model.h"
 
 /// Reads DIR/config.json, or a model YAML when `path` is a file.
+/// How pictures are made (vision.pictures, image_mean, image_std) comes from the settings of the image processor
+/// beside it: `image_processor` of processor_config.json, else preprocessor_config.json, as transformers looks for
+/// them. Filter and statistics are always theirs. Size, crop and tiles are, too, but for two kinds of full models:
+/// - llm_config with dynamic_image_size or pad2square (InternVL, SAIL-VL): config.json counts, because the models'
+///   code cuts pictures by it and never opens the settings, which say shortest edge and centre crop. Only InternVL's
+///   own words in the settings (max_dynamic_patch, use_thumbnail, ...) go before config.json's: SAIL-VL 2 has a
+///   processor that reads them, with 10 tiles beside config.json's 12. size, crop_size and crop_to_patches are not
+///   looked at.
+/// - vision_config with text_config (transformers' own InternVL): the settings' min_patches and max_patches, but
+///   whatever crop_to_patches says: InternVLProcessor turns it on.
+/// A contradiction, an unknown word that could change pixels, or an image_size other than config.json's is
+/// GR_ERR_DATA. Sources: transformers 5.24 processing_internvl.py, image_processing_base.py and
+/// image_processing_pil_got_ocr2.py; OpenGVLab's internvl_chat/internvl/train/dataset.py; SAIL-VL2-2B's
+/// processing_sailvl.py.
 GR_MUST_CHECK gr_err gr_hf_load_config(const char *path, gr_model_config *out);
 
 /// Reads the weights of these parts from DIR into the model. Every parameter must be found with its

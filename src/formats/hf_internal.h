@@ -9,6 +9,7 @@
 
 #define GRI_HF_CONFIG       "config.json"
 #define GRI_HF_PREPROCESSOR "preprocessor_config.json"
+#define GRI_HF_PROCESSOR    "processor_config.json"
 #define GRI_HF_WEIGHTS      "model.safetensors"
 #define GRI_HF_INDEX        "model.safetensors.index.json"
 
@@ -84,8 +85,8 @@ GR_MUST_CHECK gr_err gri_hf_write_language_config(const char *dir, gr_dtype dtyp
 GR_MUST_CHECK gr_err gri_hf_write_preprocessor(const char *dir, const gr_vision_config *v);
 /// InternVL's keys about tiles and padding.
 void gri_hf_tiling_keys(gr_json *j, const gr_picture_rules *r);
-/// How the model's pictures are made: v->pictures, image_mean and image_std, from config.json (`config` is its root) and the
-/// preprocessor_config.json beside it.
+/// How the model's pictures are made: v->pictures, image_mean and image_std, from config.json (`config` is its root)
+/// and what stands beside it; see gr_hf_load_config.
 GR_MUST_CHECK gr_err gri_hf_read_pictures(const gr_node *config, const char *dir,
                                           gr_vision_config *v);
 /// The keys of one part's map.

@@ -1,5 +1,6 @@
-/// How a model's pictures are made, out of a directory: preprocessor_config.json of transformers' image processors, and the
-/// keys that InternVL and SAIL-VL keep in config.json. Every key is read, known to change no pixel, or refused.
+/// How a model's pictures are made, out of a directory: the settings of transformers' image processors, and the keys
+/// that InternVL and SAIL-VL keep in config.json. Every key is read, known to change no pixel, or refused. Who counts
+/// where both speak: gr_hf_load_config (hf.h).
 #include "src/base/mem.h"
 #include "src/formats/hf_internal.h"
 #include "src/formats/image_tiles.h"
@@ -285,14 +286,14 @@ done:
     return err;
 }
 
-/// InternVL's keys, of config.json or of a preprocessor; what is absent stays.
-static gr_err read_tiling(const gr_node *root, gr_picture_rules *r)
+/// InternVL's keys, of config.json or of a preprocessor; what is absent stays. `implied`: a number of tiles without
+/// the switch dynamic_image_size turns it on, as in the files of SAIL-VL 2.
+static gr_err read_tiling(const gr_node *root, bool implied, gr_picture_rules *r)
 {
     gr_err err = GR_OK;
     bool tiled = r->most > 1, pad = r->fit == GR_FIT_PAD;
     int64_t fewest = r->fewest ? r->fewest : 1, most = tiled ? r->most : 6;
-    // A preprocessor of SAIL-VL 2 names its number of tiles without the switch.
-    if (gr_node_find(root, "max_dynamic_patch") && !gr_node_find(root, "dynamic_image_size")) {
+    if (implied && gr_node_find(root, "max_dynamic_patch")) {
         tiled = true;
     }
     GR_TRY(gr_node_opt_bool(root, "dynamic_image_size", &tiled));
@@ -313,13 +314,15 @@ done:
     return err;
 }
 
-/// transformers' own InternVL: the same tiling under other names, always with the view of the whole.
-static gr_err read_patches(const gr_node *root, gr_picture_rules *r)
+/// transformers' own InternVL: the same tiling under other names, always with the view of the whole. `always`: whatever
+/// the switch says.
+static gr_err read_patches(const gr_node *root, bool always, gr_picture_rules *r)
 {
     gr_err err = GR_OK;
     bool on = false;
     int64_t fewest = 1, most = 12;
     GR_TRY(gr_node_opt_bool(root, "crop_to_patches", &on));
+    on = on || always;
     GR_TRY(gr_node_opt_int(root, "min_patches", 1, GR_TILES_MOST, &fewest));
     GR_TRY(gr_node_opt_int(root, "max_patches", 1, GR_TILES_MOST, &most));
     if (on && fewest > most) {
@@ -348,7 +351,14 @@ done:
     return err;
 }
 
-static gr_err read_preprocessor(const gr_node *root, bool geometry, gr_vision_config *v)
+/// Whose words about size, crop and tiles count.
+typedef enum speaker {
+    PREPROCESSOR, ///< those of the preprocessor alone
+    CONFIG, ///< InternVL's, of config.json and then of the preprocessor; transformers' are not looked at
+    INTERNVL, ///< the preprocessor's, within transformers' InternVLProcessor
+} speaker;
+
+static gr_err read_preprocessor(const gr_node *root, speaker who, gr_vision_config *v)
 {
     gr_err err = GR_OK;
     const processor *p = NULL;
@@ -365,40 +375,74 @@ static gr_err read_preprocessor(const gr_node *root, bool geometry, gr_vision_co
                              "%lld pixels, but the model's config.json says %lld",
                              (long long)side, (long long)v->image_size));
     }
-    if (geometry) {
+    if (who != CONFIG) {
         GR_TRY(read_fit(root, p, v));
     }
-    GR_TRY(read_tiling(root, &v->pictures));
-    GR_TRY(read_patches(root, &v->pictures));
+    GR_TRY(read_tiling(root, who != CONFIG, &v->pictures));
+    if (who != CONFIG) {
+        bool always = who == INTERNVL && p && strcmp(p->name, "GotOcr2") == 0;
+        GR_TRY(read_patches(root, always, &v->pictures));
+    }
     GR_TRY(check_rules(root, &v->pictures));
 done:
     return err;
 }
 
-/// A full model of InternVL's kind says in config.json how its code cuts pictures; that code never looks at the size and
-/// crop of the preprocessor beside it.
-static bool speaks_for_itself(const gr_node *root)
+/// A full model of InternVL's kind says in config.json how its code cuts pictures. transformers' own InternVL says it
+/// in the settings of its processor.
+static speaker speaker_of(const gr_node *root)
 {
-    return gr_node_find(root, "llm_config") &&
-           (gr_node_find(root, "dynamic_image_size") || gr_node_find(root, "pad2square"));
+    if (gr_node_find(root, "llm_config")) {
+        bool says =
+            gr_node_find(root, "dynamic_image_size") || gr_node_find(root, "pad2square");
+        return says ? CONFIG : PREPROCESSOR;
+    }
+    bool own = gr_node_find(root, "vision_config") && gr_node_find(root, "text_config");
+    return own ? INTERNVL : PREPROCESSOR;
+}
+
+/// The settings of an image processor in DIR, NULL if there are none: those inside processor_config.json, where
+/// transformers 5 writes them, before those of preprocessor_config.json, as it reads them.
+static gr_err find_settings(const char *dir, gr_doc **doc, const gr_node **out)
+{
+    gr_err err = GR_OK;
+    char *nested = NULL, *alone = NULL;
+    const gr_node *inside = NULL;
+    *out = NULL;
+    GR_TRY(gr_path_join(dir, GRI_HF_PROCESSOR, &nested));
+    GR_TRY(gr_path_join(dir, GRI_HF_PREPROCESSOR, &alone));
+    if (gr_file_exists(nested)) {
+        GR_TRY(gr_doc_load(nested, GR_ERR_DATA, doc));
+        GR_TRY(gr_node_expect(gr_doc_root(*doc), GR_DOC_MAP));
+        inside = gr_node_find(gr_doc_root(*doc), "image_processor");
+    }
+    if (inside) {
+        *out = inside;
+    } else if (gr_file_exists(alone)) {
+        gr_doc_destroy(doc);
+        GR_TRY(gr_doc_load(alone, GR_ERR_DATA, doc));
+        *out = gr_doc_root(*doc);
+    }
+done:
+    GR_FREE(nested);
+    GR_FREE(alone);
+    return err;
 }
 
 gr_err gri_hf_read_pictures(const gr_node *config, const char *dir, gr_vision_config *v)
 {
     gr_err err = GR_OK;
-    char *path = NULL;
     gr_doc *doc = NULL;
-    bool own = speaks_for_itself(config);
-    if (own) {
-        GR_TRY(read_tiling(config, &v->pictures));
+    const gr_node *settings = NULL;
+    speaker who = speaker_of(config);
+    if (who == CONFIG) {
+        GR_TRY(read_tiling(config, false, &v->pictures));
     }
-    GR_TRY(gr_path_join(dir, GRI_HF_PREPROCESSOR, &path));
-    if (gr_file_exists(path)) {
-        GR_TRY(gr_doc_load(path, GR_ERR_DATA, &doc));
-        GR_TRY(read_preprocessor(gr_doc_root(doc), !own, v));
+    GR_TRY(find_settings(dir, &doc, &settings));
+    if (settings) {
+        GR_TRY(read_preprocessor(settings, who, v));
     }
 done:
     gr_doc_destroy(&doc);
-    GR_FREE(path);
     return err;
 }

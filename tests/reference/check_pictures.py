@@ -3,7 +3,7 @@
 
 Each processor is saved by transformers, beside a small config.json; then, for each picture, the bytes before normalisation must
 be the same, and the numbers after it within 1e-6. Tiles are compared with GotOcr2's crop_to_patches, and with InternVL's rule
-written down in native_image.py. Not run by CI. Needs transformers, torch, numpy, and Pillow below 13 (13 resizes in
+written down in native_image.py; directories of transformers' own InternVL with what its InternVLProcessor makes. Not run by CI. Needs transformers, torch, numpy, and Pillow below 13 (13 resizes in
 another order of the axes).
 Usage: check_pictures.py GRADUS [PICTURES]     GRADUS the program, PICTURES how many (default 60)
 """
@@ -39,17 +39,57 @@ PROCESSORS = [
 ]
 
 
+LANGUAGE = {"model_type": "qwen2", "vocab_size": 11, "hidden_size": 6, "intermediate_size": 10, "num_hidden_layers": 1,
+            "num_attention_heads": 1, "num_key_value_heads": 1, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
+            "max_position_embeddings": 77, "tie_word_embeddings": True}
+TRANSFORMERS = {"model_type": "internvl", "text_config": LANGUAGE, "vision_config": {
+    "model_type": "internvl_vision", "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "image_size": [SIDE, SIDE], "patch_size": [14, 14]}}
+
+
 def processor(name, settings, raw):
     cls = getattr(transformers, name + "ImageProcessorPil", None) or getattr(transformers, name + "ImageProcessor")
     return cls(**dict(settings, do_rescale=False, do_normalize=False) if raw else settings)
 
 
 def ours(gradus, folder, files):
-    out = os.path.join(folder, "out.safetensors")
-    command = [gradus, "debug", "pictures", "--model", folder, "--out", out, "--alpha", "drop", "--exif", "ignore"]
-    subprocess.run(command + sum((["--image", f] for f in files), []), check=True)
-    tensors = load_file(out)
+    with tempfile.TemporaryDirectory() as other:  # nothing is written into a model that is read
+        out = os.path.join(other, "out.safetensors")
+        command = [gradus, "debug", "pictures", "--model", folder, "--out", out, "--alpha", "drop", "--exif", "ignore"]
+        subprocess.run(command + sum((["--image", f] for f in files), []), check=True)
+        tensors = load_file(out)
     return tensors["pixel_values"], tensors["tiles"]
+
+
+def internvl_processor(settings):
+    """transformers' own InternVL around an image processor, with a tokenizer of its marks alone."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    marks = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>",
+             "video_token": "<video>"}
+    words = {w: i for i, w in enumerate(["[UNK]"] + list(marks.values()))}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", extra_special_tokens=marks)
+    return transformers.InternVLProcessor(processor("GotOcr2", settings, False), fast, transformers.InternVLVideoProcessor(),
+                                          image_seq_length=4)
+
+
+def check_internvl_processor(gradus, files, pictures):
+    """Directories as transformers saves them now, and as they are published: settings in a file of their own."""
+    for nested in (True, False):
+        for settings in ({"crop_to_patches": False, "max_patches": 7}, {"crop_to_patches": True, "min_patches": 2, "max_patches": 4},
+                         {"max_patches": 1}):
+            settings = dict(settings, size=SQUARE)
+            with tempfile.TemporaryDirectory() as folder:
+                p = internvl_processor(settings)
+                (p if nested else p.image_processor).save_pretrained(folder)
+                write_model(folder, TRANSFORMERS, {})
+                got, tiles = ours(gradus, folder, files)
+            want = [p(images=[image], text="<IMG_CONTEXT>", return_tensors="np")["pixel_values"] for image in pictures]
+            off = numpy.abs(got - numpy.concatenate(want)).max()
+            if tiles.tolist() != [len(w) for w in want] or off > 1e-6:
+                sys.exit("InternVLProcessor %s: other tiles, or pixels that differ by up to %g" % (settings, off))
+            print("InternVLProcessor %s, %s: the same %d tiles" % (settings, "nested" if nested else "apart", len(got)))
 
 
 def write_model(folder, config, files):
@@ -97,10 +137,7 @@ def internvl(image, settings):
 
 
 def check_internvl(gradus, files, pictures):
-    language = {"model_type": "qwen2", "vocab_size": 11, "hidden_size": 6, "intermediate_size": 10, "num_hidden_layers": 1,
-                "num_attention_heads": 1, "num_key_value_heads": 1, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
-                "max_position_embeddings": 77, "tie_word_embeddings": True}
-    full = {"model_type": "internvl_chat", "vision_config": CONFIG, "llm_config": language, "force_image_size": SIDE,
+    full = {"model_type": "internvl_chat", "vision_config": CONFIG, "llm_config": LANGUAGE, "force_image_size": SIDE,
             "select_layer": -1, "ps_version": "v2"}
     clip = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 448, "crop_size": 448, "do_center_crop": True,
             "resample": 3, "do_rescale": False, "do_normalize": False}
@@ -137,6 +174,7 @@ def main():
         print("Pillow %s, transformers %s, %d pictures" % (PIL.__version__, transformers.__version__, count))
         good = check_processors(gradus, files, pictures)
         check_internvl(gradus, files, pictures)
+        check_internvl_processor(gradus, files, pictures)
     sys.exit(0 if good else 1)
 
 
