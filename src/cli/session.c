@@ -1,5 +1,6 @@
 #include "src/cli/session.h"
 
+#include "src/base/cgroup.h"
 #include "src/base/cpu.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
@@ -13,14 +14,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int gri_threads(int64_t asked, int node_ranks)
+int gri_cores(const gr_world *world)
+{
+    gr_cgroup group = {0};
+    int cores = world ? world->cores : gr_cpu_get()->cores;
+    if (gr_cgroup_read(NULL, NULL, &group) != GR_OK) {
+        gr_err_clear(); // what cannot be read sets no limit
+    }
+    double granted = group.cpus / (world ? world->local_size : 1);
+    cores = group.cpus > 0 && granted < cores ? (int)granted : cores;
+    return cores < 1 ? 1 : cores;
+}
+
+int gri_threads(int64_t asked, const gr_world *world)
 {
     const char *text = getenv("OMP_NUM_THREADS");
     int64_t n = asked > 0 ? asked : text ? strtoll(text, NULL, 10) : 0;
-    if (n < 1 || n > 1024) {
-        n = gr_cpu_get()->cores / node_ranks;
-    }
-    return n < 1 ? 1 : (int)n;
+    return n < 1 || n > 1024 ? gri_cores(world) : (int)n;
 }
 
 gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
@@ -35,7 +45,7 @@ gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
         }
     }
     s.config.parts &= parts;
-    GR_TRY(gr_exec_create_cpu(gri_threads(threads, 1), 0, &s.exec));
+    GR_TRY(gr_exec_create_cpu(gri_threads(threads, NULL), 0, &s.exec));
     GR_TRY(gr_exec_set_precision(s.exec, precision));
     GR_TRY(gr_model_create(&s.config, s.exec, &s.model));
     *out = s;

@@ -28,9 +28,11 @@ GR_MUST_CHECK gr_err gri_session_load(const char *dir, gr_part_set parts, int64_
                                       gr_precision precision, gri_session *out);
 void gri_session_close(gri_session *session);
 
-/// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else the cores of its mask
-/// shared among the `node_ranks` processes of this node.
-int gri_threads(int64_t asked, int node_ranks);
+/// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else gri_cores.
+int gri_threads(int64_t asked, const gr_world *world);
+/// Cores that this process has for itself: those of its mask (world->cores; NULL: it is alone), but not more than the
+/// processor time that its cgroup grants, shared among the ranks of the node.
+int gri_cores(const gr_world *world);
 
 /// The table entry of --threads.
 #define GRI_THREADS(out_)                                                                      \
