@@ -13,13 +13,7 @@ static gr_err check_vocabulary(const char *dir, const gr_model_config *config)
     gr_err err = GR_OK;
     gr_tokenizer *tokenizer = NULL;
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
-    int64_t ids = gr_tokenizer_size(tokenizer);
-    if ((config->parts & 1u << GR_PART_LANGUAGE) && ids > config->language.vocabulary) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: the tokenizer has %lld ids, the model's vocabulary only %lld: set "
-                "language.vocab_size to at least %lld",
-                dir, (long long)ids, (long long)config->language.vocabulary, (long long)ids);
-    }
+    GR_TRY(gri_check_vocabulary(dir, tokenizer, config));
 done:
     gr_tokenizer_destroy(&tokenizer);
     return err;

@@ -215,11 +215,13 @@ gr_err gri_tokenizer_decode(int argc, char **argv)
     gr_ids ids = {0};
     char *input = NULL, *text = NULL;
     size_t size = 0;
-    const char *dir = NULL, *list = NULL;
+    const char *dir = NULL;
+    gri_list list = {0};
     bool skip = false, help = false;
     const gri_arg args[] = {
         GRI_TEXT("tokenizer", "DIR", &dir, "folder with tokenizer.json", .required = true),
-        GRI_WORD("IDS", &list, "ids between spaces, one argument (default: standard input)"),
+        GRI_WORDS("ID", &list,
+                  "ids, also several between spaces in one word (default: standard input)"),
         GRI_FLAG("skip-special", &skip, "leave out markers such as <|im_end|>"),
     };
     GR_TRY(GRI_ARGS_PARSE("tokenizer decode", "Prints the text of token ids.", args, argc, argv,
@@ -228,13 +230,17 @@ gr_err gri_tokenizer_decode(int argc, char **argv)
         goto done;
     }
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
-    if (!list) {
+    if (list.count == 0) {
         GR_TRY(gri_read_stdin(&input, &size));
+        GR_TRY(parse_ids(input, gr_tokenizer_size(tokenizer), &ids));
     }
-    GR_TRY(parse_ids(list ? list : input, gr_tokenizer_size(tokenizer), &ids));
+    for (int64_t i = 0; i < list.count; i++) {
+        GR_TRY(parse_ids(list.items[i], gr_tokenizer_size(tokenizer), &ids));
+    }
     GR_TRY(gr_tokenizer_decode(tokenizer, ids.data, ids.count, skip, &text));
     printf("%s\n", text);
 done:
+    gri_list_fini(&list);
     GR_FREE(input);
     GR_FREE(text);
     gr_ids_fini(&ids);

@@ -75,24 +75,54 @@ void gri_session_close(gri_session *session)
     gr_exec_destroy(&session->exec);
 }
 
+// The model's rules with what the command line says instead.
+static gr_err picture_rules(const gri_picture_options *options, const gr_model_config *config,
+                            gr_vision_config *vision, unsigned *how)
+{
+    gr_err err = GR_OK;
+    if (options->files.count > 0 && !(config->parts & 1u << GR_PART_VISION)) {
+        GR_FAIL(GR_ERR_DATA, "the model has no vision part: it cannot look at %s",
+                options->files.items[0]);
+    }
+    *vision = config->vision;
+    *how = (options->alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) |
+           (options->exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
+    if (options->tiles > 0) {
+        vision->pictures.fewest = 1;
+        vision->pictures.most = options->tiles;
+        vision->pictures.thumbnail = true;
+    }
+done:
+    return err;
+}
+
+gr_err gri_pictures_tiles(const gri_picture_options *options, const gr_model_config *config,
+                          int64_t **out)
+{
+    gr_err err = GR_OK;
+    gr_vision_config vision;
+    unsigned how = 0;
+    int64_t *tiles = NULL;
+    GR_TRY(picture_rules(options, config, &vision, &how));
+    GR_ALLOC(tiles, options->files.count);
+    for (int64_t i = 0; i < options->files.count; i++) {
+        GR_TRY(gr_picture_file_tiles(&vision, how, options->files.items[i], &tiles[i]));
+    }
+    *out = tiles;
+    tiles = NULL;
+done:
+    GR_FREE(tiles);
+    return err;
+}
+
 gr_err gri_pictures_load(const gri_picture_options *options, const gr_model_config *config,
                          gr_pictures *out)
 {
     gr_err err = GR_OK;
-    gr_vision_config vision = config->vision;
-    const gri_list *files = &options->files;
-    unsigned how = (options->alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) |
-                   (options->exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
-    if (files->count > 0 && !(config->parts & 1u << GR_PART_VISION)) {
-        GR_FAIL(GR_ERR_DATA, "the model has no vision part: it cannot look at %s",
-                files->items[0]);
-    }
-    if (options->tiles > 0) {
-        vision.pictures.fewest = 1;
-        vision.pictures.most = options->tiles;
-        vision.pictures.thumbnail = true;
-    }
-    GR_TRY(gr_pictures_load(&vision, how, files->items, files->count, out));
+    gr_vision_config vision;
+    unsigned how = 0;
+    GR_TRY(picture_rules(options, config, &vision, &how));
+    GR_TRY(gr_pictures_load(&vision, how, options->files.items, options->files.count, out));
 done:
     return err;
 }
@@ -147,6 +177,22 @@ gr_err gri_result_dir(const char *dir)
     }
 done:
     gr_dir_list_free(&names, count);
+    return err;
+}
+
+gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
+                            const gr_model_config *config)
+{
+    gr_err err = GR_OK;
+    int64_t ids = gr_tokenizer_size(tokenizer);
+    if ((config->parts & 1u << GR_PART_LANGUAGE) && ids > config->language.vocabulary) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: the tokenizer has %lld ids, the model's vocabulary only %lld: it belongs to "
+            "another model, or language.vocab_size must be at least %lld",
+            dir, (long long)ids, (long long)config->language.vocabulary, (long long)ids);
+    }
+done:
     return err;
 }
 

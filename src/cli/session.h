@@ -62,6 +62,9 @@ typedef struct gri_picture_options {
         GRI_CHOICE("exif", "apply|ignore", &(out_)->exif,                                      \
                    "pictures are turned as their EXIF orientation says (default), or taken "   \
                    "as they lie")
+/// How many tiles each picture becomes, by its header, in new memory [files.count] (GR_FREE); nothing is decoded.
+GR_MUST_CHECK gr_err gri_pictures_tiles(const gri_picture_options *options,
+                                        const gr_model_config *config, int64_t **out);
 GR_MUST_CHECK gr_err gri_pictures_load(const gri_picture_options *options,
                                        const gr_model_config *config, gr_pictures *out);
 
@@ -80,6 +83,9 @@ void gri_world_leave(gr_world **world, gr_err err);
 GR_MUST_CHECK gr_err gri_check_out(const char *out, const char *input);
 /// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten.
 GR_MUST_CHECK gr_err gri_result_dir(const char *dir);
+/// GR_ERR_DATA when the tokenizer of `dir` has ids for which the language part has no row.
+GR_MUST_CHECK gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
+                                          const gr_model_config *config);
 /// Whether DIR holds a tokenizer.
 GR_MUST_CHECK gr_err gri_has_tokenizer(const char *dir, bool *out);
 /// Copies the tokenizer files that exist in `from`; tokenizer.json must.

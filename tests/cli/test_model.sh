@@ -84,7 +84,7 @@ for name in config.json generation_config.json; do
     grep -q "\"eos_token_id\": $end" spoken/$name || fail "$name does not say what ends an answer"
 done
 sed 's/vocab_size: 320/vocab_size: 100/' "$here/tiny.yaml" >narrow.yaml
-expect_code 65 "tok: the tokenizer has [0-9]+ ids, the model's vocabulary only 100: set language.vocab_size to at least" \
+expect_code 65 "tok: the tokenizer has [0-9]+ ids, the model's vocabulary only 100: .* language.vocab_size must be at least" \
     "$GRADUS" model init --config narrow.yaml --seed 1 --out x --tokenizer tok
 sed 's/hidden_size: 16/hiden_size: 16/' "$here/tiny.yaml" >typo.yaml
 expect_code 65 'typo.yaml:6:.*hiden_size.*hidden_size' "$GRADUS" model init --config typo.yaml --seed 1 --out x

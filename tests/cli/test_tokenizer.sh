@@ -18,6 +18,14 @@ expect_code 0 "" "$GRADUS" tokenizer decode --tokenizer tok "$ids"
 [ "$(printf %s "$text" | "$GRADUS" tokenizer encode --tokenizer tok)" = "$ids" ] || fail "standard input gave other ids"
 [ "$(echo "$ids" | "$GRADUS" tokenizer decode --tokenizer tok)" = "$text" ] || fail "standard input gave another text"
 
+# shellcheck disable=SC2086 # each id a word of its own, options in between
+expect_code 0 "" "$GRADUS" tokenizer decode $ids --tokenizer tok
+[ "$(cat stdout)" = "$text" ] || fail "ids as words of their own gave another text"
+expect_code 0 "" "$GRADUS" tokenizer decode --tokenizer tok "${ids%% *}" "${ids#* }"
+[ "$(cat stdout)" = "$text" ] || fail "ids in two groups gave another text"
+expect_code 65 'got "-5"' "$GRADUS" tokenizer decode --tokenizer tok 1 "2 -5"
+expect_code 0 "tokenizer decode .*\[ID\.\.\.\]" "$GRADUS" tokenizer decode --help
+
 # Markers are ordinary text unless asked for.
 expect_code 0 "^[0-9]+$" "$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>"
 end=$(cat stdout)
