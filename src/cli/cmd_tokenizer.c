@@ -111,7 +111,7 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     gri_list data = {0};
     const char *out = NULL;
     int64_t vocabulary = 0;
-    bool help = false;
+    bool help = false, made = false;
     const gri_arg args[] = {
         GRI_MANY("data", "DIR", &data, "data sets to learn from", .required = true),
         GRI_INT("vocabulary", "N", &vocabulary, 1, INT32_MAX,
@@ -130,12 +130,13 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     for (int64_t i = 0; i < data.count; i++) {
         GR_TRY(add_dataset(&t, data.items[i]));
     }
-    GR_TRY(gri_result_dir(out)); // before the long part
+    GR_TRY(gri_result_dir(out, &made)); // before the long part
     GR_TRY(train(&t, vocabulary, &tokenizer));
     GR_TRY(gr_tokenizer_save(tokenizer, out, NULL));
     printf("texts %lld\nbytes %lld\nids %lld\n", (long long)t.count, (long long)t.bytes.size,
            (long long)gr_tokenizer_size(tokenizer));
 done:
+    gri_result_dir_end(out, made, err);
     gri_list_fini(&data);
     gr_tokenizer_destroy(&tokenizer);
     texts_fini(&t);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int gri_cores(const gr_world *world)
 {
@@ -164,9 +165,10 @@ void gri_world_leave(gr_world **world, gr_err err)
     gr_world_destroy(world, broken ? gr_err_exit_code(err) : 0);
 }
 
-gr_err gri_result_dir(const char *dir)
+gr_err gri_result_dir(const char *dir, bool *made)
 {
     gr_err err = GR_OK;
+    const bool there = gr_dir_exists(dir);
     char **names = NULL;
     int64_t count = 0;
     GR_TRY(gr_dir_make(dir));
@@ -175,9 +177,17 @@ gr_err gri_result_dir(const char *dir)
         GR_FAIL(GR_ERR_USAGE, "%s is not empty (it holds \"%s\"): give a new folder", dir,
                 names[0]);
     }
+    *made = !there;
 done:
     gr_dir_list_free(&names, count);
     return err;
+}
+
+void gri_result_dir_end(const char *dir, bool made, gr_err err)
+{
+    if (made && err != GR_OK) {
+        (void)rmdir(dir); // stays when something is in it
+    }
 }
 
 gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,

@@ -81,8 +81,10 @@ void gri_world_leave(gr_world **world, gr_err err);
 
 /// GR_ERR_USAGE when a file written to `out` would take the place of `input`, or of a file in it where it is a folder.
 GR_MUST_CHECK gr_err gri_check_out(const char *out, const char *input);
-/// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten.
-GR_MUST_CHECK gr_err gri_result_dir(const char *dir);
+/// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten. *made: it was not there.
+GR_MUST_CHECK gr_err gri_result_dir(const char *dir, bool *made);
+/// After a failure: the folder goes again if it was made and nothing came into it.
+void gri_result_dir_end(const char *dir, bool made, gr_err err);
 /// GR_ERR_DATA when the tokenizer of `dir` has ids for which the language part has no row.
 GR_MUST_CHECK gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
                                           const gr_model_config *config);

@@ -39,6 +39,11 @@ expect_code 65 'got "x1"' "$GRADUS" tokenizer decode --tokenizer tok "1 x1"
 expect_code 65 "UTF-8" "$GRADUS" tokenizer encode --tokenizer tok "$(printf 'a\xff')"
 expect_code 66 "tokenizer.json" "$GRADUS" tokenizer encode --tokenizer tok.data hello
 expect_code 66 "nowhere" "$GRADUS" tokenizer train --data tok.data nowhere --vocabulary 280 --out x
+expect_code 65 "merges" "$GRADUS" tokenizer train --data tok.data --vocabulary 100000 --out many
+[ ! -e many ] || fail "a failed training left its folder"
+mkdir mine
+expect_code 65 "merges" "$GRADUS" tokenizer train --data tok.data --vocabulary 100000 --out mine
+[ -d mine ] || fail "a folder that was there is gone"
 expect_usage "is not empty" "$GRADUS" tokenizer train --data tok.data --vocabulary 280 --out tok
 mkdir broken
 echo '{"model": {"type": "BPE", "vocab": [], "merges": []}}' >broken/tokenizer.json
