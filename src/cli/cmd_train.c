@@ -70,7 +70,9 @@ gr_err gri_train(int argc, char **argv)
             "threads", "N", &a.threads, 1, 1024,
             "threads per rank (default: OMP_NUM_THREADS, or the cores that this rank is bound to, or its part of those that "
             "ranks share); changes the speed, never a result"),
-        GRI_FLAG("dry-run", &a.options.dry_run, "check recipe, model and data, print the plan"),
+        GRI_FLAG(
+            "dry-run", &a.options.dry_run,
+            "check recipe and model, read the samples of each stage's first step, print the plan"),
     };
     GR_TRY(GRI_ARGS_PARSE(
         "train", "Runs a recipe on all ranks: mpirun -n P gradus train RECIPE.yaml --run DIR",
