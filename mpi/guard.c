@@ -17,6 +17,18 @@ bool gr_world_launched(void)
     return launched;
 }
 
+int gr_world_launched_here(void)
+{
+    static const char *const variables[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS",
+                                            "SLURM_STEP_TASKS_PER_NODE"};
+    long ranks = 0;
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0] && ranks < 1; i++) {
+        const char *text = getenv(variables[i]); // Slurm's may be "4(x2)": the first number
+        ranks = text ? strtol(text, NULL, 10) : 0;
+    }
+    return ranks < 1 ? 1 : ranks > 1 << 16 ? 1 << 16 : (int)ranks;
+}
+
 gr_err gri_guard_launch(int size)
 {
     gr_err err = GR_OK;

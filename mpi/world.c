@@ -1,5 +1,6 @@
 #include "mpi/world.h"
 
+#include "mpi/cores.h"
 #include "mpi/internal.h"
 #include "mpi/leaks.h"
 #include "mpi/messages.h"
@@ -97,13 +98,35 @@ done:
     return err;
 }
 
-static gr_err count_node(const gr_world *world, int *local_size)
+/// The masks of all ranks of the node, and what they leave for this one. Collective over the node.
+static gr_err share_cores(MPI_Comm node, int rank, int ranks, int *cores)
 {
     gr_err err = GR_OK;
+    gri_core_mask mine, *all = NULL;
+    int known = gr_cpu_mask(mine.words), everywhere = 0;
+    GR_ALLOC(all, ranks);
+    GRI_MPI(MPI_Allgather, &mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE,
+            node);
+    GRI_MPI(MPI_Allreduce, &known, &everywhere, 1, MPI_INT, MPI_MIN, node);
+    int whole =
+        gr_cpu_get()->cores / ranks; // a machine with more cores than masks are looked at
+    *cores = everywhere ? gri_cores_share(all, ranks, rank) : whole < 1 ? 1 : whole;
+done:
+    GR_FREE(all);
+    return err;
+}
+
+/// Ranks on this node and the cores of this one.
+static gr_err look_at_node(gr_world *world)
+{
+    gr_err err = GR_OK;
+    int rank = 0;
     MPI_Comm node = MPI_COMM_NULL;
     GRI_MPI(MPI_Comm_split_type, gri_comm(world), MPI_COMM_TYPE_SHARED, world->rank,
             MPI_INFO_NULL, &node);
-    GRI_MPI(MPI_Comm_size, node, local_size);
+    GRI_MPI(MPI_Comm_size, node, &world->local_size);
+    GRI_MPI(MPI_Comm_rank, node, &rank);
+    GR_TRY(share_cores(node, rank, world->local_size, &world->cores));
 done:
     if (node != MPI_COMM_NULL) {
         (void)MPI_Comm_free(&node);
@@ -124,7 +147,7 @@ gr_err gr_world_create(gr_world **out)
     GRI_MPI(MPI_Comm_set_errhandler, storage->inside.comm, MPI_ERRORS_RETURN);
     GRI_MPI(MPI_Comm_size, storage->inside.comm, &world->size);
     GRI_MPI(MPI_Comm_rank, storage->inside.comm, &world->rank);
-    GR_TRY(count_node(world, &world->local_size));
+    GR_TRY(look_at_node(world));
     gr_log_set_rank(world->rank, world->size);
     gr_abort_set_hook(abort_all);
     *out = world;

@@ -11,11 +11,14 @@
 typedef struct gr_world {
     int rank, size;
     int local_size; ///< ranks on this node
-    void *inside;   ///< private: the communicator, what ranks agreed on
+    int cores; ///< that this rank has for itself: of its mask, shared with the ranks of its node that have them too
+    void *inside; ///< private: the communicator, what ranks agreed on
 } gr_world;
 
 /// Whether a launcher (mpirun, srun) started this process: what can do without MPI alone then need not start it.
 bool gr_world_launched(void);
+/// Ranks on this node by what the launcher says in the environment, before MPI starts; 1 when it says nothing.
+int gr_world_launched_here(void);
 /// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started
 /// without mpirun is rank 0 of 1. Refuses N processes that each think they are alone.
 GR_MUST_CHECK gr_err gr_world_create(gr_world **out);

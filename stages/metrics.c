@@ -24,6 +24,19 @@ done:
     return err;
 }
 
+gr_err gr_metrics_add_start(const char *run, const char *precision, int threads,
+                            const char *kernel)
+{
+    gr_json j = {0};
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "update", 0);
+    gr_json_int(&j, "step", 0);
+    gr_json_string(&j, "precision", precision);
+    gr_json_int(&j, "threads", threads);
+    gr_json_string(&j, "kernel", kernel);
+    return append_line(run, &j);
+}
+
 gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m)
 {
     gr_json j = {0};

@@ -2,6 +2,7 @@
 #define STAGES_METRICS_H
 
 /// RUN/metrics.jsonl: one JSON object per line and update, written by one rank.
+///   {"update", "step", "precision", "threads", "kernel"}   the first line: what the run began with, threads of a rank
 ///   {"update", "stage", "step", "loss", "grad_norm", "learning_rate", "samples", "tokens", "targets",
 ///    "images", "rows", "fill", "image_balance", "dropped", "seconds", "data_wait"}   after each update
 ///   {"update", "stage", "step", "validation_loss", "validation_targets"}   after each validation
@@ -29,6 +30,8 @@ GR_MUST_CHECK gr_err gr_metrics_truncate(const char *run, int64_t update, bool b
 /// The same for another file of such lines in the run folder.
 GR_MUST_CHECK gr_err gr_lines_truncate(const char *run, const char *file, int64_t update,
                                        bool border);
+GR_MUST_CHECK gr_err gr_metrics_add_start(const char *run, const char *precision, int threads,
+                                          const char *kernel);
 GR_MUST_CHECK gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m);
 GR_MUST_CHECK gr_err gr_metrics_add_validation(const char *run, const char *stage,
                                                int64_t update, int64_t step, double loss,

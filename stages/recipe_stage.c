@@ -174,6 +174,9 @@ static gr_err parse_trains(const gr_node *stage, gr_part_set *out)
             GR_TRY(gr_node_error(item, "expected vision, connector or language, got \"%s\"",
                                  item->u.string.data));
         }
+        if (*out & 1u << part) {
+            GR_TRY(gr_node_error(item, "%s is there twice", gr_part_name(part)));
+        }
         *out |= 1u << part;
     }
     if (*out == 0) {

@@ -118,6 +118,7 @@ static gr_err validate(gr_trainer *t, gr_stage_run *r)
     GR_TRY(gr_validate(&r->validate, &loss, &targets, &dropped));
     GR_TRY(list_dropped(t, r, &r->validate, dropped, "validation"));
     t->last_validation = loss;
+    t->validated_step = t->progress.step;
     GR_TRY(gr_world_alike(t->world, check_validation(r, t->progress.step, loss)));
     if (gri_trainer_leads(t)) {
         gr_progress_end();
@@ -135,9 +136,10 @@ done:
 
 static void show_progress(const gr_trainer *t, const gr_stage_run *r, const gr_step_metrics *m)
 {
-    char held_out[48] = "";
+    char held_out[80] = "";
     if (isfinite(t->last_validation)) {
-        snprintf(held_out, sizeof held_out, "held-out %.4f  ", t->last_validation);
+        snprintf(held_out, sizeof held_out, "held-out %.4f (step %lld)  ", t->last_validation,
+                 (long long)t->validated_step);
     }
     double left = m->seconds * (double)(r->steps - m->step);
     gr_progress_update(seconds_between_lines,

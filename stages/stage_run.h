@@ -25,6 +25,7 @@ typedef struct gr_trainer {
     bool stopping;           ///< asked to stop: the next safe place is the last
     double
         last_validation; ///< newest held-out loss of this stage, NaN before the first; for the progress line
+    int64_t validated_step; ///< the step of this stage behind which it was measured
 } gr_trainer;
 
 /// Whether this rank writes and speaks.

@@ -11,6 +11,7 @@
 #include "stages/metrics.h"
 #include "stages/preflight.h"
 #include "stages/run_lock.h"
+#include "stages/run_plan.h"
 #include "stages/stage_run.h"
 #include "stages/stop.h"
 
@@ -20,53 +21,6 @@
 #include <unistd.h>
 
 static const char recipe_name[] = "recipe.json";
-
-/// A stage has at least one step and reaches its full rate.
-static gr_err check_length(const gr_recipe_stage *stage, const gr_loader *loader, int64_t steps)
-{
-    gr_err err = GR_OK;
-    if (steps < 1) {
-        GR_FAIL(GR_ERR_RECIPE,
-                "stage %s: %g epochs of %lld samples are no step; give more epochs or steps",
-                stage->name, stage->epochs, (long long)gr_loader_epoch_size(loader));
-    }
-    if (stage->warmup_steps > steps) {
-        GR_FAIL(GR_ERR_RECIPE,
-                "stage %s: warmup_steps is %lld, but the stage has only %lld steps",
-                stage->name, (long long)stage->warmup_steps, (long long)steps);
-    }
-done:
-    return err;
-}
-
-/// Prints what each stage will do and counts the updates. Every rank counts, rank 0 prints.
-static gr_err plan_run(gr_trainer *t)
-{
-    gr_err err = GR_OK;
-    gr_loader *loader = NULL;
-    const gr_params *params = gr_model_get_params(t->setup->model);
-    for (int64_t i = 0; i < t->recipe->stage_count; i++) {
-        const gr_recipe_stage *stage = &t->recipe->stages[i];
-        int64_t trained = 0;
-        for (int p = 0; p < GR_PART_COUNT; p++) {
-            trained += stage->trains & (1u << p) ? params->size[p] : 0;
-        }
-        GR_TRY(gr_setup_loader(t->setup, stage, false, &loader));
-        int64_t steps = gr_loader_steps(loader);
-        GR_TRY(check_length(stage, loader, steps));
-        t->planned_updates += steps;
-        gr_log_info(
-            "stage %lld/%lld %s: %lld of %lld samples a step, %lld steps, %lld parameters "
-            "train",
-            (long long)i + 1, (long long)t->recipe->stage_count, stage->name,
-            (long long)stage->global_batch, (long long)gr_loader_epoch_size(loader),
-            (long long)steps, (long long)trained);
-        gr_loader_destroy(&loader);
-    }
-done:
-    gr_loader_destroy(&loader);
-    return err;
-}
 
 /// Says whether the data was checked; *copy is the verdict's path when it belongs into the run folder. Rank 0 only.
 static gr_err look_up_check(const gr_trainer *t, char **copy)
@@ -179,11 +133,41 @@ done:
     return err;
 }
 
+/// Adds to the message which key of the recipe differs from the one that lies in the checkpoint's run folder, if it does.
+static void name_difference(const gr_trainer *t, const char *checkpoint)
+{
+    char *checkpoints = NULL, *run = NULL, *path = NULL, *key = NULL, *message = NULL;
+    gr_doc *then = NULL;
+    gr_err err = GR_OK;
+    GR_STRDUP(message, gr_err_message()); // what follows may set another
+    GR_TRY(gr_path_dir(checkpoint, &checkpoints));
+    GR_TRY(gr_path_dir(checkpoints, &run));
+    GR_TRY(gr_path_join(run, recipe_name, &path));
+    GR_TRY(gr_doc_load(path, GR_ERR_DATA, &then));
+    GR_TRY(gr_doc_difference(t->recipe->doc, then, &key));
+done:
+    if (message) { // what could not be read says nothing more
+        (void)gr_err_set(GR_ERR_RECIPE, __FILE__, __LINE__, __func__, "%s%s%s%s%s%s", message,
+                         key ? " (first difference from " : "", key ? path : "",
+                         key ? ": " : "", key ? key : "", key ? ")" : "");
+    }
+    gr_doc_destroy(&then);
+    GR_FREE(key);
+    GR_FREE(path);
+    GR_FREE(run);
+    GR_FREE(checkpoints);
+    GR_FREE(message);
+}
+
 /// Takes up a run from its checkpoint: where it stood, and the parameters.
 static gr_err take_up(gr_trainer *t, const char *checkpoint)
 {
     gr_err err = GR_OK;
-    GR_TRY(gr_checkpoint_read_progress(checkpoint, &t->identity, &t->progress));
+    err = gr_checkpoint_read_progress(checkpoint, &t->identity, &t->progress);
+    if (err == GR_ERR_RECIPE) {
+        name_difference(t, checkpoint);
+    }
+    GR_TRY(err);
     GR_TRY(gr_checkpoint_load(checkpoint, t->setup, NULL));
     gr_log_info("going on from %s: %lld of %lld updates done", checkpoint,
                 (long long)t->progress.updates, (long long)t->planned_updates);
@@ -213,6 +197,10 @@ static gr_err prepare_folder(const gr_trainer *t)
     GR_TRY(gr_file_write(path, json, strlen(json)));
     GR_TRY(copy_check(t));
     GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates, t->progress.step == 0));
+    if (t->progress.updates == 0) {
+        GR_TRY(gr_metrics_add_start(t->options->run, gri_precision_name(t->recipe),
+                                    t->options->threads, gr_blas_kernel()));
+    }
     GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
                              t->progress.step == 0));
 done:
@@ -333,8 +321,9 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     GR_TRY(gr_world_agree(world, gr_setup_create(recipe, options->threads, &t.setup)));
     GR_TRY(gr_world_agree(world, gr_identity_take(t.setup, &t.identity)));
     GR_TRY(gr_identity_agree(world, &t.identity));
-    GR_TRY(gr_world_agree(world, plan_run(&t)));
+    gri_run_announce(&t);
     GR_TRY(gr_world_agree(world, world->rank == 0 ? look_up_check(&t, &t.check) : GR_OK));
+    GR_TRY(gr_world_agree(world, gri_run_plan(&t)));
     if (options->dry_run) {
         goto done;
     }

@@ -423,7 +423,42 @@ static void test_every_request_failing(void)
     gr_mem_fail_at(0);
 }
 
+static void check_difference(const char *a, const char *b, const char *want)
+{
+    gr_doc *x = NULL, *y = NULL;
+    char *path = NULL;
+    GR_CHECK_OK(json(a, &x));
+    GR_CHECK_OK(json(b, &y));
+    if (x && y && GR_CHECK_OK(gr_doc_difference(x, y, &path))) {
+        GR_CHECK_STR(path ? path : "same", want);
+    }
+    GR_FREE(path);
+    gr_doc_destroy(&x);
+    gr_doc_destroy(&y);
+}
+
+static void test_difference(void)
+{
+    const char *base = "{\"a\": 1, \"b\": [{\"c\": \"x\"}, {\"d\": true}], \"e\": null}";
+    check_difference(base, base, "same");
+    check_difference(base, "{\"e\": null, \"b\": [{\"c\": \"x\"}, {\"d\": true}], \"a\": 1.0}",
+                     "same");
+    check_difference(base, "{\"a\": 2, \"b\": [{\"c\": \"x\"}, {\"d\": true}], \"e\": null}",
+                     "a");
+    check_difference(base, "{\"a\": 1, \"b\": [{\"c\": \"y\"}, {\"d\": true}], \"e\": null}",
+                     "b[0].c");
+    check_difference(base, "{\"a\": 1, \"b\": [{\"c\": \"x\"}, {\"d\": false}], \"e\": null}",
+                     "b[1].d");
+    check_difference(base, "{\"a\": 1, \"b\": [{\"c\": \"x\"}], \"e\": null}", "b[1]");
+    check_difference("{\"b\": []}", "{\"b\": [1]}", "b[0]");
+    check_difference(base, "{\"a\": 1, \"b\": [{\"c\": \"x\"}, {\"d\": true}]}", "e");
+    check_difference("{\"a\": 1}", "{\"a\": 1, \"f\": 2}", "f");
+    check_difference("{\"a\": 1}", "{\"a\": \"1\"}", "a");
+    check_difference("{\"a\": 1}", "{\"a\": 1.5}", "a");
+}
+
 static const gr_test tests[] = {
+    {"difference", test_difference},
     {"scalars of YAML", test_core_schema},
     {"values", test_values},
     {"integers written as reals", test_integers_written_as_reals},

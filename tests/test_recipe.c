@@ -124,6 +124,7 @@ static const bad_case bad_cases[] = {
     {"trains: [connector]", "trains: []", "at least one of"},
     {"trains: [connector]", "trains: [conector]", "got \"conector\""},
     {"trains: [connector]", "trains: connector", "list"},
+    {"trains: [connector]", "trains: [connector, connector]", "connector is there twice"},
     {"subset: [0.0, 0.9]", "subset: [0.9, 0.0]", "from < to"},
     {"subset: [0.0, 0.9]", "subset: [0.0, 1.9]", "two numbers"},
     {"subset: [0.0, 0.9]", "subset: [0.1]", "two numbers"},

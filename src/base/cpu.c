@@ -55,6 +55,21 @@ static int count_cores(void)
     return cores ? cores : 1;
 }
 
+bool gr_cpu_mask(uint64_t words[GR_CPU_MASK_BITS / 64])
+{
+    const size_t size = CPU_ALLOC_SIZE(GR_CPU_MASK_BITS);
+    cpu_set_t *set = CPU_ALLOC(GR_CPU_MASK_BITS);
+    bool known = set && sched_getaffinity(0, size, set) == 0;
+    memset(words, 0, GR_CPU_MASK_BITS / 8);
+    for (size_t i = 0; known && i < GR_CPU_MASK_BITS; i++) {
+        if (CPU_ISSET_S(i, size, set)) {
+            words[i / 64] |= UINT64_C(1) << i % 64;
+        }
+    }
+    CPU_FREE(set);
+    return known;
+}
+
 static void read_all(void)
 {
     read_name();

@@ -19,6 +19,12 @@ typedef struct gr_cpu {
 /// Read once, then the same pointer for ever. Thread-safe.
 const gr_cpu *gr_cpu_get(void);
 
+/// Cores that a mask of gr_cpu_mask can name.
+enum { GR_CPU_MASK_BITS = 8192 };
+/// The cores of this process's mask, core i as bit i % 64 of word i / 64; false, and no bit set, where the system tells
+/// nothing or has more.
+bool gr_cpu_mask(uint64_t words[GR_CPU_MASK_BITS / 64]);
+
 /// Widths of vectors that kernels are compiled for. The same source and the same bits for each: plain is
 /// what the compiler makes for any processor of this kind.
 #define GR_VECTORS_LIST(X)                                                                     \

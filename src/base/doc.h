@@ -69,6 +69,10 @@ GR_MUST_CHECK gr_err gr_doc_set(gr_doc *doc, const char *path, const char *value
 /// The document as JSON text in new memory (GR_FREE): the resolved recipe.
 GR_MUST_CHECK gr_err gr_doc_to_json(const gr_doc *doc, char **text);
 
+/// The first place where two documents differ, as a path ("stages[0].steps"; of a key that only one has, its path), in new
+/// memory (GR_FREE); NULL when they say the same. Order of keys does not count.
+GR_MUST_CHECK gr_err gr_doc_difference(const gr_doc *a, const gr_doc *b, char **path);
+
 /// Writes a node with all below it, under its own key.
 void gr_node_write(gr_json *j, const gr_node *node);
 

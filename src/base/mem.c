@@ -44,8 +44,11 @@ void gr_mem_fail_at(int64_t n)
 static gr_err out_of_memory(size_t count, size_t size)
 {
     gr_err err = GR_OK;
-    GR_FAIL(GR_ERR_MEMORY, "out of memory: %zu elements of %zu bytes (in use: %lld bytes)",
-            count, size, (long long)gr_mem_used());
+    const double gib = 1 << 30;
+    GR_FAIL(
+        GR_ERR_MEMORY,
+        "out of memory: %.3f GiB were asked for (%zu elements of %zu bytes), %.3f GiB are in use",
+        (double)count * (double)size / gib, count, size, (double)gr_mem_used() / gib);
 done:
     return err;
 }

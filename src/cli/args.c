@@ -92,6 +92,7 @@ static gr_err set_value(const parser *p, const gri_arg *arg, const char *text)
         return set_choice(p, arg, text);
     case GRI_ARG_LIST:
     case GRI_ARG_MANY:
+    case GRI_ARG_WORDS:
         return list_add(arg->out.list, text);
     }
     return GR_OK;
@@ -112,7 +113,7 @@ static gr_err unknown_option(const parser *p, const char *text, size_t length)
     int64_t n = 0;
     names[n++] = "help";
     for (int64_t i = 0; i < p->count; i++) {
-        if (p->args[i].kind != GRI_ARG_WORD) {
+        if (!gri_arg_is_word(&p->args[i])) {
             names[n++] = p->args[i].name;
         }
     }
@@ -129,7 +130,7 @@ static gr_err find_option(const parser *p, const char *text, size_t length, int6
 {
     for (int64_t i = 0; i < p->count; i++) {
         const gri_arg *arg = &p->args[i];
-        if (arg->kind != GRI_ARG_WORD && strlen(arg->name) == length &&
+        if (!gri_arg_is_word(arg) && strlen(arg->name) == length &&
             strncmp(arg->name, text, length) == 0) {
             *index = i;
             return GR_OK;
@@ -176,7 +177,8 @@ static gr_err take_word(parser *p, const char *text)
         goto done;
     }
     for (int64_t i = 0; i < p->count; i++) {
-        if (p->args[i].kind == GRI_ARG_WORD && !p->given[i]) {
+        const gri_arg *arg = &p->args[i];
+        if (gri_arg_is_word(arg) && (arg->kind == GRI_ARG_WORDS || !p->given[i])) {
             p->given[i] = true;
             GR_TRY(set_value(p, &p->args[i], text));
             goto done;
@@ -219,7 +221,7 @@ static gr_err check_required(const parser *p)
     for (int64_t i = 0; i < p->count; i++) {
         const gri_arg *arg = &p->args[i];
         if (arg->required && !p->given[i]) {
-            bool word = arg->kind == GRI_ARG_WORD;
+            bool word = gri_arg_is_word(arg);
             GR_FAIL(GR_ERR_USAGE, "%s: %s%s%s%s is missing (see \"gradus %s --help\")",
                     p->command, word ? "" : "--", arg->name, word ? "" : " ",
                     word ? "" : arg->value, p->command);

@@ -24,6 +24,7 @@ typedef enum gri_arg_kind {
     GRI_ARG_LIST,   ///< may be repeated, one value each time
     GRI_ARG_MANY,   ///< may be repeated, takes all values up to the next option
     GRI_ARG_WORD,   ///< a word without "--", by its place
+    GRI_ARG_WORDS,  ///< all further words; the last of a table's words
 } gri_arg_kind;
 
 /// Values of a repeated option, borrowed from argv. Free with gri_list_fini.
@@ -83,6 +84,17 @@ typedef struct gri_arg {
     {                                                                                          \
         .kind = GRI_ARG_WORD, .name = (name_), .out.text = (out_), .help = __VA_ARGS__         \
     }
+
+#define GRI_WORDS(name_, out_, ...)                                                            \
+    {                                                                                          \
+        .kind = GRI_ARG_WORDS, .name = (name_), .out.list = (out_), .help = __VA_ARGS__        \
+    }
+
+/// Whether it stands without "--".
+static inline bool gri_arg_is_word(const gri_arg *arg)
+{
+    return arg->kind == GRI_ARG_WORD || arg->kind == GRI_ARG_WORDS;
+}
 
 /// Reads argv (after the command's own words) into the table's variables. *help says that --help was
 /// given and answered: the command then returns at once. Lists must be zeroed before, and freed by the caller

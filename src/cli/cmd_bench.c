@@ -123,7 +123,7 @@ gr_err gri_bench_matmul(int argc, char **argv)
     if (help) {
         goto done;
     }
-    int most = gri_threads(threads, 1);
+    int most = gri_threads(threads, NULL);
     GR_TRY(gr_hf_load_config(path, &config));
     gr_json_list_begin(&j, NULL);
     GR_TRY(matmul(&config, 1, images, tokens, clock, precision, json ? &j : NULL));
@@ -369,7 +369,7 @@ gr_err gri_bench_data(int argc, char **argv)
         "the time alone over the loader's. Also how full the rows are, and how level the lanes.",
         args, argc, argv, &help));
     if (!help) {
-        o.threads = gri_threads(threads, 1);
+        o.threads = gri_threads(threads, NULL);
         GR_TRY(bench_data(data, model, tokenizer, clock, json, &o));
     }
 done:

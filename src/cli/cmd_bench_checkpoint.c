@@ -50,6 +50,7 @@ typedef struct arguments {
     gr_bench_checkpoint_options options;
     int64_t threads;
     bool json;
+    bool made; ///< the folder was not there
 } arguments;
 
 /// The model, and on rank 0 the folder.
@@ -57,9 +58,9 @@ static gr_err open_model(const gr_world *world, arguments *a, gri_session *s)
 {
     gr_err err = GR_OK;
     if (world->rank == 0) {
-        GR_TRY(gri_result_dir(a->options.dir));
+        GR_TRY(gri_result_dir(a->options.dir, &a->made));
     }
-    a->options.threads = gri_threads(a->threads, world->local_size);
+    a->options.threads = gri_threads(a->threads, world);
     GR_TRY(
         gri_session_create(a->model, GR_PARTS_ALL, a->options.threads, GR_PRECISION_FP32, s));
     a->options.train = s->config.parts;
@@ -88,6 +89,7 @@ static gr_err on_ranks(arguments *a)
             print_checkpoint(&result, &a->options, world->size);
         }
     }
+    gri_result_dir_end(a->options.dir, a->made, err);
     gri_session_close(&s);
     gri_world_leave(&world, err);
 done:

@@ -94,8 +94,8 @@ static gr_err check(const check_arguments *a, const gr_world *world)
     char *path = NULL;
     GR_TRY(gr_world_agree(
         world, gr_recipe_load(a->recipe, a->settings.items, a->settings.count, &recipe)));
-    GR_TRY(gr_world_agree(
-        world, gr_setup_create(recipe, gri_threads(a->threads, world->local_size), &setup)));
+    GR_TRY(
+        gr_world_agree(world, gr_setup_create(recipe, gri_threads(a->threads, world), &setup)));
     GR_TRY(gr_preflight_run(world, setup, !a->no_memory, &p));
     if (world->rank == 0) {
         err = a->out ? GR_OK : gr_preflight_path(recipe, &path);

@@ -183,6 +183,13 @@ static gr_err step(const char *dir, const char *batch, const char *out, const ch
     GR_TRY(gri_check_out(out, batch));
     GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, precision, &s));
     o->train = s.config.parts;
+    if (train && !(s.config.parts & 1u << GR_PART_LANGUAGE)) {
+        GR_FAIL(
+            GR_ERR_USAGE,
+            "debug step: --train %s: nothing can train, since %s has no language part and so no "
+            "loss: leave --train out for vision_features alone, or give a whole model",
+            train, dir);
+    }
     if (train) {
         GR_TRY(gri_parts_parse("debug step", train, s.config.parts, &o->train));
     }

@@ -1,8 +1,11 @@
+#include "src/base/file.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
 #include "src/formats/chat.h"
+#include "src/formats/hf.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +15,7 @@ typedef struct answer {
     int32_t *ids;
     int64_t count;
     gr_generation_end end;
+    double seconds;
     char *text;
 } answer;
 
@@ -57,7 +61,9 @@ static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
     };
     const gr_generation how = {
         .most = max_new, .ids = known, .usable = usable, .stop = stop, .stops = 3};
+    const double start = gr_clock();
     GR_TRY(gr_generate(s->model, &batch, &how, out->ids, &out->count, &out->end));
+    out->seconds = gr_clock() - start;
     GR_TRY(gr_tokenizer_decode(tokenizer, out->ids, out->count, true, &out->text));
 done:
     GR_FREE(usable);
@@ -65,7 +71,7 @@ done:
     return err;
 }
 
-static gr_err print_answer(const answer *a, const gr_chat_sample *prompt)
+static gr_err print_answer(const answer *a, const gr_chat_sample *prompt, int64_t tiles)
 {
     static const char *const ends[] = {[GR_GENERATION_STOPPED] = "stop",
                                        [GR_GENERATION_LENGTH] = "length",
@@ -74,7 +80,12 @@ static gr_err print_answer(const answer *a, const gr_chat_sample *prompt)
     gr_json_map_begin(&json, NULL);
     gr_json_string(&json, "text", a->text);
     gr_json_string(&json, "end", ends[a->end]);
+    gr_json_int(&json, "tiles", tiles);
     gr_json_int(&json, "prompt_tokens", prompt->ids.count);
+    gr_json_int(&json, "new_tokens", a->count);
+    gr_json_real(&json, "seconds", a->seconds); // the prompt's pass among them
+    gr_json_real(&json, "tokens_per_second",
+                 a->seconds > 0 ? (double)a->count / a->seconds : 0);
     gr_json_list_begin(&json, "ids");
     for (int64_t i = 0; i < a->count; i++) {
         gr_json_int(&json, NULL, a->ids[i]);
@@ -86,26 +97,83 @@ static gr_err print_answer(const answer *a, const gr_chat_sample *prompt)
     return err;
 }
 
-static gr_err generate(const char *dir, const gri_picture_options *pictures,
-                       gr_chat_options options, const char *prompt, int64_t max_new,
-                       int64_t threads, bool json)
+// A model that can answer: a folder with a tokenizer, and a language part that has a row for each id.
+static gr_err open_tokenizer(const char *dir, gr_model_config *config, gr_tokenizer **out)
+{
+    gr_err err = GR_OK;
+    bool there = false;
+    if (!gr_dir_exists(dir)) {
+        GR_FAIL(GR_ERR_MISSING, "%s: no such folder: expected a model directory", dir);
+    }
+    GR_TRY(gr_hf_load_config(dir, config));
+    if (!(config->parts & 1u << GR_PART_LANGUAGE)) {
+        GR_FAIL(GR_ERR_DATA, "%s: the model has no language part, which is what answers", dir);
+    }
+    GR_TRY(gri_has_tokenizer(dir, &there));
+    if (!there) {
+        GR_FAIL(
+            GR_ERR_MISSING,
+            "%s holds no tokenizer.json or vocab.json: copy the files of the tokenizer that "
+            "the model was trained with there",
+            dir);
+    }
+    GR_TRY(gr_tokenizer_load(dir, out));
+    GR_TRY(gri_check_vocabulary(dir, *out, config));
+done:
+    return err;
+}
+
+// The prompt's tokens, before any picture is decoded.
+static gr_err write_prompt(const gr_model_config *config, const gr_tokenizer *tokenizer,
+                           const gri_picture_options *pictures, gr_chat_options options,
+                           const char *prompt, gr_chat_sample *out)
+{
+    gr_err err = GR_OK;
+    int64_t *tiles = NULL;
+    const int64_t most = config->language.max_positions;
+    const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
+    GR_TRY(gri_pictures_tiles(pictures, config, &tiles));
+    options.image_tokens = pictures->files.count > 0 ? gr_image_tokens(&config->vision) : 0;
+    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, pictures->files.count, tiles, out));
+    if (out->ids.count >= most) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "the prompt has %lld tokens, %lld of them of pictures; the model has %lld "
+            "positions and needs one for the answer: ask shorter, or give fewer pictures or "
+            "--tiles",
+            (long long)out->ids.count, (long long)out->image_rows.count, (long long)most);
+    }
+done:
+    GR_FREE(tiles);
+    return err;
+}
+
+// What is asked, and how.
+typedef struct question {
+    const char *dir, *prompt;
+    gri_picture_options pictures;
+    gr_chat_options chat;
+    int64_t max_new, threads;
+    int precision;
+    bool json;
+} question;
+
+static gr_err generate(const question *q)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
+    gr_model_config config = {0};
     gr_tokenizer *tokenizer = NULL;
     gr_chat_sample sample = {0};
     gr_pictures seen = {0};
     answer a = {0};
-    const gr_chat_turn turn = {.text = prompt, .size = strlen(prompt)};
-    GR_TRY(gr_tokenizer_load(dir, &tokenizer));
-    GR_TRY(gri_session_load(dir, GR_PARTS_ALL, threads, GR_PRECISION_FP32, &s));
-    GR_TRY(gri_pictures_load(pictures, &s.config, &seen));
-    options.image_tokens = pictures->files.count > 0 ? gr_image_tokens(&s.config.vision) : 0;
-    GR_TRY(gr_chat_prompt(tokenizer, &options, &turn, 1, pictures->files.count, seen.tiles,
-                          &sample));
-    GR_TRY(write_answer(&s, tokenizer, &sample, &seen, max_new, &a));
-    if (json) {
-        GR_TRY(print_answer(&a, &sample));
+    GR_TRY(open_tokenizer(q->dir, &config, &tokenizer));
+    GR_TRY(write_prompt(&config, tokenizer, &q->pictures, q->chat, q->prompt, &sample));
+    GR_TRY(gri_session_load(q->dir, GR_PARTS_ALL, q->threads, (gr_precision)q->precision, &s));
+    GR_TRY(gri_pictures_load(&q->pictures, &s.config, &seen));
+    GR_TRY(write_answer(&s, tokenizer, &sample, &seen, q->max_new, &a));
+    if (q->json) {
+        GR_TRY(print_answer(&a, &sample, seen.count));
     } else {
         printf("%s\n", a.text);
     }
@@ -133,22 +201,24 @@ done:
 gr_err gri_generate(int argc, char **argv)
 {
     gr_err err = GR_OK;
-    const char *dir = NULL, *prompt = NULL, *template = "chat";
-    gr_chat_options options = {0};
-    int64_t max_new = 128, threads = 0;
-    gri_picture_options pictures = {0};
-    bool help = false, json = false;
+    const char *template = "chat";
+    question q = {.max_new = 128, .precision = GR_PRECISION_FP32};
+    bool help = false;
     const gri_arg args[] = {
-        GRI_WORD("MODEL", &dir, "model directory with its tokenizer", .required = true),
-        GRI_PICTURES(&pictures),
-        GRI_TEXT("prompt", "TEXT", &prompt, "the question", .required = true),
+        GRI_WORD("MODEL", &q.dir, "model directory with its tokenizer", .required = true),
+        GRI_PICTURES(&q.pictures),
+        GRI_TEXT("prompt", "TEXT", &q.prompt, "the question", .required = true),
         GRI_TEXT("template", "NAME", &template,
                  "how the conversation is written, as in a recipe (default: chat)"),
-        GRI_TEXT("system", "TEXT", &options.system,
+        GRI_TEXT("system", "TEXT", &q.chat.system,
                  "system message (default: the template's; chat has none)"),
-        GRI_INT("max-new", "N", &max_new, 1, 1 << 20, "most tokens to write (default: 128)"),
-        GRI_THREADS(&threads),
-        GRI_FLAG("json", &json, "print text, ids and why it ended as JSON"),
+        GRI_INT("max-new", "N", &q.max_new, 1, 1 << 20, "most tokens to write (default: 128)"),
+        GRI_CHOICE("precision", "fp32|bf16", &q.precision,
+                   "what matrix products read, and what is kept between them (default: fp32)"),
+        GRI_THREADS(&q.threads),
+        GRI_FLAG(
+            "json", &q.json,
+            "print text, ids, why it ended, numbers of tiles and tokens and the speed as JSON"),
     };
     GR_TRY(
         GRI_ARGS_PARSE("generate",
@@ -156,10 +226,10 @@ gr_err gri_generate(int argc, char **argv)
                        "token each time).",
                        args, argc, argv, &help));
     if (!help) {
-        GR_TRY(find_template(template, &options.template));
-        GR_TRY(generate(dir, &pictures, options, prompt, max_new, threads, json));
+        GR_TRY(find_template(template, &q.chat.template));
+        GR_TRY(generate(&q));
     }
 done:
-    gri_list_fini(&pictures.files);
+    gri_list_fini(&q.pictures.files);
     return err;
 }

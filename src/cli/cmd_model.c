@@ -13,13 +13,7 @@ static gr_err check_vocabulary(const char *dir, const gr_model_config *config)
     gr_err err = GR_OK;
     gr_tokenizer *tokenizer = NULL;
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
-    int64_t ids = gr_tokenizer_size(tokenizer);
-    if ((config->parts & 1u << GR_PART_LANGUAGE) && ids > config->language.vocabulary) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: the tokenizer has %lld ids, the model's vocabulary only %lld: set "
-                "language.vocab_size to at least %lld",
-                dir, (long long)ids, (long long)config->language.vocabulary, (long long)ids);
-    }
+    GR_TRY(gri_check_vocabulary(dir, tokenizer, config));
 done:
     gr_tokenizer_destroy(&tokenizer);
     return err;
@@ -31,7 +25,7 @@ gr_err gri_model_init(int argc, char **argv)
     gri_session s = {0};
     const char *config = NULL, *out = NULL, *tokenizer = NULL;
     int64_t seed = 0;
-    bool help = false;
+    bool help = false, made = false;
     const gri_arg args[] = {
         GRI_TEXT("config", "FILE.yaml", &config, "the model's kinds and sizes",
                  .required = true),
@@ -52,13 +46,14 @@ gr_err gri_model_init(int argc, char **argv)
     if (tokenizer) {
         GR_TRY(check_vocabulary(tokenizer, &s.config));
     }
-    GR_TRY(gri_result_dir(out));
+    GR_TRY(gri_result_dir(out, &made));
     gr_model_init(s.model, s.config.parts, (uint64_t)seed);
     GR_TRY(gr_hf_save(out, s.model));
     if (tokenizer) {
         GR_TRY(gri_copy_tokenizer(tokenizer, out));
     }
 done:
+    gri_result_dir_end(out, made, err);
     gri_session_close(&s);
     return err;
 }
@@ -69,12 +64,12 @@ static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_
 {
     gr_err err = GR_OK;
     gri_session s = {0};
-    bool tokenizer = false;
+    bool tokenizer = false, made = false;
     GR_TRY(gri_session_load(from, 1u << part, 1, GR_PRECISION_FP32, &s));
     if (dtype == GR_DTYPE_COUNT) {
         GR_TRY(gr_hf_stored_dtype(from, part, &dtype));
     }
-    GR_TRY(gri_result_dir(to));
+    GR_TRY(gri_result_dir(to, &made));
     if (part == GR_PART_VISION) {
         GR_TRY(gr_hf_export_vision(to, layout, dtype, s.model));
         goto done;
@@ -85,6 +80,7 @@ static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_
         GR_TRY(gri_copy_tokenizer(from, to));
     }
 done:
+    gri_result_dir_end(to, made, err);
     gri_session_close(&s);
     return err;
 }
@@ -93,7 +89,8 @@ gr_err gri_model_export(int argc, char **argv)
 {
     gr_err err = GR_OK;
     const char *from = NULL, *out = NULL;
-    static const gr_dtype dtypes[] = {GR_DTYPE_COUNT, GR_DTYPE_F32, GR_DTYPE_BF16};
+    static const gr_dtype dtypes[] = {GR_DTYPE_COUNT, GR_DTYPE_F32, GR_DTYPE_BF16,
+                                      GR_DTYPE_F16};
     int layout = -1, part = 0, dtype = 0;
     bool help = false;
     const gri_arg args[] = {
@@ -104,9 +101,9 @@ gr_err gri_model_export(int argc, char **argv)
             "layout", "sailvit|transformers", &layout,
             "tensor names of the vision part: the original ones of SAILViT, InternViT or SigLIP "
             "(default), or those of transformers' own class, which opens without foreign code"),
-        GRI_CHOICE("dtype", "source|fp32|bf16", &dtype,
+        GRI_CHOICE("dtype", "source|fp32|bf16|fp16", &dtype,
                    "type of the weights: the checkpoint's own (default; training writes fp32), "
-                   "or this one, rounded to nearest"),
+                   "or this one, rounded to nearest; a weight beyond its range is an error"),
     };
     GR_TRY(
         GRI_ARGS_PARSE("model export",

@@ -111,7 +111,7 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     gri_list data = {0};
     const char *out = NULL;
     int64_t vocabulary = 0;
-    bool help = false;
+    bool help = false, made = false;
     const gri_arg args[] = {
         GRI_MANY("data", "DIR", &data, "data sets to learn from", .required = true),
         GRI_INT("vocabulary", "N", &vocabulary, 1, INT32_MAX,
@@ -130,12 +130,13 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     for (int64_t i = 0; i < data.count; i++) {
         GR_TRY(add_dataset(&t, data.items[i]));
     }
-    GR_TRY(gri_result_dir(out)); // before the long part
+    GR_TRY(gri_result_dir(out, &made)); // before the long part
     GR_TRY(train(&t, vocabulary, &tokenizer));
     GR_TRY(gr_tokenizer_save(tokenizer, out, NULL));
     printf("texts %lld\nbytes %lld\nids %lld\n", (long long)t.count, (long long)t.bytes.size,
            (long long)gr_tokenizer_size(tokenizer));
 done:
+    gri_result_dir_end(out, made, err);
     gri_list_fini(&data);
     gr_tokenizer_destroy(&tokenizer);
     texts_fini(&t);
@@ -215,11 +216,13 @@ gr_err gri_tokenizer_decode(int argc, char **argv)
     gr_ids ids = {0};
     char *input = NULL, *text = NULL;
     size_t size = 0;
-    const char *dir = NULL, *list = NULL;
+    const char *dir = NULL;
+    gri_list list = {0};
     bool skip = false, help = false;
     const gri_arg args[] = {
         GRI_TEXT("tokenizer", "DIR", &dir, "folder with tokenizer.json", .required = true),
-        GRI_WORD("IDS", &list, "ids between spaces, one argument (default: standard input)"),
+        GRI_WORDS("ID", &list,
+                  "ids, also several between spaces in one word (default: standard input)"),
         GRI_FLAG("skip-special", &skip, "leave out markers such as <|im_end|>"),
     };
     GR_TRY(GRI_ARGS_PARSE("tokenizer decode", "Prints the text of token ids.", args, argc, argv,
@@ -228,13 +231,17 @@ gr_err gri_tokenizer_decode(int argc, char **argv)
         goto done;
     }
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
-    if (!list) {
+    if (list.count == 0) {
         GR_TRY(gri_read_stdin(&input, &size));
+        GR_TRY(parse_ids(input, gr_tokenizer_size(tokenizer), &ids));
     }
-    GR_TRY(parse_ids(list ? list : input, gr_tokenizer_size(tokenizer), &ids));
+    for (int64_t i = 0; i < list.count; i++) {
+        GR_TRY(parse_ids(list.items[i], gr_tokenizer_size(tokenizer), &ids));
+    }
     GR_TRY(gr_tokenizer_decode(tokenizer, ids.data, ids.count, skip, &text));
     printf("%s\n", text);
 done:
+    gri_list_fini(&list);
     GR_FREE(input);
     GR_FREE(text);
     gr_ids_fini(&ids);

@@ -1,4 +1,5 @@
 #include "mpi/world.h"
+#include "src/base/log.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
@@ -11,11 +12,23 @@ typedef struct train_arguments {
     int64_t threads;
 } train_arguments;
 
+static int choose_threads(const gr_world *world, int64_t asked)
+{
+    const int threads = gri_threads(asked, world), cores = gri_cores(world);
+    if (threads > cores) {
+        gr_log_warn(
+            "%d threads, but %d core%s for this rank: they wait for each other; give --threads %d or "
+            "start fewer ranks",
+            threads, cores, cores > 1 ? "s" : "", cores);
+    }
+    return threads;
+}
+
 static gr_err train(const gr_world *world, train_arguments *a)
 {
     gr_err err = GR_OK;
     gr_recipe *recipe = NULL;
-    a->options.threads = gri_threads(a->threads, world->local_size);
+    a->options.threads = choose_threads(world, a->threads);
     GR_TRY(gr_world_agree(
         world, gr_recipe_load(a->recipe, a->settings.items, a->settings.count, &recipe)));
     GR_TRY(gr_train(world, recipe, &a->options));
@@ -55,11 +68,13 @@ gr_err gri_train(int argc, char **argv)
                 "stop cleanly (exit 75) after N updates of this call"),
         GRI_INT(
             "threads", "N", &a.threads, 1, 1024,
-            "threads per rank (default: OMP_NUM_THREADS, or the node's cores shared among its "
-            "ranks); changes the speed, never a result"),
+            "threads per rank (default: OMP_NUM_THREADS, or the cores that this rank is bound to, or its part of those that "
+            "ranks share); changes the speed, never a result"),
         GRI_TEXT("check", "FILE.json", &a.options.check,
                  "verdict of data check (default: RECIPE.check.json, if it is there)"),
-        GRI_FLAG("dry-run", &a.options.dry_run, "check recipe, model and data, print the plan"),
+        GRI_FLAG(
+            "dry-run", &a.options.dry_run,
+            "check recipe and model, read the samples of each stage's first step, print the plan"),
     };
     GR_TRY(GRI_ARGS_PARSE(
         "train", "Runs a recipe on all ranks: mpirun -n P gradus train RECIPE.yaml --run DIR",

@@ -13,6 +13,7 @@ typedef struct gri_command {
     const char *name;    ///< one or two words
     const char *summary; ///< one line
     gri_command_fn *run;
+    bool computes; ///< with threads and matrix products: worth a second start (start.h)
 } gri_command;
 
 GR_MUST_CHECK gri_command_fn gri_doctor;

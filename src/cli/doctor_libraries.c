@@ -58,11 +58,12 @@ static gr_err check_blas(gri_report *r)
                               "OPENBLAS_CORETYPE=%s",
                               gr_blas_kernel(), better, better);
     }
-    return gri_report_add(
-        r, GRI_OK, GR_OK, "blas", "OpenBLAS runs %s kernels%s", gr_blas_kernel(),
-        gri_start_corrected() ? " (corrected at start: it would have chosen others)"
-        : user                ? " (OPENBLAS_CORETYPE is set)"
-                              : "");
+    return gri_report_add(r, GRI_OK, GR_OK, "blas", "OpenBLAS runs %s kernels%s",
+                          gr_blas_kernel(),
+                          gri_start_set("OPENBLAS_CORETYPE")
+                              ? " (corrected at start: it would have chosen others)"
+                          : user ? " (OPENBLAS_CORETYPE is set)"
+                                 : "");
 }
 
 // One core by its processor time, which others' work does not shorten; all threads by the clock, as training feels it.
@@ -71,7 +72,7 @@ static gr_err check_product(gri_report *r, const gr_world *world)
 {
     gr_err err = GR_OK;
     double one = 0, all = 0;
-    int threads = gri_threads(0, world ? world->local_size : 1);
+    int threads = gri_threads(0, world);
     threads = threads > 256 ? 256 : threads;
     GR_TRY(measure_product(1, gr_clock_cpu, &one));
     GR_TRY(measure_product(threads, gr_clock, &all));

@@ -2,6 +2,7 @@
 #include "src/base/cpu.h"
 #include "src/cli/doctor.h"
 #include "src/cli/session.h"
+#include "src/cli/start.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -61,11 +62,9 @@ static gr_err check_cores(gri_report *r, const gr_cgroup *group)
     GR_TRY(add_mask(&mask));
     if (group->cpus > 0 && group->cpus < cpu->cores) {
         GR_TRY(gri_report_add(
-            r, GRI_WARN, GR_OK, "cores",
-            "%d of %ld in this process's mask%s, but its cgroup grants the time of %.1f: use "
-            "OMP_NUM_THREADS=%d",
-            cpu->cores, online, mask.data, group->cpus,
-            group->cpus < 2 ? 1 : (int)group->cpus));
+            r, GRI_OK, GR_OK, "cores",
+            "%d of %ld in this process's mask%s, of which its cgroup grants the time of %.1f",
+            cpu->cores, online, mask.data, group->cpus));
     } else {
         GR_TRY(gri_report_add(r, GRI_OK, GR_OK, "cores", "%d of %ld in this process's mask%s",
                               cpu->cores, online, mask.data));
@@ -75,26 +74,27 @@ done:
     return err;
 }
 
-// Threads of all ranks of this node against the cores they have.
+// Threads of this rank against the cores that it has for itself, and what threads do that wait.
 static gr_err check_threads(gri_report *r, const gr_world *world)
 {
-    const int cores = gr_cpu_get()->cores, ranks = world ? world->local_size : 1;
-    const char *variable = getenv("OMP_NUM_THREADS");
-    const char *bind = getenv("OMP_PROC_BIND");
-    long wanted = variable ? strtol(variable, NULL, 10) : 0;
-    long threads = wanted > 0 ? wanted : gri_threads(0, ranks);
-    // A launcher that binds gives each rank cores of its own; one that does not lets all share the mask.
-    bool bound = ranks > 1 && cores < sysconf(_SC_NPROCESSORS_ONLN);
-    long most = bound ? cores : cores / ranks < 1 ? 1 : cores / ranks;
-    const char *source = variable ? "OMP_NUM_THREADS" : "the default";
+    const char *variable = getenv("OMP_NUM_THREADS"), *bind = getenv("OMP_PROC_BIND");
+    const long wanted = variable ? strtol(variable, NULL, 10) : 0;
+    const long most = gri_cores(world), threads = wanted > 0 ? wanted : gri_threads(0, world);
+    const char *wait = getenv("OMP_WAIT_POLICY");
+    char how[160];
+    snprintf(how, sizeof how, "%s%.40s%s%.40s%s", bind ? ", OMP_PROC_BIND=" : "",
+             bind ? bind : "", wait ? ", OMP_WAIT_POLICY=" : "", wait ? wait : "",
+             gri_start_set("OMP_WAIT_POLICY") ? " (set at start)" : "");
     if (threads > most) {
         return gri_report_add(
             r, GRI_WARN, GR_OK, "threads",
-            "OMP_NUM_THREADS is %ld: set it to %ld (%d rank%s here, %d core%s)", threads, most,
-            ranks, ranks > 1 ? "s" : "", cores, cores > 1 ? "s" : "");
+            "OMP_NUM_THREADS is %ld: set it to %ld (%ld core%s for this rank, %d "
+            "rank%s here)%s%s",
+            threads, most, most, most > 1 ? "s" : "", world ? world->local_size : 1,
+            world && world->local_size > 1 ? "s" : "", *how ? ";" : "", *how ? how + 1 : "");
     }
-    return gri_report_add(r, GRI_OK, GR_OK, "threads", "%ld per rank (%s)%s%s", threads, source,
-                          bind ? ", OMP_PROC_BIND=" : "", bind ? bind : "");
+    return gri_report_add(r, GRI_OK, GR_OK, "threads", "%ld per rank (%s)%s", threads,
+                          variable ? "OMP_NUM_THREADS" : "the default", how);
 }
 
 static gr_err check_memory(gri_report *r, const gr_cgroup *group)

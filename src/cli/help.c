@@ -19,6 +19,8 @@ gr_err gri_help_form(gr_str *s, const gri_arg *arg)
     switch (arg->kind) {
     case GRI_ARG_WORD:
         return gr_str_add(s, arg->name);
+    case GRI_ARG_WORDS:
+        return gr_str_addf(s, "%s...", arg->name);
     case GRI_ARG_FLAG:
         return gr_str_addf(s, "--%s", arg->name);
     case GRI_ARG_MANY:

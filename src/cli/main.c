@@ -11,32 +11,33 @@
 
 static const gri_command commands[] = {
     {"doctor", "what this machine offers, what is wrong, self-test of the mathematics",
-     gri_doctor},
-    {"model init", "create a model with fresh weights", gri_model_init},
-    {"model info", "kinds, sizes and parameter counts of a model", gri_model_info},
+     gri_doctor, true},
+    {"model init", "create a model with fresh weights", gri_model_init, false},
+    {"model info", "kinds, sizes and parameter counts of a model", gri_model_info, false},
     {"model export", "write the vision or the language part for other programs",
-     gri_model_export},
-    {"data import", "make a data set of image-text conversations", gri_data_import},
+     gri_model_export, false},
+    {"data import", "make a data set of image-text conversations", gri_data_import, false},
     {"data synth", "make a data set of drawn problems, to learn from and to be tested on",
-     gri_data_synth},
-    {"data info", "what a data set holds", gri_data_info},
-    {"data verify", "check every digest of a data set", gri_data_verify},
-    {"data show", "one sample of a data set", gri_data_show},
-    {"data check", "go through all data of a recipe before it runs", gri_data_check},
-    {"tokenizer train", "learn a tokenizer from data sets", gri_tokenizer_train},
-    {"tokenizer encode", "text to token ids", gri_tokenizer_encode},
-    {"tokenizer decode", "token ids to text", gri_tokenizer_decode},
+     gri_data_synth, false},
+    {"data info", "what a data set holds", gri_data_info, false},
+    {"data verify", "check every digest of a data set", gri_data_verify, false},
+    {"data show", "one sample of a data set", gri_data_show, false},
+    {"data check", "go through all data of a recipe before it runs", gri_data_check, true},
+    {"tokenizer train", "learn a tokenizer from data sets", gri_tokenizer_train, false},
+    {"tokenizer encode", "text to token ids", gri_tokenizer_encode, false},
+    {"tokenizer decode", "token ids to text", gri_tokenizer_decode, false},
     {"debug step", "loss, logits and gradients of one batch, to check the mathematics",
-     gri_debug_step},
+     gri_debug_step, true},
     {"debug pictures", "pictures as the model sees them, to check the preprocessing",
-     gri_debug_pictures},
-    {"generate", "answer a prompt about a picture", gri_generate},
-    {"bench checkpoint", "what checkpoints cost a run", gri_bench_checkpoint},
-    {"bench data", "speed of the loader, beside decoding alone", gri_bench_data},
-    {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul},
-    {"bench reduce", "sums over the ranks, beside the MPI library's", gri_bench_reduce},
-    {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step},
-    {"train", "run a recipe of stages on all ranks", gri_train},
+     gri_debug_pictures, false},
+    {"generate", "answer a prompt about a picture", gri_generate, true},
+    {"bench checkpoint", "what checkpoints cost a run", gri_bench_checkpoint, true},
+    {"bench data", "speed of the loader, beside decoding alone", gri_bench_data, true},
+    {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul, true},
+    {"bench reduce", "sums over the ranks, beside the MPI library's", gri_bench_reduce, false},
+    {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step,
+     true},
+    {"train", "run a recipe of stages on all ranks", gri_train, true},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -140,7 +141,7 @@ static gr_err help(int argc, char **argv)
     return unknown_command(argc, argv);
 }
 
-// argv without the program's name.
+// argv without the program's name, which stands in front of it.
 static gr_err run(int argc, char **argv)
 {
     gr_err err = GR_OK;
@@ -157,6 +158,9 @@ static gr_err run(int argc, char **argv)
     }
     const gri_command *command = find_command(argc, argv, &words);
     if (command) {
+        if (command->computes) {
+            gri_start_tuned(argv - 1);
+        }
         return command->run(argc - words, argv + words);
     }
     if (argc == 2 && is_help(argv[1])) {
@@ -183,7 +187,7 @@ done:
 
 int main(int argc, char **argv)
 {
-    gri_start(argv);
+    gri_start();
     gr_err err = run(argc - 1, argv + 1);
     if (err == GR_OK) {
         err = finish_output();

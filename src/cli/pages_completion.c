@@ -109,7 +109,7 @@ static gr_err add_command_options(void *context, const char *command, const char
     (void)about;
     GR_TRY(gr_str_addf(s->out, s->d->options, command));
     for (int64_t i = 0; i < count; i++) {
-        if (args[i].kind != GRI_ARG_WORD) {
+        if (!gri_arg_is_word(&args[i])) {
             GR_TRY(gr_str_addf(s->out, "--%s ", args[i].name));
         }
     }
@@ -223,7 +223,7 @@ static gr_err add_fish_options(void *context, const char *command, const char *a
     (void)about;
     for (int64_t i = 0; i < count; i++) {
         const gri_arg *arg = &args[i];
-        if (arg->kind == GRI_ARG_WORD) {
+        if (gri_arg_is_word(arg)) {
             continue;
         }
         GR_TRY(add_fish_condition(out, command));

@@ -1,5 +1,6 @@
 #include "src/cli/session.h"
 
+#include "src/base/cgroup.h"
 #include "src/base/cpu.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
@@ -12,15 +13,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-int gri_threads(int64_t asked, int node_ranks)
+int gri_cores(const gr_world *world)
+{
+    gr_cgroup group = {0};
+    int cores = world ? world->cores : gr_cpu_get()->cores;
+    if (gr_cgroup_read(NULL, NULL, &group) != GR_OK) {
+        gr_err_clear(); // what cannot be read sets no limit
+    }
+    double granted = group.cpus / (world ? world->local_size : 1);
+    cores = group.cpus > 0 && granted < cores ? (int)granted : cores;
+    return cores < 1 ? 1 : cores;
+}
+
+int gri_threads(int64_t asked, const gr_world *world)
 {
     const char *text = getenv("OMP_NUM_THREADS");
     int64_t n = asked > 0 ? asked : text ? strtoll(text, NULL, 10) : 0;
-    if (n < 1 || n > 1024) {
-        n = gr_cpu_get()->cores / node_ranks;
-    }
-    return n < 1 ? 1 : (int)n;
+    return n < 1 || n > 1024 ? gri_cores(world) : (int)n;
 }
 
 gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
@@ -35,7 +46,7 @@ gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
         }
     }
     s.config.parts &= parts;
-    GR_TRY(gr_exec_create_cpu(gri_threads(threads, 1), 0, &s.exec));
+    GR_TRY(gr_exec_create_cpu(gri_threads(threads, NULL), 0, &s.exec));
     GR_TRY(gr_exec_set_precision(s.exec, precision));
     GR_TRY(gr_model_create(&s.config, s.exec, &s.model));
     *out = s;
@@ -65,24 +76,54 @@ void gri_session_close(gri_session *session)
     gr_exec_destroy(&session->exec);
 }
 
+// The model's rules with what the command line says instead.
+static gr_err picture_rules(const gri_picture_options *options, const gr_model_config *config,
+                            gr_vision_config *vision, unsigned *how)
+{
+    gr_err err = GR_OK;
+    if (options->files.count > 0 && !(config->parts & 1u << GR_PART_VISION)) {
+        GR_FAIL(GR_ERR_DATA, "the model has no vision part: it cannot look at %s",
+                options->files.items[0]);
+    }
+    *vision = config->vision;
+    *how = (options->alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) |
+           (options->exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
+    if (options->tiles > 0) {
+        vision->pictures.fewest = 1;
+        vision->pictures.most = options->tiles;
+        vision->pictures.thumbnail = true;
+    }
+done:
+    return err;
+}
+
+gr_err gri_pictures_tiles(const gri_picture_options *options, const gr_model_config *config,
+                          int64_t **out)
+{
+    gr_err err = GR_OK;
+    gr_vision_config vision;
+    unsigned how = 0;
+    int64_t *tiles = NULL;
+    GR_TRY(picture_rules(options, config, &vision, &how));
+    GR_ALLOC(tiles, options->files.count);
+    for (int64_t i = 0; i < options->files.count; i++) {
+        GR_TRY(gr_picture_file_tiles(&vision, how, options->files.items[i], &tiles[i]));
+    }
+    *out = tiles;
+    tiles = NULL;
+done:
+    GR_FREE(tiles);
+    return err;
+}
+
 gr_err gri_pictures_load(const gri_picture_options *options, const gr_model_config *config,
                          gr_pictures *out)
 {
     gr_err err = GR_OK;
-    gr_vision_config vision = config->vision;
-    const gri_list *files = &options->files;
-    unsigned how = (options->alpha == 0 ? GR_IMAGE_OVER_WHITE : 0u) |
-                   (options->exif == 0 ? GR_IMAGE_UPRIGHT : 0u);
-    if (files->count > 0 && !(config->parts & 1u << GR_PART_VISION)) {
-        GR_FAIL(GR_ERR_DATA, "the model has no vision part: it cannot look at %s",
-                files->items[0]);
-    }
-    if (options->tiles > 0) {
-        vision.pictures.fewest = 1;
-        vision.pictures.most = options->tiles;
-        vision.pictures.thumbnail = true;
-    }
-    GR_TRY(gr_pictures_load(&vision, how, files->items, files->count, out));
+    gr_vision_config vision;
+    unsigned how = 0;
+    GR_TRY(picture_rules(options, config, &vision, &how));
+    GR_TRY(gr_pictures_load(&vision, how, options->files.items, options->files.count, out));
 done:
     return err;
 }
@@ -124,9 +165,10 @@ void gri_world_leave(gr_world **world, gr_err err)
     gr_world_destroy(world, broken ? gr_err_exit_code(err) : 0);
 }
 
-gr_err gri_result_dir(const char *dir)
+gr_err gri_result_dir(const char *dir, bool *made)
 {
     gr_err err = GR_OK;
+    const bool there = gr_dir_exists(dir);
     char **names = NULL;
     int64_t count = 0;
     GR_TRY(gr_dir_make(dir));
@@ -135,8 +177,32 @@ gr_err gri_result_dir(const char *dir)
         GR_FAIL(GR_ERR_USAGE, "%s is not empty (it holds \"%s\"): give a new folder", dir,
                 names[0]);
     }
+    *made = !there;
 done:
     gr_dir_list_free(&names, count);
+    return err;
+}
+
+void gri_result_dir_end(const char *dir, bool made, gr_err err)
+{
+    if (made && err != GR_OK) {
+        (void)rmdir(dir); // stays when something is in it
+    }
+}
+
+gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
+                            const gr_model_config *config)
+{
+    gr_err err = GR_OK;
+    int64_t ids = gr_tokenizer_size(tokenizer);
+    if ((config->parts & 1u << GR_PART_LANGUAGE) && ids > config->language.vocabulary) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: the tokenizer has %lld ids, the model's vocabulary only %lld: it belongs to "
+            "another model, or language.vocab_size must be at least %lld",
+            dir, (long long)ids, (long long)config->language.vocabulary, (long long)ids);
+    }
+done:
     return err;
 }
 

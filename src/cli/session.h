@@ -28,9 +28,11 @@ GR_MUST_CHECK gr_err gri_session_load(const char *dir, gr_part_set parts, int64_
                                       gr_precision precision, gri_session *out);
 void gri_session_close(gri_session *session);
 
-/// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else the cores of its mask
-/// shared among the `node_ranks` processes of this node.
-int gri_threads(int64_t asked, int node_ranks);
+/// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else gri_cores.
+int gri_threads(int64_t asked, const gr_world *world);
+/// Cores that this process has for itself: those of its mask (world->cores; NULL: it is alone), but not more than the
+/// processor time that its cgroup grants, shared among the ranks of the node.
+int gri_cores(const gr_world *world);
 
 /// The table entry of --threads.
 #define GRI_THREADS(out_)                                                                      \
@@ -60,6 +62,9 @@ typedef struct gri_picture_options {
         GRI_CHOICE("exif", "apply|ignore", &(out_)->exif,                                      \
                    "pictures are turned as their EXIF orientation says (default), or taken "   \
                    "as they lie")
+/// How many tiles each picture becomes, by its header, in new memory [files.count] (GR_FREE); nothing is decoded.
+GR_MUST_CHECK gr_err gri_pictures_tiles(const gri_picture_options *options,
+                                        const gr_model_config *config, int64_t **out);
 GR_MUST_CHECK gr_err gri_pictures_load(const gri_picture_options *options,
                                        const gr_model_config *config, gr_pictures *out);
 
@@ -76,8 +81,13 @@ void gri_world_leave(gr_world **world, gr_err err);
 
 /// GR_ERR_USAGE when a file written to `out` would take the place of `input`, or of a file in it where it is a folder.
 GR_MUST_CHECK gr_err gri_check_out(const char *out, const char *input);
-/// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten.
-GR_MUST_CHECK gr_err gri_result_dir(const char *dir);
+/// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten. *made: it was not there.
+GR_MUST_CHECK gr_err gri_result_dir(const char *dir, bool *made);
+/// After a failure: the folder goes again if it was made and nothing came into it.
+void gri_result_dir_end(const char *dir, bool made, gr_err err);
+/// GR_ERR_DATA when the tokenizer of `dir` has ids for which the language part has no row.
+GR_MUST_CHECK gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
+                                          const gr_model_config *config);
 /// Whether DIR holds a tokenizer.
 GR_MUST_CHECK gr_err gri_has_tokenizer(const char *dir, bool *out);
 /// Copies the tokenizer files that exist in `from`; tokenizer.json must.

@@ -272,6 +272,17 @@ static gr_err read_all(const gr_safetensors *file, const gr_model_config *config
     }
     if (language) {
         GR_TRY(read_text(file, &config->language, b));
+    } else if (gr_safetensors_find(file, "labels")) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: tensor \"labels\": the model has no language part, so there is no loss: leave "
+            "labels out for vision_features alone, or give a whole model",
+            file->path);
+    } else if (b->batch.images == 0) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: tensor \"pixel_values\" is missing: a vision part alone computes nothing else",
+            file->path);
     } else {
         GR_ALLOC(b->cu_seqlens, 1);
         b->batch.cu_seqlens = b->cu_seqlens;

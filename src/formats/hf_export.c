@@ -82,8 +82,27 @@ static const gr_node *language_of(const gr_node *root)
     return root;
 }
 
+/// An id of the vocabulary, or a list of such.
+static gr_err check_ids(const gr_node *said, int64_t vocabulary)
+{
+    gr_err err = GR_OK;
+    const bool list = said->type == GR_DOC_LIST;
+    const int64_t count = list ? said->u.list.count : 1;
+    for (int64_t i = 0; i < count; i++) {
+        const gr_node *id = list ? &said->u.list.items[i] : said;
+        GR_TRY(gr_node_expect(id, GR_DOC_INT));
+        if (id->u.integer < 0 || id->u.integer >= vocabulary) {
+            GR_TRY(gr_node_error(id, "expected an id of the vocabulary, 0 to %lld, got %lld",
+                                 (long long)vocabulary - 1, (long long)id->u.integer));
+        }
+    }
+done:
+    return err;
+}
+
 /// Which tokens begin, end and fill: by the source's config.json, else by its tokenizer.
-static gr_err find_tokens(const char *from, gr_doc **doc, gri_hf_token tokens[GRI_HF_TOKENS])
+static gr_err find_tokens(const char *from, int64_t vocabulary, gr_doc **doc,
+                          gri_hf_token tokens[GRI_HF_TOKENS])
 {
     static const char *const roles[] = {"bos_token", "eos_token", "pad_token"};
     gr_err err = GR_OK;
@@ -99,6 +118,9 @@ static gr_err find_tokens(const char *from, gr_doc **doc, gri_hf_token tokens[GR
     }
     for (int i = 0; i < GRI_HF_TOKENS; i++) {
         tokens[i].said = gr_node_find(language_of(gr_doc_root(*doc)), tokens[i].key);
+        if (tokens[i].said) {
+            GR_TRY(check_ids(tokens[i].said, vocabulary));
+        }
         tokens[i].id = there ? gr_tokenizer_role(tokenizer, roles[i]) : -1;
     }
 done:
@@ -138,9 +160,12 @@ gr_err gr_hf_export_language(const char *dir, const char *from, gr_dtype dtype, 
     gr_doc *doc = NULL;
     gri_hf_token tokens[GRI_HF_TOKENS] = {
         {.key = "bos_token_id"}, {.key = "eos_token_id"}, {.key = "pad_token_id"}};
+    if (from) { // before anything is written
+        GR_TRY(
+            find_tokens(from, gr_model_get_config(model)->language.vocabulary, &doc, tokens));
+    }
     GR_TRY(export_weights(dir, model, GR_PART_LANGUAGE, GRI_HF_NAMES_ALONE, dtype));
     if (from) {
-        GR_TRY(find_tokens(from, &doc, tokens));
         GR_TRY(export_generation(dir, from, tokens));
     }
     GR_TRY(gri_hf_write_language_config(dir, dtype, from ? tokens : NULL,

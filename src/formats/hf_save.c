@@ -1,6 +1,7 @@
 #include "src/base/mem.h"
 #include "src/formats/hf_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 /// One parameter, or a piece of it; `data` are its numbers as they are written.
@@ -24,6 +25,31 @@ static gr_err add_tensor(const gr_param *param, gri_hf_names names, gr_vision_ki
     GR_STRDUP(t.name, name);
     out->items[out->count++] = t;
     out->bytes += count * size;
+done:
+    return err;
+}
+
+/// A finite weight that the type has no number for would become infinite.
+static gr_err check_range(const gr_params *params, gr_part part, const float *weights,
+                          gr_dtype dtype)
+{
+    // The smallest numbers that round to infinity: half a last place above the largest of each type.
+    const float limit = dtype == GR_DTYPE_F16 ? 65520.0F : 0x1.FFp127F;
+    gr_err err = GR_OK;
+    for (int64_t k = params->first[part]; k < params->first[part + 1]; k++) {
+        const gr_param *p = &params->items[k];
+        for (int64_t i = 0; i < p->count; i++) {
+            const float w = weights[p->offset + i];
+            if (isfinite(w) && fabsf(w) >= limit) {
+                GR_FAIL(
+                    GR_ERR_DATA,
+                    "tensor %s, element %lld is %g, which %s cannot hold (largest: %g): write "
+                    "it as fp32 or bf16",
+                    p->name, (long long)i, (double)w, gr_dtype_name(dtype),
+                    dtype == GR_DTYPE_F16 ? 65504.0 : 0x1.FEp127);
+            }
+        }
+    }
 done:
     return err;
 }
@@ -59,6 +85,7 @@ gr_err gri_hf_tensors_create(gr_model *model, gr_part part, gri_hf_names names, 
     const gr_params *params = gr_model_get_params(model);
     gr_vision_kind kind = gr_model_get_config(model)->vision.kind;
     if (dtype != GR_DTYPE_F32) {
+        GR_TRY(check_range(params, part, weights, dtype));
         GR_TRY(convert(weights, params->size[part], &tensors));
         data = (const unsigned char *)tensors.converted;
     }

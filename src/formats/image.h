@@ -22,7 +22,8 @@ const char *gr_image_kind(const void *data, size_t size);
 enum {
     /// Alpha is blended over white, rounded to nearest: what a page would show.
     GR_IMAGE_OVER_WHITE = 1 << 0,
-    /// EXIF (else XMP) orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows.
+    /// EXIF (else XMP) orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows. XMP that a PNG
+    /// holds compressed (iTXt with zlib) is not looked into: such a picture stays as it lies.
     GR_IMAGE_UPRIGHT = 1 << 1,
 };
 

@@ -131,6 +131,19 @@ done:
     return err;
 }
 
+gr_err gr_picture_file_tiles(const gr_vision_config *vision, unsigned how, const char *path,
+                             int64_t *tiles)
+{
+    gr_err err = GR_OK;
+    char *data = NULL;
+    size_t size = 0;
+    GR_TRY(gr_file_read(path, MOST_BYTES, &data, &size));
+    GR_TRY(gr_picture_tiles(vision, how, path, data, size, tiles));
+done:
+    GR_FREE(data);
+    return err;
+}
+
 static gr_err add_file(const gr_vision_config *v, unsigned how, const char *path,
                        int64_t *tiles, gr_pictures *out)
 {

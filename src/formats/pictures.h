@@ -15,6 +15,9 @@ GR_MUST_CHECK gr_err gr_picture_tiles(const gr_vision_config *vision, unsigned h
 /// The same for a picture of this width and height.
 GR_MUST_CHECK gr_err gr_picture_tiles_of(const gr_vision_config *vision, int64_t width,
                                          int64_t height, int64_t *tiles);
+/// The same for a file. GR_ERR_MISSING, GR_ERR_DATA name it.
+GR_MUST_CHECK gr_err gr_picture_file_tiles(const gr_vision_config *vision, unsigned how,
+                                           const char *path, int64_t *tiles);
 /// Writes the normalised tiles, fp32 [tiles, 3, S, S], in the order of gr_tiles_cut; `tiles` is what gr_picture_tiles
 /// said. A broken picture is GR_ERR_DATA.
 GR_MUST_CHECK gr_err gr_picture_pixels(const gr_vision_config *vision, unsigned how,

@@ -59,8 +59,8 @@ gr_err gr_arena_create(int64_t bytes, gr_arena **out)
     }
     if (!arena->base) {
         GR_FAIL(GR_ERR_MEMORY,
-                "cannot reserve %lld MiB of addresses: %s; is there a limit (ulimit -v)?",
-                (long long)(size >> 20), strerror(errno));
+                "cannot reserve %.3f GiB of addresses: %s; is there a limit (ulimit -v)?",
+                (double)size / (1 << 30), strerror(errno));
     }
     arena->size = size;
     madvise(arena->base, (size_t)size, MADV_HUGEPAGE); // a wish: systems without it just go on

@@ -91,7 +91,17 @@ expect_code 0 "" "$GRADUS" debug step --model text --batch text1.safetensors --o
 [ "$(tensor text.out loss)" = "$(tensor text1.out loss)" ] || fail "the language part alone gives another loss"
 expect_code 65 "no vision part" "$GRADUS" debug step --model text --batch batch.safetensors --out x
 expect_code 0 "" "$GRADUS" model export model --out encoder
-expect_code 0 "" "$GRADUS" debug step --model encoder --batch batch.safetensors --out encoder.out
+expect_code 65 '"labels": the model has no language part, so there is no loss' \
+    "$GRADUS" debug step --model encoder --batch batch.safetensors --out x
+{
+    safetensors '{"pixel_values":{"dtype":"F32","shape":[1,3,16,16],"data_offsets":[0,3072]}}'
+    for ((i = 0; i < 768; i++)); do printf '\0\0\200\077'; done
+} >pixels-only.safetensors
+expect_code 0 "" "$GRADUS" debug step --model encoder --batch pixels-only.safetensors --out encoder.out
+expect_usage "nothing can train, since encoder has no language part" \
+    "$GRADUS" debug step --model encoder --batch pixels-only.safetensors --out x --train vision
+safetensors '{}' >nothing.safetensors
+expect_code 65 '"pixel_values" is missing' "$GRADUS" debug step --model encoder --batch nothing.safetensors --out x
 [ "$(tensor encoder.out vision_features)" = "$(tensor out.safetensors vision_features)" ] || fail "the encoder alone gives other features"
 
 # Refused.

@@ -24,8 +24,19 @@ expect_json stdout
 
 # A user's own choice of kernels stays; the program starts itself again at most once.
 expect_code 0 "OpenBLAS runs Haswell kernels" env OPENBLAS_CORETYPE=Haswell "$GRADUS" doctor
-expect_code 0 "" env GRADUS_STARTED_WITH_CORETYPE=Haswell "$GRADUS" doctor
+expect_code 0 "" env GRADUS_STARTED_WITH=OPENBLAS_CORETYPE "$GRADUS" doctor
 expect_code 0 "OMP_NUM_THREADS is 100000: set it to" env OMP_NUM_THREADS=100000 "$GRADUS" doctor
+
+# Waiting threads sleep where there are more than cores, unless the user says otherwise.
+waits() { env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT -u KMP_BLOCKTIME "$@"; }
+many=$(($(nproc) + 1))
+slept() { grep -q "set at start" stdout; }
+expect_code 0 "(ok|warn) +threads " waits OMP_NUM_THREADS=1 "$GRADUS" doctor
+! slept || fail "one thread has nobody to wait for"
+expect_code 0 "OMP_NUM_THREADS is $many.*; OMP_WAIT_POLICY=passive \(set at start\)$" waits OMP_NUM_THREADS=$many "$GRADUS" doctor
+expect_code 0 "OMP_NUM_THREADS is $many.*; OMP_WAIT_POLICY=active$" waits OMP_WAIT_POLICY=active OMP_NUM_THREADS=$many "$GRADUS" doctor
+expect_code 0 "OMP_NUM_THREADS is $many" waits GOMP_SPINCOUNT=100 OMP_NUM_THREADS=$many "$GRADUS" doctor
+! slept || fail "GOMP_SPINCOUNT of the user was not heard"
 
 # A launch in which N processes each think they are alone is unusable; the rest is reported all the same.
 expect_code 69 "^FAIL +mpi .*started by srun; 4 processes were started" \
@@ -50,14 +61,24 @@ __attribute__((constructor)) static void count(void)
 }
 END
     cc -shared -fPIC -o shim.so shim.c
-    low() { env -u OPENBLAS_CORETYPE ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD="$PWD/shim.so" "$@"; }
+    low() { env -u OPENBLAS_CORETYPE -u OMP_WAIT_POLICY ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD="$PWD/shim.so" "$@"; }
     expect_code 0 "OpenBLAS runs Prescott kernels \(corrected at start" low "$GRADUS" doctor
-    rm starts
+    starts() { # EXPECTED ENVIRONMENT...: of a command that computes
+        local expected=$1
+        shift
+        rm -f starts
+        expect_code 0 "" low "$@" "$GRADUS" bench step --help
+        [ "$(wc -l <starts)" -eq "$expected" ] || fail "$* : $(wc -l <starts) starts, expected $expected"
+    }
+    starts 2
+    starts 1 OPENBLAS_CORETYPE=Prescott
+    starts 2 OPENBLAS_CORETYPE=Prescott OMP_NUM_THREADS=100
+    starts 2 OMP_NUM_THREADS=100 # both reasons, one restart
+    starts 1 OPENBLAS_CORETYPE=Prescott OMP_NUM_THREADS=100 OMP_WAIT_POLICY=active
+    starts 1 OMP_NUM_THREADS=100 GRADUS_STARTED_WITH=
+    rm -f starts
     expect_code 0 "^gradus" low "$GRADUS" --version
-    [ "$(wc -l <starts)" -eq 2 ] || fail "$(wc -l <starts) starts, expected 2"
-    rm starts
-    expect_code 0 "^gradus" low OPENBLAS_CORETYPE=Prescott "$GRADUS" --version
-    [ "$(wc -l <starts)" -eq 1 ] || fail "started again against the user's own setting"
+    [ "$(wc -l <starts)" -eq 1 ] || fail "a command that computes nothing started twice"
 else
     echo "notice: no C compiler or no AVX2: the restart was not tried"
 fi
@@ -101,6 +122,16 @@ if command -v mpirun >/dev/null; then
     grep -Eq "^ok +split .* and lanes gives" stdout || fail "no self-test across ranks"
     [ "$(grep -c " libraries " stdout)" -eq 1 ] || fail "more than one rank speaks"
     expect_code 0 "" mpirun -n 3 "$GRADUS" doctor # no power of two
+    # The default threads: all cores of a mask of one's own, a part of one that all share.
+    cores=$(nproc)
+    first=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+    default() { env -u OMP_NUM_THREADS mpirun --bind-to none -n 2 "$@" "$GRADUS" doctor; }
+    expect_code 0 "^ok +threads +$((cores < 2 ? 1 : cores / 2)) per rank \(the default\)" default
+    expect_code 0 "^ok +threads +1 per rank \(the default\)" default taskset -c "$first"
+    if [ "$cores" -ge 2 ]; then
+        expect_code 0 "^warn +threads +OMP_NUM_THREADS is 2: set it to 1 \(1 core for this rank, 2 ranks here\)" \
+            env OMP_NUM_THREADS=2 mpirun --bind-to none -n 2 taskset -c "$first" "$GRADUS" doctor
+    fi
 else
     echo "notice: no mpirun: doctor ran alone only"
 fi

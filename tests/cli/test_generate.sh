@@ -21,6 +21,8 @@ expect_code 0 "" "$GRADUS" generate model --image src/a.png --prompt "Before <im
 
 expect_code 0 "" ask model --image src/a.png --json
 expect_json stdout
+for key in tiles ids tokens_per_second seconds new_tokens; do grep -q "\"$key\": " stdout || fail "--json does not say $key"; done
+grep -q '"tiles": 1,' stdout || fail "one picture is not one tile"
 grep -q '"end": "\(stop\|length\)"' stdout && grep -q '"prompt_tokens": [1-9]' stdout || fail "--json lacks a key"
 
 # Tiles are further pictures: the answer changes, and a tiny picture's grid follows its aspect.
@@ -30,14 +32,38 @@ expect_code 0 "" ask model --image src/a.png --image src/b.png --tiles 3 --alpha
 expect_usage "tiles" ask model --image src/a.png --tiles 0
 expect_usage "alpha" ask model --image src/a.png --alpha black
 
-expect_code 66 "nowhere" ask nowhere
+expect_code 66 "nowhere: no such folder" ask nowhere
+
+# bf16 where it can run; a plain word where it cannot.
+if ask model --image src/a.png --precision bf16 >stdout 2>stderr; then
+    [ -s stdout ] || fail "no answer in bf16"
+    mv stdout bf16
+    expect_code 0 "" ask model --image src/a.png --precision bf16 --threads 2
+    cmp stdout bf16 || fail "two threads gave another answer in bf16"
+else
+    expect_code 69 "bf16: this (build|processor)" ask model --image src/a.png --precision bf16
+fi
+
+# Too long: said in tokens, before a picture is decoded (this one would not).
+cp -r model short
+sed -i 's/"max_position_embeddings": *[0-9]*/"max_position_embeddings": 20/' short/config.json
+expect_code 65 "the prompt has [0-9]+ tokens, 4 of them of pictures; the model has 20 positions" ask short --image src/a.png
+head -c 100 src/a.png >half.png
+expect_code 65 "the prompt has [0-9]+ tokens, [0-9]+ of them of pictures; the model has 20" ask short --image half.png --tiles 6
+# A tokenizer of another model.
+cp -r model foreign
+expect_code 0 "^ids 321$" "$GRADUS" tokenizer train --data tok.data --vocabulary 321 --out large
+cp large/tokenizer.json foreign/
+expect_code 65 "foreign: the tokenizer has 321 ids, the model's vocabulary only 320: it belongs to another model" ask foreign
 expect_code 66 "nowhere.png" ask model --image nowhere.png
 head -c 60 src/a.png >torn.png
 expect_code 65 "torn.png" ask model --image torn.png
 echo text >text.png
 expect_code 65 "text.png" ask model --image text.png
 make_model bare
-expect_code 66 "tokenizer.json" ask bare
+expect_code 66 "bare holds no tokenizer.json" ask bare
+expect_code 0 "" "$GRADUS" model export model --out encoder
+expect_code 65 "encoder: the model has no language part" ask encoder
 expect_code 0 "" "$GRADUS" model export model --part language --out text
 expect_code 0 "" ask text
 expect_code 65 "no vision part" ask text --image src/a.png

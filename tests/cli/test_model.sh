@@ -67,6 +67,18 @@ cmp half/model.safetensors half2/model.safetensors || fail "bf16 did not stay"
 cmp half/config.json half2/config.json || fail "config.json changed"
 expect_code 0 "" "$GRADUS" model export half --out full --dtype fp32
 expect_code 0 "^weights .* F32$" "$GRADUS" model info full
+expect_code 0 "" "$GRADUS" model export one --out fp16 --layout transformers --dtype fp16
+expect_code 0 "^weights .* F16$" "$GRADUS" model info fp16
+grep -q '"torch_dtype": "float16"' fp16/config.json || fail "config.json does not say float16"
+expect_code 0 "" "$GRADUS" model export fp16 --out fp16again --layout transformers
+cmp fp16/model.safetensors fp16again/model.safetensors || fail "fp16 did not stay"
+cp -r sailvit loud # 70000 as the file's last number
+printf '\0\270\210\107' | dd of=loud/model.safetensors bs=1 conv=notrunc \
+    seek=$(($(stat -c %s loud/model.safetensors) - 4)) 2>/dev/null
+expect_code 65 "tensor vision_model\.[a-z0-9_.]+, element [0-9]+ is 70000, which F16 cannot hold \(largest: 65504\)" \
+    "$GRADUS" model export loud --out x --dtype fp16
+[ ! -e x ] || fail "a failed export left its folder"
+expect_code 0 "" "$GRADUS" model export loud --out loud16 --dtype bf16
 expect_usage "source" "$GRADUS" model export one --out x --dtype fp8
 grep -q '"eos_token_id": null' qwen2/generation_config.json || fail "an end token out of nowhere"
 
@@ -83,8 +95,15 @@ end=$("$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>")
 for name in config.json generation_config.json; do
     grep -q "\"eos_token_id\": $end" spoken/$name || fail "$name does not say what ends an answer"
 done
+cp -r speaking lost
+sed -i "s/\"llm_config\": {/\"llm_config\": {\"eos_token_id\": 320,/" lost/config.json
+expect_code 65 "lost/config.json: llm_config.eos_token_id: .* 0 to 319.* 320" "$GRADUS" model export lost --part language --out x
+sed -i 's/"eos_token_id": 320/"eos_token_id": [1, "two"]/' lost/config.json
+expect_code 65 "eos_token_id\[1\]: expected .*string" "$GRADUS" model export lost --part language --out x
+sed -i 's/"eos_token_id": \[1, "two"\]/"eos_token_id": [1, 319]/' lost/config.json
+expect_code 0 "" "$GRADUS" model export lost --part language --out found
 sed 's/vocab_size: 320/vocab_size: 100/' "$here/tiny.yaml" >narrow.yaml
-expect_code 65 "tok: the tokenizer has [0-9]+ ids, the model's vocabulary only 100: set language.vocab_size to at least" \
+expect_code 65 "tok: the tokenizer has [0-9]+ ids, the model's vocabulary only 100: .* language.vocab_size must be at least" \
     "$GRADUS" model init --config narrow.yaml --seed 1 --out x --tokenizer tok
 sed 's/hidden_size: 16/hiden_size: 16/' "$here/tiny.yaml" >typo.yaml
 expect_code 65 'typo.yaml:6:.*hiden_size.*hidden_size' "$GRADUS" model init --config typo.yaml --seed 1 --out x

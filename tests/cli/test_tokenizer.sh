@@ -18,6 +18,14 @@ expect_code 0 "" "$GRADUS" tokenizer decode --tokenizer tok "$ids"
 [ "$(printf %s "$text" | "$GRADUS" tokenizer encode --tokenizer tok)" = "$ids" ] || fail "standard input gave other ids"
 [ "$(echo "$ids" | "$GRADUS" tokenizer decode --tokenizer tok)" = "$text" ] || fail "standard input gave another text"
 
+# shellcheck disable=SC2086 # each id a word of its own, options in between
+expect_code 0 "" "$GRADUS" tokenizer decode $ids --tokenizer tok
+[ "$(cat stdout)" = "$text" ] || fail "ids as words of their own gave another text"
+expect_code 0 "" "$GRADUS" tokenizer decode --tokenizer tok "${ids%% *}" "${ids#* }"
+[ "$(cat stdout)" = "$text" ] || fail "ids in two groups gave another text"
+expect_code 65 'got "-5"' "$GRADUS" tokenizer decode --tokenizer tok 1 "2 -5"
+expect_code 0 "tokenizer decode .*\[ID\.\.\.\]" "$GRADUS" tokenizer decode --help
+
 # Markers are ordinary text unless asked for.
 expect_code 0 "^[0-9]+$" "$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>"
 end=$(cat stdout)
@@ -31,6 +39,11 @@ expect_code 65 'got "x1"' "$GRADUS" tokenizer decode --tokenizer tok "1 x1"
 expect_code 65 "UTF-8" "$GRADUS" tokenizer encode --tokenizer tok "$(printf 'a\xff')"
 expect_code 66 "tokenizer.json" "$GRADUS" tokenizer encode --tokenizer tok.data hello
 expect_code 66 "nowhere" "$GRADUS" tokenizer train --data tok.data nowhere --vocabulary 280 --out x
+expect_code 65 "merges" "$GRADUS" tokenizer train --data tok.data --vocabulary 100000 --out many
+[ ! -e many ] || fail "a failed training left its folder"
+mkdir mine
+expect_code 65 "merges" "$GRADUS" tokenizer train --data tok.data --vocabulary 100000 --out mine
+[ -d mine ] || fail "a folder that was there is gone"
 expect_usage "is not empty" "$GRADUS" tokenizer train --data tok.data --vocabulary 280 --out tok
 mkdir broken
 echo '{"model": {"type": "BPE", "vocab": [], "merges": []}}' >broken/tokenizer.json

@@ -77,6 +77,11 @@ END
 
 expect_code 0 "stage 3/3 world: 9 of [0-9]+ samples a step, 10 steps" on 1 recipe.yaml --dry-run
 [ ! -s stdout ] || fail "--dry-run printed a result"
+grep -Eq "^fp32, 1 rank of [0-9]+ threads?, OpenBLAS kernels [A-Za-z0-9]+, vectors [a-z0-9]+, 4 lanes$" stderr || fail "the log does not begin with what computes: $(cat stderr)"
+grep -Eq "pictures in up to 1 tile of 4 tokens, rows of up to 160 tokens, fp32, activations kept$" stderr || fail "no word of pictures and memory in the plan: $(cat stderr)"
+# What would fail at step 0 fails here, on any number of ranks.
+expect_code 65 "stage world, step 0: .*20" on 1 recipe.yaml --dry-run --set stages.world.sequence_length=20
+expect_code 65 "step 0: .*20" on 2 recipe.yaml --dry-run --set stages.world.sequence_length=20
 
 # One rank, then others; two threads.
 expect_code 0 "complete: 30 updates, 270 samples" on 1 recipe.yaml --run one
@@ -88,6 +93,8 @@ for ranks in 2 3 4; do
 done
 expect_code 0 "complete" on 1 recipe.yaml --run threads --threads 2
 expect_same "2 threads"
+head -n 1 one/metrics.jsonl | grep -Eq '^\{"update": ?0, ?"step": ?0, ?"precision": ?"fp32", ?"threads": ?[0-9]+, ?"kernel": ?"[A-Za-z0-9]+"\}$' ||
+    fail "metrics.jsonl does not begin with precision, threads and kernel: $(head -n 1 one/metrics.jsonl)"
 grep -v seconds one/metrics.jsonl >validation.one
 grep -v seconds ranks3/metrics.jsonl >validation.three
 cmp validation.one validation.three || fail "the held-out loss depends on the number of ranks"
@@ -234,7 +241,8 @@ expect_code 78 "warmup_steps is 2, but the stage has only 1 steps" on 1 recipe.y
 mkdir used
 echo '{}' >used/recipe.json
 expect_code 2 "already holds a run" on 1 recipe.yaml --run used --resume never
-expect_code 78 "recipe" on 1 recipe.yaml --run one --set seed=6
+expect_code 78 "one/checkpoints/update-[0-9]+ belongs to another recipe; .*\(first difference from one/recipe.json: seed\)" on 1 recipe.yaml --run one --set seed=6
+expect_code 78 "first difference from one/recipe.json: stages\[1\]\.clip\)" on 2 recipe.yaml --run one --set stages.alignment.clip=3
 expect_code 2 "already holds a run" on 1 recipe.yaml --run one --resume never
 expect_code 78 "5 ranks, but the recipe has 4 lanes" on 5 recipe.yaml --run five
 sed 's/learning_rate: 1.0e-2/learning_rte: 1.0e-2/' recipe.yaml >bad.yaml

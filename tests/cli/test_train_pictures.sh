@@ -54,6 +54,8 @@ images() { grep -o '"images": *[0-9]*' "$1/metrics.jsonl" | head -n 1 | tr -dc 0
 expect_code 0 "" "$GRADUS" debug pictures --model tiled/final --image tokenizer.data.source/a.png --out own
 expect_code 0 "" "$GRADUS" debug pictures --model fixed/final --image tokenizer.data.source/a.png --out asked --tiles 6
 cmp own asked || fail "the trained model cuts other tiles than it was trained with"
+expect_code 65 "stage all, step 0: .*tiles of images, but max_images is 2" train 2 --dry-run "$tiled" --set stages.all.max_images=2
+expect_code 0 "pictures in up to 6 tiles and a thumbnail of 4 tokens, .*blocks computed again" train 1 --dry-run "$tiled" --set stages.all.recompute=true
 expect_code 65 "tiles of images, but max_images is 2" train 1 --run many "$tiled" --set stages.all.max_images=2
 
 # Taken up when nothing is left to do but to write the model.

@@ -1,0 +1,136 @@
+#include "stages/run_plan.h"
+
+#include "mpi/lanes.h"
+#include "src/base/log.h"
+
+#include <stdio.h>
+
+/// A stage has at least one step and reaches its full rate.
+static gr_err check_length(const gr_recipe_stage *stage, const gr_loader *loader, int64_t steps)
+{
+    gr_err err = GR_OK;
+    if (steps < 1) {
+        GR_FAIL(GR_ERR_RECIPE,
+                "stage %s: %g epochs of %lld samples are no step; give more epochs or steps",
+                stage->name, stage->epochs, (long long)gr_loader_epoch_size(loader));
+    }
+    if (stage->warmup_steps > steps) {
+        GR_FAIL(GR_ERR_RECIPE,
+                "stage %s: warmup_steps is %lld, but the stage has only %lld steps",
+                stage->name, (long long)stage->warmup_steps, (long long)steps);
+    }
+done:
+    return err;
+}
+
+const char *gri_precision_name(const gr_recipe *recipe)
+{
+    return recipe->precision == GR_PRECISION_BF16 ? "bf16" : "fp32";
+}
+
+void gri_run_announce(const gr_trainer *t)
+{
+    const gr_exec *ex = t->setup->exec;
+    gr_vectors vectors = GR_VECTORS_PLAIN;
+    if (gr_cpu_vectors(&vectors) != GR_OK) {
+        gr_err_clear(); // cannot be: the context was made with them
+    }
+    gr_log_info("%s, %d rank%s of %d thread%s, OpenBLAS kernels %s, vectors %s, %lld lanes",
+                gri_precision_name(t->recipe), t->world->size, t->world->size > 1 ? "s" : "",
+                ex->threads, ex->threads > 1 ? "s" : "", gr_blas_kernel(),
+                gr_vectors_name(vectors), (long long)t->recipe->lanes);
+}
+
+/// A dry run reads this rank's share of a stage's first step as training would: samples that are damaged, too long for a row or
+/// the positions, or of more tiles than max_images are found now.
+static gr_err try_first_step(const gr_trainer *t, const gr_recipe_stage *stage,
+                             gr_loader *loader)
+{
+    gr_err err = GR_OK;
+    const int64_t most = gr_model_get_config(t->setup->model)->language.max_positions;
+    int64_t first = 0, count = 0, targets = 0;
+    const gr_lane_batch *lane = NULL;
+    gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
+    GR_TRY(gr_loader_expect(loader, 0, 1, first, count));
+    for (int64_t l = first; l < first + count; l++) {
+        GR_TRY(gr_loader_lane(loader, 0, l, &lane));
+        targets += lane->targets;
+        for (int64_t m = 0; m < lane->count; m++) {
+            const gr_batch *b = &lane->batches[m];
+            for (int64_t i = 0; i < b->tokens; i++) {
+                if (b->positions[i] >= most) {
+                    GR_FAIL(
+                        GR_ERR_DATA,
+                        "a sample is longer than the language model's %lld positions; lower "
+                        "sequence_length to that",
+                        (long long)most);
+                }
+            }
+        }
+    }
+    if (targets == 0 && t->world->size == 1) {
+        GR_FAIL(GR_ERR_DATA, "no sample of the batch has a target token");
+    }
+done:
+    if (err != GR_OK) {
+        gr_err_context("stage %s, step 0", stage->name);
+    }
+    return err;
+}
+
+/// How a stage shows its pictures, for the plan.
+static void describe_pictures(const gr_trainer *t, const gr_recipe_stage *stage, char *text,
+                              size_t size)
+{
+    const gr_model_config *config = gr_model_get_config(t->setup->model);
+    if (!(config->parts & 1u << GR_PART_VISION)) {
+        snprintf(text, size, "no pictures");
+        return;
+    }
+    snprintf(text, size, "pictures in up to %lld tile%s%s of %lld tokens",
+             (long long)stage->images.tiles, stage->images.tiles > 1 ? "s" : "",
+             stage->images.tiles > 1 && stage->images.thumbnail ? " and a thumbnail" : "",
+             (long long)gr_image_tokens(&config->vision));
+}
+
+static int64_t parameters_of(const gr_params *params, gr_part_set parts)
+{
+    int64_t count = 0;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        count += parts & (1u << p) ? params->size[p] : 0;
+    }
+    return count;
+}
+
+gr_err gri_run_plan(gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    gr_loader *loader = NULL;
+    const gr_params *params = gr_model_get_params(t->setup->model);
+    for (int64_t i = 0; i < t->recipe->stage_count; i++) {
+        const gr_recipe_stage *stage = &t->recipe->stages[i];
+        GR_TRY(gr_setup_loader(t->setup, stage, false, &loader));
+        int64_t steps = gr_loader_steps(loader);
+        GR_TRY(check_length(stage, loader, steps));
+        t->planned_updates += steps;
+        gr_log_info(
+            "stage %lld/%lld %s: %lld of %lld samples a step, %lld steps, %lld parameters "
+            "train",
+            (long long)i + 1, (long long)t->recipe->stage_count, stage->name,
+            (long long)stage->global_batch, (long long)gr_loader_epoch_size(loader),
+            (long long)steps, (long long)parameters_of(params, stage->trains));
+        if (t->options->dry_run) {
+            char pictures[96];
+            describe_pictures(t, stage, pictures, sizeof pictures);
+            gr_log_info("  %s, rows of up to %lld tokens, %s, %s", pictures,
+                        (long long)stage->sequence_length, gri_precision_name(t->recipe),
+                        stage->recompute ? "blocks computed again in backward"
+                                         : "activations kept");
+            GR_TRY(try_first_step(t, stage, loader));
+        }
+        gr_loader_destroy(&loader);
+    }
+done:
+    gr_loader_destroy(&loader);
+    return err;
+}
