@@ -6,6 +6,7 @@
 #include "stages/recipe.h"
 #include "tests/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char head[] = "seed: 7\n"
@@ -231,7 +232,26 @@ static void test_missing_file(void)
                  "/nonexistent/recipe.yaml");
 }
 
+/// The example that readers copy is a good recipe, and shows what it says it shows.
+static void test_example(void)
+{
+    gr_recipe *r = NULL;
+    char *path = gr_str_format("%s/configs/example.yaml", getenv("GR_SOURCE_DIR"));
+    if (!GR_CHECK(path != NULL) || !GR_CHECK_OK(gr_recipe_load(path, NULL, 0, &r))) {
+        GR_FREE(path);
+        return;
+    }
+    GR_CHECK_INT(r->precision, GR_PRECISION_BF16);
+    GR_CHECK_INT(r->stage_count, 2);
+    GR_CHECK_INT(r->stages[0].images.tiles, 1);
+    GR_CHECK_INT(r->stages[1].images.tiles, 6);
+    GR_CHECK(r->stages[1].images.thumbnail && r->stages[1].recompute && r->stages[1].drop);
+    gr_recipe_destroy(&r);
+    GR_FREE(path);
+}
+
 static const gr_test tests[] = {
+    {"example", test_example},
     {"good", test_good},
     {"settings", test_settings},
     {"mistakes", test_mistakes},
