@@ -79,7 +79,7 @@ gr_err gr_checkpoint_find(const char *run, char **path)
     char *folder = NULL;
     char *candidate = NULL;
     char **names = NULL;
-    int64_t count = 0;
+    int64_t count = 0, damaged = 0;
     GR_TRY(list_checkpoints(run, &folder, &names, &count));
     *path = NULL;
     for (int64_t i = count - 1; i >= 0 && !*path; i--) {
@@ -94,7 +94,15 @@ gr_err gr_checkpoint_find(const char *run, char **path)
         } else {
             gr_log_warn("checkpoint %s is passed over: %s", candidate, gr_err_message());
             gr_err_clear();
+            damaged++;
         }
+    }
+    if (damaged > 0 && !*path) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: all %lld checkpoints are damaged, so the run cannot go on; repair one, name another with --resume "
+            "PATH, or move this folder away to begin anew",
+            folder, (long long)damaged);
     }
 done:
     GR_FREE(candidate);

@@ -194,29 +194,24 @@ static void *work(void *argument)
 }
 
 /// Runs the phase, in a thread if `background`. Signals stay with the main thread.
-static gr_err start(gr_saver *s, phase next, bool background)
+static void start(gr_saver *s, phase next, bool background)
 {
-    gr_err err = GR_OK;
     job *j = &s->job;
     sigset_t all, before;
     s->phase = next;
     atomic_store(&j->done, false);
     if (!background) {
         (void)work(s);
-        goto done;
+        return;
     }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int status = pthread_create(&j->thread, NULL, work, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (status != 0) {
-        atomic_store(&j->done, true);
-        GR_FAIL(GR_ERR_UNAVAILABLE, "cannot start the thread that writes checkpoints: %s",
-                strerror(status));
+    j->threaded = status == 0;
+    if (!j->threaded) { // a limit on threads: the step loop waits, nothing is lost
+        (void)work(s);
     }
-    j->threaded = true;
-done:
-    return err;
 }
 
 static void join(gr_saver *s)
@@ -270,7 +265,7 @@ static gr_err advance(gr_saver *s, bool background)
         goto done;
     }
     GR_TRY(gri_share_gather(&s->job.share));
-    GR_TRY(gr_world_agree(s->world, start(s, COMMITTING, background && leads(s))));
+    start(s, COMMITTING, background && leads(s));
 done:
     if (err != GR_OK) {
         join(s);
@@ -470,11 +465,16 @@ static gr_err link_part(gr_saver *s, int p, bool *linked)
     GR_TRY(gr_path_join(s->last, name, &from));
     GR_TRY(gr_path_join(s->job.temporary, name, &to));
     *linked = link(from, to) == 0;
-    if (!*linked && !s->told) {
-        gr_progress_end();
-        gr_log_info("%s is written again, it cannot be linked to %s: %s", to, from,
-                    strerror(errno));
-        s->told = true;
+    if (!*linked) {
+        int reason = errno;
+        (void)unlink(
+            to); // a link made although it was reported as failed: its file must not be written to
+        if (!s->told) {
+            gr_progress_end();
+            gr_log_info("%s is written again, it cannot be linked to %s: %s", to, from,
+                        strerror(reason));
+            s->told = true;
+        }
     }
 done:
     GR_FREE(name);
@@ -530,7 +530,7 @@ static gr_err save(gr_saver *s, char **path, const gr_updater *u, bool backgroun
     if (!s->job.final) {
         s->changed = 0; // from here on, what changes differs from this one
     }
-    GR_TRY(gr_world_agree(s->world, start(s, WRITING, background)));
+    start(s, WRITING, background);
     if (!background) {
         GR_TRY(gr_saver_wait(s));
     }

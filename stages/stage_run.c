@@ -293,11 +293,16 @@ done:
 static gr_err complete_save(gr_trainer *t, gr_err ending)
 {
     char message[4096];
-    if (ending == GR_OK || ending == GR_ERR_UNAVAILABLE || !gr_world_knows_error(t->world) ||
+    bool others_may_be_gone = ending == GR_ERR_UNAVAILABLE && t->world->size > 1;
+    if (ending == GR_OK || others_may_be_gone || !gr_world_knows_error(t->world) ||
         !gr_saver_busy(t->saver)) {
         return ending;
     }
     snprintf(message, sizeof message, "%s", gr_err_message());
+    if (gri_trainer_leads(t)) {
+        gr_progress_end();
+        gr_log_warn("%s; the checkpoint under way is completed before the end", message);
+    }
     gr_err err = gr_saver_wait(t->saver);
     if (err != GR_OK && !gr_world_knows_error(t->world)) {
         return err;

@@ -86,25 +86,24 @@ done:
 static gr_err choose_checkpoint(const gr_train_options *options, char **path)
 {
     gr_err err = GR_OK;
-    char *found = NULL;
-    char *recipe = NULL;
+    char *recipe = NULL, *folder = NULL;
     if (strcmp(options->resume, "auto") != 0 && strcmp(options->resume, "never") != 0) {
         GR_TRY(gr_checkpoint_verify(options->resume));
         GR_STRDUP(*path, options->resume);
         goto done;
     }
     GR_TRY(gr_path_join(options->run, recipe_name, &recipe));
-    if (gr_file_exists(recipe) && strcmp(options->resume, "never") == 0) {
+    GR_TRY(gr_path_join(options->run, "checkpoints", &folder));
+    if (strcmp(options->resume, "auto") == 0) {
+        GR_TRY(gr_checkpoint_find(options->run, path));
+    } else if (gr_file_exists(recipe) || gr_dir_exists(folder)) {
         GR_FAIL(GR_ERR_USAGE,
                 "%s already holds a run (%s); give another --run, or --resume auto",
-                options->run, recipe);
+                options->run, gr_file_exists(recipe) ? recipe : folder);
     }
-    GR_TRY(gr_checkpoint_find(options->run, &found));
-    *path = found;
-    found = NULL;
 done:
     GR_FREE(recipe);
-    GR_FREE(found);
+    GR_FREE(folder);
     return err;
 }
 
@@ -335,6 +334,9 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     GR_TRY(gr_world_agree(world, open_saver(&t, checkpoint)));
     GR_TRY(run_stages(&t, checkpoint));
 done:
+    if (err != GR_OK && !gr_world_knows_error(world)) {
+        return err; // other ranks wait: the job has to end now, not when the writer, who uses all this, is done with the disk
+    }
     gr_saver_destroy(&t.saver);
     GR_FREE(checkpoint);
     GR_FREE(t.check);

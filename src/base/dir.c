@@ -67,10 +67,15 @@ done:
 static gr_err make_one(const char *path)
 {
     gr_err err = GR_OK;
-    if (mkdir(path, 0777) != 0 && !(errno == EEXIST && gr_dir_exists(path))) {
+    char *parent = NULL;
+    GR_TRY(gr_path_dir(path, &parent));
+    if (mkdir(path, 0777) == 0) {
+        GR_TRY(gr_dir_sync(parent)); // or what is synced inside may be gone with the folder
+    } else if (errno != EEXIST || !gr_dir_exists(path)) {
         GR_TRY(gri_system_error(GRI_OUTPUT, "make the folder", path));
     }
 done:
+    GR_FREE(parent);
     return err;
 }
 

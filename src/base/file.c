@@ -309,6 +309,10 @@ gr_err gr_file_pwrite(int fd, const char *path, const void *data, size_t size, i
         if (n < 0) {
             GR_TRY(gri_system_error(GRI_OUTPUT, "write", path));
         }
+        if (n == 0) {
+            GR_FAIL(GR_ERR_IO, "%s: nothing more can be written at offset %lld", path,
+                    (long long)(offset + (int64_t)done_bytes));
+        }
         done_bytes += (size_t)n;
     }
 done:

@@ -190,13 +190,16 @@ expect_same "data put back"
 expect_code 0 "ids 270" "$GRADUS" tokenizer train --data data --vocabulary 270 --out other-tokenizer
 expect_code 78 "tokenizer other-tokenizer is another one" on 1 recipe.yaml --run bad --set tokenizer=other-tokenizer --set model.language=one/final
 
-# When all checkpoints are damaged, or something of a later number lies there, the new ones stay.
+# When all checkpoints are damaged the run ends: it does not begin anew and throw away what was done. Whoever wants that moves them
+# away; something of a later number that is no checkpoint does no harm.
 expect_code 75 "after step 7 of 10" on 1 recipe.yaml --run lost --stop-after 7 --set checkpoints.keep=1
 : >lost/checkpoints/update-00000007/model-language.safetensors
-mkdir lost/checkpoints/update-00000099
+expect_code 65 "all 1 checkpoints are damaged.*--resume" on 2 recipe.yaml --run lost --set checkpoints.keep=1
+rm -r lost/checkpoints
 expect_code 75 "after step 4 of 10" on 2 recipe.yaml --run lost --stop-after 4 --set checkpoints.keep=1
+mkdir lost/checkpoints/update-00000099
 expect_code 0 "going on from lost/checkpoints/update-00000004" on 1 recipe.yaml --run lost --set checkpoints.keep=1
-expect_same "all checkpoints damaged"
+expect_same "begun anew"
 
 # A run that goes astray.
 expect_code 76 "loss is" on 2 recipe.yaml --run astray --set "stages=[{name: e, trains: [connector], data: [{path: data}], validation: [{path: data}], global_batch: 4, sequence_length: 160, steps: 3, learning_rate: 1000, weight_decay: 1000, schedule: constant}]"
