@@ -34,6 +34,20 @@ expect_usage() {
     [ ! -s stdout ] || fail "a usage error printed on standard output: $*"
 }
 
+# end_of PID: waits for a launcher of this shell, of which a rank was killed, and returns its status. mpirun 4.1 sometimes never
+# notices a rank that dies while it starts, and waits for ever: then it is killed itself after a minute.
+end_of() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        kill -0 "$1" 2>/dev/null || break
+        sleep 0.1
+    done
+    if kill -9 "$1" 2>/dev/null; then
+        echo "notice: mpirun did not notice that its rank was killed" >&2
+    fi
+    wait "$1" 2>/dev/null
+}
+
 expect_json() {
     if command -v python3 >/dev/null; then
         python3 -m json.tool "$1" >/dev/null || fail "$1 is not JSON"

@@ -89,11 +89,15 @@ for ((round = 0; round < 8; round++)); do
     done
     sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
     kill -9 "$(cat pid.$((round % 2)))" 2>/dev/null && struck=$((struck + 1))
-    wait $child 2>/dev/null || true
+    end_of $child || true
     [ ! -e struck/manifest.json ] || rm -rf struck
 done
 [ $struck -gt 2 ] || fail "only $struck ranks were killed: nothing was tested"
-expect_code 0 "^samples 697$" "${import[@]}" --out struck --max-rejects 3
+for ((i = 0; i < 100; i++)); do
+    "${import[@]}" --out struck --max-rejects 3 >stdout 2>stderr && break
+    sleep 0.1 # the other rank may still have the lock
+done
+grep -q "^samples 697$" stdout || fail "an import of which a rank was killed does not go on: $(cat stderr)"
 diff -r whole struck || fail "an import of which a rank was killed has other files"
 
 # A disk of a few hundred KiB, on two ranks: the error names the file, no manifest is left, and with room the import goes on.
