@@ -45,11 +45,11 @@ done:
     return err;
 }
 
-static int64_t count_targets(const gr_chat_sample *chat)
+static int64_t count_targets(const int32_t *targets, int64_t tokens)
 {
     int64_t count = 0;
-    for (int64_t t = 0; t < chat->targets.count; t++) {
-        count += chat->targets.data[t] != NO_LOSS;
+    for (int64_t t = 0; t < tokens; t++) {
+        count += targets[t] != NO_LOSS;
     }
     return count;
 }
@@ -66,7 +66,7 @@ static gr_err check_content(const gri_pack_rules *rules, const gr_sample *sample
     r->samples++;
     r->images += encoded.size.images;
     r->tokens += encoded.size.tokens;
-    r->targets += count_targets(&encoded.chat);
+    r->targets += count_targets(encoded.chat.targets.data, encoded.chat.targets.count);
     r->longest = encoded.size.tokens > r->longest ? encoded.size.tokens : r->longest;
 done:
     gri_encoded_fini(&encoded);
@@ -187,9 +187,12 @@ static gr_err measure_sample(const gr_loader *loader, gri_load *load, int64_t i,
     gri_encoded encoded = {0};
     GR_TRY(gri_loader_measure(loader, load, i, scratch));
     *targets = 0;
-    if (load->window.sizes[i].tokens > 0) { // its text was read and encoded, and is still there
+    const gri_kept *kept = &load->kept[i];
+    if (kept->words) {
+        *targets = count_targets(kept->words + kept->tokens, kept->tokens);
+    } else if (load->window.sizes[i].tokens > 0) { // its text was read, and is still there
         GR_TRY(gri_encode(gri_loader_rules(loader), scratch->sample.sample, &encoded));
-        *targets = count_targets(&encoded.chat);
+        *targets = count_targets(encoded.chat.targets.data, encoded.chat.targets.count);
     }
 done:
     gri_encoded_fini(&encoded);

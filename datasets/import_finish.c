@@ -63,7 +63,7 @@ static gr_err list_group(const gr_dataset *dataset, const numbered *group, int64
     gr_json j = {0};
     gr_sample *about = NULL;
     gr_json_map_begin(&j, NULL);
-    gri_digest_put(&j, "content", group->id);
+    gr_json_digest(&j, "content", group->id);
     gr_json_list_begin(&j, "samples");
     for (int64_t i = 0; i < count; i++) {
         gr_json_int(&j, NULL, group[i].index);

@@ -63,7 +63,7 @@ gr_err gri_part_add(gri_part_writer *part, const gr_sample *sample)
     }
     GR_TRY(add_bytes(part, sample->text, sample->text_size));
     gr_json_map_begin(j, NULL);
-    gri_digest_put(j, "content", gr_sample_id(sample));
+    gr_json_digest(j, "content", gr_sample_id(sample));
     gr_json_string(j, "id", sample->source);
     gr_json_string(j, "task", sample->task);
     gr_json_int(j, "text", (int64_t)sample->text_size);

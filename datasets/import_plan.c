@@ -58,7 +58,7 @@ static gr_err describe(const gri_plan *plan, const gr_import_options *o, gr_json
     for (int64_t k = 0; k < o->tokenizer_count; k++) {
         gr_digest digest = {0};
         GR_TRY(gr_tokenizer_digest(o->tokenizers[k], &digest));
-        gri_digest_put(j, NULL, digest);
+        gr_json_digest(j, NULL, digest);
     }
     gr_json_list_end(j);
     if (o->synth) {

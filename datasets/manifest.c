@@ -55,13 +55,6 @@ void gri_manifest_fini(gri_manifest *manifest)
     *manifest = (gri_manifest){0};
 }
 
-void gri_digest_put(gr_json *j, const char *key, gr_digest digest)
-{
-    char text[GR_DIGEST_TEXT];
-    gr_digest_format(digest, text);
-    gr_json_string(j, key, text);
-}
-
 void gri_shard_entry_put(gr_json *j, const gri_shard_entry *shard)
 {
     gr_json_map_begin(j, NULL);
@@ -69,8 +62,8 @@ void gri_shard_entry_put(gr_json *j, const gri_shard_entry *shard)
     gr_json_int(j, "samples", shard->samples);
     gr_json_int(j, "images", shard->images);
     gr_json_int(j, "bytes", shard->bytes);
-    gri_digest_put(j, "digest", shard->digest);
-    gri_digest_put(j, "frame", shard->frame);
+    gr_json_digest(j, "digest", shard->digest);
+    gr_json_digest(j, "frame", shard->frame);
     gr_json_int(j, "image_offset", shard->image_bytes.offset);
     gr_json_int(j, "image_bytes", shard->image_bytes.size);
     gr_json_int(j, "text_offset", shard->text_bytes.offset);
@@ -90,10 +83,10 @@ gr_err gri_manifest_save(const gri_manifest *manifest, const char *dir)
     gr_json_int(&j, "samples", manifest->samples);
     gr_json_int(&j, "images", manifest->images);
     gr_json_int(&j, "bytes", manifest->bytes);
-    gri_digest_put(&j, "digest", manifest->digest);
+    gr_json_digest(&j, "digest", manifest->digest);
     gr_json_list_begin(&j, "tokenizers");
     for (int64_t i = 0; i < manifest->tokenizer_count; i++) {
-        gri_digest_put(&j, NULL, manifest->tokenizers[i]);
+        gr_json_digest(&j, NULL, manifest->tokenizers[i]);
     }
     gr_json_list_end(&j);
     gr_json_list_begin(&j, "shards");

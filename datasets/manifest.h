@@ -44,7 +44,6 @@ void gri_manifest_fini(gri_manifest *manifest);
 void gri_shard_entry_put(gr_json *j, const gri_shard_entry *entry);
 GR_MUST_CHECK gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *out);
 /// A digest as 32 hexadecimal digits under `key`.
-void gri_digest_put(gr_json *j, const char *key, gr_digest digest);
 GR_MUST_CHECK gr_err gri_digest_get(const gr_node *map, const char *key, gr_digest *out);
 
 /// Digest of all bytes of a shard around image_bytes and text_bytes: HDF5's headers and the index tables. Up to three runs of bytes,

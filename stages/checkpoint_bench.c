@@ -3,11 +3,11 @@
 #include "mpi/lanes.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
+#include "src/base/median.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "stages/saver.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /// Seconds of one round.
@@ -34,19 +34,6 @@ typedef struct bench {
     double *updates; ///< seconds, [steps]
     round *rounds;
 } bench;
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/// Sorts them.
-static double median_of(double *values, int64_t count)
-{
-    qsort(values, (size_t)count, sizeof *values, by_size);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
 
 static gr_err since(const bench *b, double start, double *seconds)
 {
@@ -153,7 +140,7 @@ static gr_err measure(bench *b, round *r)
         GR_TRY(step(b, NULL, &b->updates[i]));
     }
     GR_TRY(since(b, start, &r->plain));
-    r->stall = median_of(b->updates, b->options->steps); // for steps_with_save
+    r->stall = gr_median(b->updates, b->options->steps); // for steps_with_save
     GR_TRY(steps_with_save(b, r));
 done:
     return err;
@@ -248,7 +235,7 @@ static double median(const bench *b, figure which, double *room)
     for (int64_t i = 0; i < n; i++) {
         room[i] = figure_of(b, &b->rounds[i], which);
     }
-    return median_of(room, n);
+    return gr_median(room, n);
 }
 
 static gr_err summarise(const bench *b, gr_bench_checkpoint *out)

@@ -135,8 +135,6 @@ done:
 
 static void write_entry(gr_json *j, const gri_dir_file *file)
 {
-    char text[GR_DIGEST_TEXT];
-    gr_digest_format(file->digest, text);
     gr_json_map_begin(j, file->name);
     gr_json_int(j, "bytes", file->bytes);
     gr_json_list_begin(j, "cuts");
@@ -144,7 +142,7 @@ static void write_entry(gr_json *j, const gri_dir_file *file)
         gr_json_int(j, NULL, file->cuts[i]);
     }
     gr_json_list_end(j);
-    gr_json_string(j, "digest", text);
+    gr_json_digest(j, "digest", file->digest);
     gr_json_map_end(j);
 }
 

@@ -154,9 +154,7 @@ done:
 void gr_identity_write(const gr_identity *identity, gr_json *json)
 {
     for (int i = 0; i < GR_IDENTITY_COUNT; i++) {
-        char text[GR_DIGEST_TEXT];
-        gr_digest_format(identity->items[i], text);
-        gr_json_string(json, item_names[i].key, text);
+        gr_json_digest(json, item_names[i].key, identity->items[i]);
     }
 }
 

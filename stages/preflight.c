@@ -6,13 +6,6 @@
 
 #include <string.h>
 
-static void put_digest(gr_json *j, const char *key, gr_digest digest)
-{
-    char text[GR_DIGEST_TEXT];
-    gr_digest_format(digest, text);
-    gr_json_string(j, key, text);
-}
-
 static void put_sources(gr_json *j, const gr_setup *setup, const gr_recipe_sources *sources)
 {
     gr_json_list_begin(j, NULL);
@@ -24,7 +17,7 @@ static void put_sources(gr_json *j, const gr_setup *setup, const gr_recipe_sourc
                 digest = gr_dataset_digest(setup->datasets[d]);
             }
         }
-        put_digest(j, NULL, digest);
+        gr_json_digest(j, NULL, digest);
         gr_json_real(j, NULL, s->from);
         gr_json_real(j, NULL, s->to);
         gr_json_real(j, NULL, s->weight);
@@ -74,7 +67,7 @@ static gr_err digest_of_data(const gr_setup *setup, gr_digest *out)
     gr_json j = {0};
     const gr_recipe *recipe = setup->recipe;
     gr_json_list_begin(&j, NULL);
-    put_digest(&j, NULL, gr_digest_of(&recipe->seed, sizeof recipe->seed));
+    gr_json_digest(&j, NULL, gr_digest_of(&recipe->seed, sizeof recipe->seed));
     gr_json_int(&j, NULL, recipe->lanes);
     gr_json_string(&j, NULL, recipe->system ? recipe->system : "(template's)");
     put_vision(&j, setup);
@@ -317,8 +310,8 @@ void gr_preflight_put(const gr_preflight *preflight, const char *recipe, gr_json
     gr_json_int(json, "version", 1);
     gr_json_string(json, "creator", "gradus " GRADUS_VERSION);
     gr_json_string(json, "recipe", recipe);
-    put_digest(json, "data", preflight->data);
-    put_digest(json, "tokenizer", preflight->tokenizer);
+    gr_json_digest(json, "data", preflight->data);
+    gr_json_digest(json, "tokenizer", preflight->tokenizer);
     gr_json_string(json, "verdict", preflight->good ? "good" : "bad");
     gr_json_list_begin(json, "stages");
     for (int64_t i = 0; i < preflight->count; i++) {

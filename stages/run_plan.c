@@ -23,11 +23,6 @@ done:
     return err;
 }
 
-const char *gri_precision_name(const gr_recipe *recipe)
-{
-    return recipe->precision == GR_PRECISION_BF16 ? "bf16" : "fp32";
-}
-
 void gri_run_announce(const gr_trainer *t)
 {
     const gr_exec *ex = t->setup->exec;
@@ -36,9 +31,9 @@ void gri_run_announce(const gr_trainer *t)
         gr_err_clear(); // cannot be: the context was made with them
     }
     gr_log_info("%s, %d rank%s of %d thread%s, OpenBLAS kernels %s, vectors %s, %lld lanes",
-                gri_precision_name(t->recipe), t->world->size, t->world->size > 1 ? "s" : "",
-                ex->threads, ex->threads > 1 ? "s" : "", gr_blas_kernel(),
-                gr_vectors_name(vectors), (long long)t->recipe->lanes);
+                gr_precision_name(t->recipe->precision), t->world->size,
+                t->world->size > 1 ? "s" : "", ex->threads, ex->threads > 1 ? "s" : "",
+                gr_blas_kernel(), gr_vectors_name(vectors), (long long)t->recipe->lanes);
 }
 
 /// A dry run reads this rank's share of a stage's first step as training would: samples that are damaged, too long for a row or
@@ -122,10 +117,10 @@ gr_err gri_run_plan(gr_trainer *t)
         if (t->options->dry_run) {
             char pictures[96];
             describe_pictures(t, stage, pictures, sizeof pictures);
-            gr_log_info("  %s, rows of up to %lld tokens, %s, %s", pictures,
-                        (long long)stage->sequence_length, gri_precision_name(t->recipe),
-                        stage->recompute ? "blocks computed again in backward"
-                                         : "activations kept");
+            gr_log_info(
+                "  %s, rows of up to %lld tokens, %s, %s", pictures,
+                (long long)stage->sequence_length, gr_precision_name(t->recipe->precision),
+                stage->recompute ? "blocks computed again in backward" : "activations kept");
             GR_TRY(try_first_step(t, stage, loader));
         }
         gr_loader_destroy(&loader);

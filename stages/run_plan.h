@@ -5,8 +5,6 @@
 
 #include "stages/stage_run.h"
 
-/// "fp32" or "bf16".
-const char *gri_precision_name(const gr_recipe *recipe);
 /// What decides speed and bits, as the first line of the log.
 void gri_run_announce(const gr_trainer *t);
 /// Prints what each stage will do and counts the updates; in a dry run it also reads the samples of each stage's first step.

@@ -7,9 +7,9 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/formats/hf.h"
-#include "src/formats/safetensors.h"
 #include "stages/checkpoint.h"
 #include "stages/share.h"
+#include "stages/share_state.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COPY_ELEMENTS = 1 << 18, MESSAGE = 4096 };
+enum { MESSAGE = 4096 };
 
 typedef enum phase {
     IDLE,
@@ -51,10 +51,9 @@ struct gr_saver {
     gr_part_set changed;               ///< since then
     gri_dir_file parts[GR_PART_COUNT]; ///< rank 0: the parts' files as `last` has them
     bool told;                         ///< that links do not work here
-    float *copy;                       ///< m, v and weights of `reserved` elements each
-    int64_t reserved;
-    gr_updater_copy places; ///< the same, by name
-    bool copied;            ///< the update has filled them
+    float *room;          ///< for m, v and weights of the updater's range; NULL: none
+    gr_updater_copy copy; ///< its thirds
+    bool copied;          ///< the update has filled them
     phase phase;
     job job;
 };
@@ -67,11 +66,6 @@ static bool leads(const gr_saver *s)
 static gr_part_set model_parts(const gr_saver *s)
 {
     return gr_model_get_config(s->setup->model)->parts;
-}
-
-static char *part_file(int part)
-{
-    return gr_str_format("model-%s.safetensors", gr_part_name((gr_part)part));
 }
 
 static gr_err write_state(const gr_saver *s)
@@ -139,23 +133,15 @@ done:
 }
 
 /// Remembers the parts' files of the checkpoint that is complete now.
-static gr_err remember(gr_saver *s, const gri_dir_file *files, int count)
+static void remember(gr_saver *s, const gri_dir_file *files, int count)
 {
-    gr_err err = GR_OK;
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        char *name = part_file(p);
-        if (!name) {
-            GR_TRY(GR_ERR_MEMORY);
-        }
         for (int i = 0; i < count; i++) {
-            if (strcmp(files[i].name, name) == 0) {
+            if (strcmp(files[i].name, gr_hf_part_file((gr_part)p)) == 0) {
                 s->parts[p] = files[i];
             }
         }
-        GR_FREE(name);
     }
-done:
-    return err;
 }
 
 /// Rank 0 makes the folder whole and removes old ones.
@@ -170,7 +156,7 @@ static gr_err commit(gr_saver *s)
     }
     GR_TRY(describe(s, files, &count));
     GR_TRY(gri_checkpoint_dir_commit(s->job.temporary, s->job.path, files, count));
-    GR_TRY(remember(s, files, count));
+    remember(s, files, count);
     if (!s->job.final) {
         GR_TRY(
             gr_checkpoint_remove_old(o->run, s->job.progress.updates, o->keep, o->keep_every));
@@ -244,6 +230,14 @@ static void job_fini(gr_saver *s)
     s->phase = IDLE;
 }
 
+/// The save came to nothing: what lies there is not known, so nothing is linked to it.
+static void abandon(gr_saver *s)
+{
+    join(s);
+    s->changed = model_parts(s);
+    job_fini(s);
+}
+
 /// The checkpoint is complete: it is the one that later ones link to.
 static void complete(gr_saver *s)
 {
@@ -268,9 +262,7 @@ static gr_err advance(gr_saver *s, bool background)
     start(s, COMMITTING, background && leads(s));
 done:
     if (err != GR_OK) {
-        join(s);
-        s->changed = model_parts(s); // nothing is known of what lies there
-        job_fini(s);
+        abandon(s);
     }
     return err;
 }
@@ -305,151 +297,23 @@ done:
     return err;
 }
 
-/// Entries of the optimizer's file for one moment of one part, in the order of the flat space.
-static gr_err name_moments(const gr_params *params, gr_part part, const char *prefix,
-                           gr_safetensor *list, int64_t *n)
-{
-    gr_err err = GR_OK;
-    for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
-        const gr_param *p = &params->items[i];
-        gr_safetensor *t = &list[*n];
-        t->name = gr_str_format("%s.%s", prefix, p->name);
-        if (!t->name) {
-            GR_TRY(GR_ERR_MEMORY);
-        }
-        t->dtype = GR_DTYPE_F32;
-        t->ndim = p->ndim;
-        memcpy(t->shape, p->shape, sizeof p->shape);
-        t->count = p->count;
-        *n += 1;
-    }
-done:
-    return err;
-}
-
-static gr_err moments_head(const gr_params *params, gr_part_set trains, const char *name,
-                           gr_str *head)
-{
-    static const char *const prefixes[] = {"exp_avg", "exp_avg_sq"};
-    gr_err err = GR_OK;
-    gr_safetensor *list = NULL;
-    int64_t n = 0;
-    GR_ALLOC(list, 2 * params->count);
-    for (int moment = 0; moment < 2; moment++) {
-        for (int p = 0; p < GR_PART_COUNT; p++) {
-            if (trains & (1u << p)) {
-                GR_TRY(name_moments(params, (gr_part)p, prefixes[moment], list, &n));
-            }
-        }
-    }
-    GR_TRY(gr_safetensors_head(name, list, n, head));
-done:
-    for (int64_t i = 0; list && i < n; i++) {
-        GR_FREE(list[i].name);
-    }
-    GR_FREE(list);
-    return err;
-}
-
-/// What this rank's range holds at the beginning of a part, in arrays that begin where the range does.
-static int64_t place_in_own(const gr_updater *u, int part)
-{
-    return gr_range_overlap(u->own, u->parts[part]).begin - u->own.begin;
-}
-
-static gr_err share_moments(gr_saver *s, const gr_updater *u, const float *first,
-                            const float *second)
-{
-    gr_err err = GR_OK;
-    const float *const moments[] = {first, second};
-    gr_str head = {0};
-    char *name = NULL;
-    GR_STRDUP(name, "gradus/optimizer.safetensors");
-    GR_TRY(moments_head(gr_model_get_params(s->setup->model), u->trains, name, &head));
-    gri_share_add_file(&s->job.share, &name, &head);
-    for (int moment = 0; moment < 2; moment++) {
-        for (int p = 0; p < GR_PART_COUNT; p++) {
-            if (u->trains & (1u << p)) {
-                gri_share_add_section(&s->job.share, u->size, u->parts[p],
-                                      moments[moment] + place_in_own(u, p));
-            }
-        }
-    }
-done:
-    GR_FREE(name);
-    gr_str_fini(&head);
-    return err;
-}
-
-/// `copy`: the copied weights of the updater's range; NULL: the model's own are written. Parts that do not train are not written to
-/// while the stage lasts, so they need no copy.
-static gr_err share_part(gr_saver *s, int p, const gr_updater *u, const float *copy)
-{
-    gr_err err = GR_OK;
-    gr_str head = {0};
-    char *name = NULL;
-    const float *weights = gr_model_weights(s->setup->model, (gr_part)p);
-    int64_t size = gr_model_get_params(s->setup->model)->size[p];
-    GR_TRY(gr_hf_part_head(s->setup->model, (gr_part)p, &name, &head));
-    gri_share_add_file(&s->job.share, &name, &head);
-    if (u && u->trains & (1u << p)) {
-        gr_range own = gr_range_overlap(u->own, u->parts[p]);
-        gri_share_add_section(&s->job.share, u->size, u->parts[p],
-                              copy ? copy + place_in_own(u, p)
-                                   : weights + (own.begin - u->parts[p].begin));
-    } else {
-        gr_range own = gr_range_of_rank(size, s->world->rank, s->world->size);
-        gri_share_add_section(&s->job.share, size, (gr_range){0, size}, weights + own.begin);
-    }
-done:
-    GR_FREE(name);
-    gr_str_fini(&head);
-    return err;
-}
-
-static void copy_elements(float *to, const float *from, int64_t count, int threads)
-{
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t i = 0; i < count; i += COPY_ELEMENTS) {
-        int64_t n = count - i < COPY_ELEMENTS ? count - i : COPY_ELEMENTS;
-        memcpy(to + i, from + i, (size_t)n * sizeof *to);
-    }
-}
-
-/// Moments and weights of the updater's range, as they are now.
-static void copy_state(gr_saver *s, const gr_updater *u)
-{
-    int64_t count = gr_range_count(u->own);
-    int threads = s->options.threads;
-    copy_elements(s->copy, u->first, count, threads);
-    copy_elements(s->copy + s->reserved, u->second, count, threads);
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        gr_range mine = gr_range_overlap(u->own, u->parts[p]);
-        if (gr_range_count(mine) > 0) {
-            copy_elements(s->copy + 2 * s->reserved + place_in_own(u, p),
-                          gr_model_weights(s->setup->model, (gr_part)p) +
-                              (mine.begin - u->parts[p].begin),
-                          gr_range_count(mine), threads);
-        }
-    }
-}
-
-/// The files that are written, and where their data are: copied if `copied`.
+/// The files that are written, and where their data are: in the copy if `copied`.
 static gr_err plan_files(gr_saver *s, const gr_updater *u, bool copied)
 {
     gr_err err = GR_OK;
-    const float *copy = copied ? s->copy : NULL;
-    s->job.share = (gri_share){.world = s->world};
+    gr_model *model = s->setup->model;
+    gri_share *share = &s->job.share;
+    const gr_updater_copy *copy = copied ? &s->copy : NULL;
+    *share = (gri_share){.world = s->world};
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (model_parts(s) & ~s->job.linked & (1u << p)) {
-            GR_TRY(share_part(s, p, u, copy ? copy + 2 * s->reserved : NULL));
+            GR_TRY(gri_share_add_part(share, model, (gr_part)p, u, copy));
         }
     }
     if (u) {
-        GR_TRY(
-            share_moments(s, u, copy ? copy : u->first, copy ? copy + s->reserved : u->second));
+        GR_TRY(gri_share_add_moments(share, gr_model_get_params(model), u, copy));
     }
-    GR_TRY(gri_share_prepare(&s->job.share));
+    GR_TRY(gri_share_prepare(share));
 done:
     return err;
 }
@@ -458,17 +322,15 @@ done:
 static gr_err link_part(gr_saver *s, int p, bool *linked)
 {
     gr_err err = GR_OK;
-    char *name = part_file(p), *from = NULL, *to = NULL;
-    if (!name) {
-        GR_TRY(GR_ERR_MEMORY);
-    }
+    const char *name = gr_hf_part_file((gr_part)p);
+    char *from = NULL, *to = NULL;
     GR_TRY(gr_path_join(s->last, name, &from));
     GR_TRY(gr_path_join(s->job.temporary, name, &to));
     *linked = link(from, to) == 0;
     if (!*linked) {
         int reason = errno;
-        (void)unlink(
-            to); // a link made although it was reported as failed: its file must not be written to
+        // A link can be made and yet reported as failed: its file must not be written to.
+        (void)unlink(to);
         if (!s->told) {
             gr_progress_end();
             gr_log_info("%s is written again, it cannot be linked to %s: %s", to, from,
@@ -477,7 +339,6 @@ static gr_err link_part(gr_saver *s, int p, bool *linked)
         }
     }
 done:
-    GR_FREE(name);
     GR_FREE(from);
     GR_FREE(to);
     return err;
@@ -516,7 +377,7 @@ static gr_err prepare(gr_saver *s, char **path, const gr_updater *u, bool copied
     GR_TRY(gr_world_broadcast(s->world, &s->job.linked, sizeof s->job.linked, 0));
     GR_TRY(gr_world_agree(s->world, plan_files(s, u, copied)));
     if (copied && !s->copied) {
-        copy_state(s, u);
+        gri_copy_state(s->setup->model, u, &s->copy, s->options.threads);
     }
 done:
     return err;
@@ -536,9 +397,7 @@ static gr_err save(gr_saver *s, char **path, const gr_updater *u, bool backgroun
     }
 done:
     if (err != GR_OK) {
-        join(s);
-        s->changed = model_parts(s);
-        job_fini(s);
+        abandon(s);
     }
     return err;
 }
@@ -554,7 +413,7 @@ gr_err gr_saver_save(gr_saver *s, const gr_updater *updater, const gr_progress *
     GR_TRY(gr_world_agree(s->world, path ? GR_OK : GR_ERR_MEMORY));
     s->job.progress = *progress;
     s->job.updates = updater ? updater->updates : 0;
-    bool background = !wait && updater && s->options.background && s->copy;
+    bool background = !wait && updater && s->options.background && s->room;
     GR_TRY(save(s, &path, updater, background));
     s->copied = false;
 done:
@@ -566,8 +425,8 @@ gr_err gr_saver_expect(gr_saver *s, const gr_updater_copy **copy)
 {
     gr_err err = GR_OK;
     GR_TRY(gr_saver_wait(s));
-    s->copied = s->copy != NULL;
-    *copy = s->copied ? &s->places : NULL;
+    s->copied = s->room != NULL;
+    *copy = s->copied ? &s->copy : NULL;
 done:
     return err;
 }
@@ -594,15 +453,13 @@ gr_err gr_saver_reserve(gr_saver *s, const gr_updater *updater)
 {
     gr_err err = GR_OK;
     GR_ASSERT(s->phase == IDLE);
-    GR_FREE(s->copy);
-    s->reserved = 0;
+    GR_FREE(s->room);
     s->copied = false;
     if (updater && s->options.background) {
         int64_t count = gr_range_count(updater->own);
-        GR_ALLOC(s->copy, 3 * count);
-        s->reserved = count;
-        s->places = (gr_updater_copy){
-            .first = s->copy, .second = s->copy + count, .weights = s->copy + 2 * count};
+        GR_ALLOC(s->room, 3 * count);
+        s->copy = (gr_updater_copy){
+            .first = s->room, .second = s->room + count, .weights = s->room + 2 * count};
     }
 done:
     return err;
@@ -612,19 +469,13 @@ done:
 static gr_err recall(gr_saver *s)
 {
     gr_err err = GR_OK;
-    char *name = NULL;
     for (int p = 0; p < GR_PART_COUNT; p++) {
         bool found = false;
-        GR_FREE(name);
-        name = part_file(p);
-        if (!name) {
-            GR_TRY(GR_ERR_MEMORY);
-        }
-        GR_TRY(gri_checkpoint_dir_entry(s->last, name, &s->parts[p], &found));
+        GR_TRY(gri_checkpoint_dir_entry(s->last, gr_hf_part_file((gr_part)p), &s->parts[p],
+                                        &found));
         s->changed |= found ? 0 : 1u << p;
     }
 done:
-    GR_FREE(name);
     return err;
 }
 
@@ -661,6 +512,6 @@ void gr_saver_destroy(gr_saver **saver)
     join(s);
     job_fini(s);
     GR_FREE(s->last);
-    GR_FREE(s->copy);
+    GR_FREE(s->room);
     GR_FREE(*saver);
 }

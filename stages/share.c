@@ -12,14 +12,13 @@
 /// Digests are made of a piece while it is in the caches, then it is written.
 enum { WRITE_ELEMENTS = 64 * GR_RANGE_BLOCK };
 
-void gri_share_add_file(gri_share *share, char **name, gr_str *head)
+void gri_share_add_file(gri_share *share, const char *name, gr_str *head)
 {
     GR_ASSERT(share->file_count < GRI_SHARED_FILES);
-    share->files[share->file_count++] = (gri_shared_file){.name = *name,
+    share->files[share->file_count++] = (gri_shared_file){.name = name,
                                                           .head = *head,
                                                           .bytes = (int64_t)head->size,
                                                           .first = share->section_count};
-    *name = NULL;
     *head = (gr_str){0};
 }
 
@@ -183,7 +182,6 @@ done:
 void gri_share_fini(gri_share *share)
 {
     for (int i = 0; i < share->file_count; i++) {
-        GR_FREE(share->files[i].name);
         gr_str_fini(&share->files[i].head);
     }
     GR_FREE(share->mine);

@@ -18,7 +18,7 @@ typedef struct gri_section {
 } gri_section;
 
 typedef struct gri_shared_file {
-    char *name;       ///< owned
+    const char *name; ///< static text
     gr_str head;      ///< owned; rank 0 writes it
     int64_t bytes;    ///< with the sections so far
     int first, count; ///< sections
@@ -37,8 +37,8 @@ typedef struct gri_share {
     int64_t most;    ///< blocks of the rank that has most
 } gri_share;
 
-/// A file without sections. Takes `name` and `head` over.
-void gri_share_add_file(gri_share *share, char **name, gr_str *head);
+/// A file without sections. `name` is static text; takes `head` over.
+void gri_share_add_file(gri_share *share, const char *name, gr_str *head);
 /// Continues the last file.
 void gri_share_add_section(gri_share *share, int64_t space, gr_range at, const float *data);
 /// What this rank holds of a section, as elements of the space.

@@ -23,9 +23,8 @@ typedef struct gr_trainer {
     int64_t updates_here;    ///< in this call, for stop_after
     int64_t planned_updates; ///< of the whole run
     bool stopping;           ///< asked to stop: the next safe place is the last
-    double
-        last_validation; ///< newest held-out loss of this stage, NaN before the first; for the progress line
-    int64_t validated_step; ///< the step of this stage behind which it was measured
+    double last_validation;  ///< newest held-out loss of this stage, NaN before the first
+    int64_t validated_step;  ///< the step of this stage behind which it was measured
 } gr_trainer;
 
 /// Whether this rank writes and speaks.

@@ -197,7 +197,7 @@ static gr_err prepare_folder(const gr_trainer *t)
     GR_TRY(copy_check(t));
     GR_TRY(gr_metrics_truncate(t->options->run, t->progress.updates, t->progress.step == 0));
     if (t->progress.updates == 0) {
-        GR_TRY(gr_metrics_add_start(t->options->run, gri_precision_name(t->recipe),
+        GR_TRY(gr_metrics_add_start(t->options->run, gr_precision_name(t->recipe->precision),
                                     t->options->threads, gr_blas_kernel()));
     }
     GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,

@@ -18,7 +18,7 @@ enum {
     VISION = 1 << GR_PART_VISION,
     CONNECTOR = 1 << GR_PART_CONNECTOR,
     LANGUAGE = 1 << GR_PART_LANGUAGE,
-    MAX_TENSORS = 64,
+    MAX_TENSORS = 128,
 };
 
 static gr_exec *ex;
@@ -75,14 +75,19 @@ static inline gr_model *make(gr_model_config config)
 }
 
 /// A different number in every place.
-static inline gr_model *make_filled(gr_part_set parts, bool tied)
+static inline void fill(gr_model *model)
 {
-    gr_model *model = make(tiny(parts, tied));
     for (int p = 0; p < GR_PART_COUNT; p++) {
         for (int64_t i = 0; i < gr_model_get_params(model)->size[p]; i++) {
             gr_model_edit_weights(model, (gr_part)p)[i] = 0.37f * (float)(i + 1) + (float)p;
         }
     }
+}
+
+static inline gr_model *make_filled(gr_part_set parts, bool tied)
+{
+    gr_model *model = make(tiny(parts, tied));
+    fill(model);
     return model;
 }
 

@@ -1,20 +1,8 @@
 /// Model directories of every architecture: saved, exported, read again, and under others' names.
 
-#include "src/base/mem.h"
-#include "src/base/str.h"
-#include "src/formats/hf.h"
-#include "src/formats/safetensors.h"
-#include "tests/dir_support.h"
+#include "tests/hf_support.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-enum { VISION = 1 << GR_PART_VISION, LANGUAGE = 1 << GR_PART_LANGUAGE, MAX_TENSORS = 128 };
-
-static gr_exec *ex;
-
-static gr_model_config tiny(gr_vision_kind vision, gr_language_kind language)
+static gr_model_config tiny_of(gr_vision_kind vision, gr_language_kind language)
 {
     bool norms = vision == GR_VISION_INTERNVIT;
     return (gr_model_config){
@@ -57,45 +45,24 @@ static gr_model_config tiny(gr_vision_kind vision, gr_language_kind language)
     };
 }
 
-static gr_model *make(const gr_model_config *config)
+static gr_model *make_kind(gr_vision_kind vision, gr_language_kind language)
 {
-    gr_model *model = NULL;
-    if ((!ex && !GR_CHECK_OK(gr_exec_create_cpu(1, 1 << 24, &ex))) ||
-        !GR_CHECK_OK(gr_model_create(config, ex, &model))) {
-        _exit(1);
-    }
-    return model;
-}
-
-static gr_model *make_filled(gr_vision_kind vision, gr_language_kind language)
-{
-    gr_model_config config = tiny(vision, language);
-    gr_model *model = make(&config);
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        for (int64_t i = 0; i < gr_model_get_params(model)->size[p]; i++) {
-            gr_model_edit_weights(model, (gr_part)p)[i] = 0.37f * (float)(i + 1) + (float)p;
-        }
-    }
+    gr_model *model = make(tiny_of(vision, language));
+    fill(model);
     return model;
 }
 
 /// The model that the directory holds, with these parts of it the same as `want`'s.
-static gr_model *check_loads(const char *dir, gr_model *want, gr_part_set parts)
+static gr_model *check_kind(const char *dir, gr_model *want, gr_part_set parts)
 {
     gr_model_config config;
     if (!GR_CHECK_OK(gr_hf_load_config(dir, &config))) {
         _exit(1);
     }
     GR_CHECK_INT(config.parts, parts);
-    gr_model *got = make(&config);
+    gr_model *got = make(config);
     GR_CHECK_OK(gr_hf_load_weights(dir, GR_PARTS_ALL, got));
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        int64_t n = gr_model_get_params(want)->size[p];
-        if (parts >> p & 1 && GR_CHECK_INT(gr_model_get_params(got)->size[p], n)) {
-            GR_CHECK_BYTES(gr_model_weights(got, (gr_part)p),
-                           gr_model_weights(want, (gr_part)p), (size_t)n * sizeof(float));
-        }
-    }
+    check_same_weights(got, want, parts);
     return got;
 }
 
@@ -117,9 +84,9 @@ static void test_save(void)
 {
     for (int v = 0; v < GR_VISION_KINDS; v++) {
         const char *dir = fresh_dir("saved"), *again = fresh_dir("again");
-        gr_model *model = make_filled((gr_vision_kind)v, (gr_language_kind)v);
+        gr_model *model = make_kind((gr_vision_kind)v, (gr_language_kind)v);
         GR_CHECK_OK(gr_hf_save(dir, model));
-        gr_model *got = check_loads(dir, model, GR_PARTS_ALL);
+        gr_model *got = check_kind(dir, model, GR_PARTS_ALL);
         const gr_model_config *c = gr_model_get_config(got);
         GR_CHECK_INT(c->vision.kind, v);
         GR_CHECK_INT(c->vision.image_size, 12);
@@ -155,18 +122,18 @@ static void test_export(void)
          "vision_model.encoder.layers.1.self_attn.k_proj.bias"},
     };
     for (int v = 0; v < GR_VISION_KINDS; v++) {
-        gr_model *model = make_filled((gr_vision_kind)v, (gr_language_kind)v), *got = NULL;
+        gr_model *model = make_kind((gr_vision_kind)v, (gr_language_kind)v), *got = NULL;
         for (int layout = 0; layout < 2; layout++) {
             const char *dir = fresh_dir("vision");
             GR_CHECK_OK(gr_hf_export_vision(dir, (gr_hf_layout)layout, GR_DTYPE_F32, model));
             GR_CHECK(holds(dir, names[v][layout]));
-            got = check_loads(dir, model, VISION);
+            got = check_kind(dir, model, VISION);
             GR_CHECK_INT(gr_model_get_config(got)->vision.image_size, 12);
             gr_model_destroy(&got);
         }
         const char *dir = fresh_dir("language");
         GR_CHECK_OK(gr_hf_export_language(dir, NULL, GR_DTYPE_F32, model));
-        got = check_loads(dir, model, LANGUAGE);
+        got = check_kind(dir, model, LANGUAGE);
         GR_CHECK_INT(gr_model_get_config(got)->language.kind, v);
         gr_model_destroy(&got);
         gr_model_destroy(&model);
@@ -232,7 +199,7 @@ static void test_transformers_internvl(void)
     const char *saved = fresh_dir("full"), *vision = fresh_dir("encoder"),
                *dir = fresh_dir("hf");
     static collection c;
-    gr_model *model = make_filled(GR_VISION_INTERNVIT, GR_LANGUAGE_LLAMA);
+    gr_model *model = make_kind(GR_VISION_INTERNVIT, GR_LANGUAGE_LLAMA);
     GR_CHECK_OK(gr_hf_save(saved, model));
     GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
     collect(&c, 0, in_dir(vision, "model.safetensors"), "", "model.vision_tower.");
@@ -245,7 +212,7 @@ static void test_transformers_internvl(void)
     rename_tensors(&c, "language_model.lm_head.", "lm_head.");
     collection_end(&c, in_dir(dir, "model.safetensors"));
     GR_CHECK_OK(gr_file_write(in_dir(dir, "config.json"), config, strlen(config)));
-    gr_model *got = check_loads(dir, model, GR_PARTS_ALL);
+    gr_model *got = check_kind(dir, model, GR_PARTS_ALL);
     GR_CHECK(!gr_model_get_config(got)->language.tied); // a head is stored
     gr_model_destroy(&got);
     gr_model_destroy(&model);
@@ -266,7 +233,7 @@ static void test_siglip_pair(void)
     const char *vision = fresh_dir("tower"), *dir = fresh_dir("pair");
     static collection c;
     gr_model_config read;
-    gr_model *model = make_filled(GR_VISION_SIGLIP, GR_LANGUAGE_QWEN2);
+    gr_model *model = make_kind(GR_VISION_SIGLIP, GR_LANGUAGE_QWEN2);
     GR_CHECK_OK(gr_hf_export_vision(vision, GR_HF_LAYOUT_SAILVIT, GR_DTYPE_F32, model));
     for (int strange = 0; strange < 2; strange++) {
         memset(&c, 0, sizeof c);
@@ -286,12 +253,12 @@ static void test_siglip_pair(void)
         GR_CHECK_OK(gr_file_write(in_dir(dir, "config.json"), config, strlen(config)));
         if (strange) {
             GR_CHECK_OK(gr_hf_load_config(dir, &read));
-            gr_model *got = make(&read);
+            gr_model *got = make(read);
             GR_CHECK_ERR(gr_hf_load_weights(dir, VISION, got), GR_ERR_DATA,
                          "unknown tensor vision_model.tail.weight");
             gr_model_destroy(&got);
         } else {
-            gr_model *got = check_loads(dir, model, VISION);
+            gr_model *got = check_kind(dir, model, VISION);
             gr_model_destroy(&got);
         }
     }
@@ -320,7 +287,7 @@ static void test_bad_tensors(void)
         const char *from = fresh_dir("good"), *dir = fresh_dir("bad");
         static collection c;
         gr_model_config config;
-        gr_model *model = make_filled(cases[i].kind, GR_LANGUAGE_QWEN2), *got = NULL;
+        gr_model *model = make_kind(cases[i].kind, GR_LANGUAGE_QWEN2), *got = NULL;
         memset(&c, 0, sizeof c);
         GR_CHECK_OK(gr_hf_export_vision(from, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
         GR_CHECK_OK(gr_hf_export_vision(dir, GR_HF_LAYOUT_TRANSFORMERS, GR_DTYPE_F32, model));
@@ -331,16 +298,11 @@ static void test_bad_tensors(void)
         rename_tensors(&c, cases[i].from, cases[i].to);
         collection_end(&c, in_dir(dir, "model.safetensors"));
         GR_CHECK_OK(gr_hf_load_config(dir, &config));
-        got = make(&config);
+        got = make(config);
         GR_CHECK_ERR(gr_hf_load_weights(dir, VISION, got), GR_ERR_DATA, cases[i].part);
         gr_model_destroy(&got);
         gr_model_destroy(&model);
     }
-}
-
-static void test_release(void)
-{
-    gr_exec_destroy(&ex);
 }
 
 static const gr_test tests[] = {

@@ -1,90 +1,7 @@
 /// Loss, logits and every gradient against PyTorch in double precision (tests/reference/make_model_fixture.py),
 /// and what must hold between runs: freezing, splitting, packing and threads change nothing.
 
-#include "src/formats/safetensors.h"
-#include "tests/model_support.h"
-
-/// A fixture file with its model: weights loaded, batch borrowed from the file's copy in memory.
-typedef struct reference {
-    gr_safetensors *file;
-    fixture f;
-    gr_batch batch;
-    void *copies[256]; ///< freed when the reference is closed
-    int copied;
-} reference;
-
-/// An aligned copy of a tensor's data.
-static void *data_of(reference *r, const char *name)
-{
-    const gr_safetensor *t = gr_safetensors_find(r->file, name);
-    if (!GR_CHECK(t != NULL)) {
-        fprintf(stderr, "no tensor %s\n", name);
-        exit(1);
-    }
-    float *copy = zeros(t->count);
-    memcpy(copy, t->data, (size_t)t->count * sizeof *copy);
-    GR_ASSERT(r->copied < 256);
-    r->copies[r->copied++] = copy;
-    return copy;
-}
-
-static void load_weights(reference *r)
-{
-    const gr_params *params = gr_model_get_params(r->f.model);
-    for (int64_t i = 0; i < params->count; i++) {
-        const gr_param *p = &params->items[i];
-        const gr_safetensor *t = gr_safetensors_find(r->file, p->name);
-        if (!GR_CHECK(t != NULL) || !GR_CHECK_INT(t->count, p->count)) {
-            fprintf(stderr, "tensor %s\n", p->name);
-            exit(1);
-        }
-        memcpy(gr_model_edit_weights(r->f.model, p->part) + p->offset, t->data,
-               (size_t)p->count * sizeof(float));
-    }
-}
-
-static reference reference_open(const char *name)
-{
-    reference r = {0};
-    gr_doc *doc = NULL;
-    gr_model_config config;
-    char path[1024];
-    const char *root = getenv("GR_SOURCE_DIR");
-    snprintf(path, sizeof path, "%s/tests/fixtures/%s/config.json", root ? root : ".", name);
-    if (!GR_CHECK_OK(gr_doc_load(path, GR_ERR_DATA, &doc)) ||
-        !GR_CHECK_OK(gr_model_config_parse(doc, &config))) {
-        exit(1);
-    }
-    gr_doc_destroy(&doc);
-    snprintf(path, sizeof path, "%s/tests/fixtures/%s/model.safetensors", root ? root : ".",
-             name);
-    if (!GR_CHECK_OK(gr_safetensors_open(path, &r.file))) {
-        exit(1);
-    }
-    r.f = fixture_create(&config, 1);
-    load_weights(&r);
-    r.batch = (gr_batch){.tokens = 18,
-                         .ids = data_of(&r, "input_ids"),
-                         .targets = data_of(&r, "targets"),
-                         .positions = data_of(&r, "positions"),
-                         .sequences = 2,
-                         .cu_seqlens = data_of(&r, "cu_seqlens"),
-                         .images = 2,
-                         .height = 8,
-                         .width = 8,
-                         .pixels = data_of(&r, "pixel_values"),
-                         .image_rows = data_of(&r, "image_rows")};
-    return r;
-}
-
-static void reference_close(reference *r)
-{
-    for (int i = 0; i < r->copied; i++) {
-        GR_FREE(r->copies[i]);
-    }
-    gr_safetensors_close(&r->file);
-    fixture_destroy(&r->f);
-}
+#include "tests/reference_support.h"
 
 /// Every parameter's gradient within 1e-4 of the reference in norm.
 static void check_gradients(reference *r, const gradients *g)
@@ -186,149 +103,6 @@ static void test_recompute(void)
         }
         reference_close(&r);
     }
-}
-
-/// Free with GR_FREE.
-static float *copy_of_weights(const gr_model *model, gr_part part)
-{
-    const int64_t n = gr_model_get_params(model)->size[part];
-    float *copy = zeros(n);
-    memcpy(copy, gr_model_weights(model, part), (size_t)n * sizeof *copy);
-    return copy;
-}
-
-static void set_weights(gr_model *model, gr_part part, const float *values)
-{
-    const int64_t n = gr_model_get_params(model)->size[part];
-    memcpy(gr_model_edit_weights(model, part), values, (size_t)n * sizeof *values);
-}
-
-/// Scales of the last block's branches, times these.
-static void scale_branches(gr_model *model, float attention, float mlp)
-{
-    float *weights = gr_model_edit_weights(model, GR_PART_VISION);
-    static const char *const names[] = {"vision_model.encoder.layers.1.ls1",
-                                        "vision_model.encoder.layers.1.ls2"};
-    for (int b = 0; b < 2; b++) {
-        const gr_param *p = gr_params_find(gr_model_get_params(model), names[b]);
-        GR_ASSERT(p);
-        for (int64_t c = 0; c < p->count; c++) {
-            weights[p->offset + c] *= b ? mlp : attention;
-        }
-    }
-}
-
-/// One step of all parts; the gradient is g.
-static double step_of(gr_model *model, const gr_batch *batch, gradients *g)
-{
-    double loss = 0;
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        memset(g->part[p], 0, (size_t)gr_model_get_params(model)->size[p] * sizeof(float));
-    }
-    GR_CHECK_OK(gr_model_loss_grad(model, batch, GR_PARTS_ALL, g->part, &loss));
-    return loss;
-}
-
-/// With probability 1/2 in the last of two blocks a branch counts 0 or 2 times: so each step has the bits of a model whose
-/// scales are 0 or 2 times as large, and each of the four comes about equally often.
-static void test_drop_path(void)
-{
-    enum { DRAWS = 200 };
-    static const int one[1] = {1};
-    static const float factors[4][2] = {{0, 0}, {0, 2}, {2, 0}, {2, 2}};
-    reference r = reference_open("model_internvit_qwen3");
-    gr_model *model = r.f.model;
-    own_batch b = batch_create(gr_model_get_config(model), one, 1, 9, 3);
-    gradients g = gradients_create(model), want[4];
-    const int64_t *size = gr_model_get_params(model)->size;
-    float *copy = copy_of_weights(model, GR_PART_VISION);
-    double losses[4], loss[3] = {0};
-    int times[4] = {0};
-    for (int i = 0; i < 4; i++) {
-        want[i] = gradients_create(model);
-        scale_branches(model, factors[i][0], factors[i][1]);
-        losses[i] = step_of(model, &b.batch, &want[i]);
-        set_weights(model, GR_PART_VISION, copy);
-    }
-    model->config.vision.drop_path = 0.5;
-    for (uint64_t stream = 0; stream < DRAWS; stream++) {
-        b.batch.noise_seed = 3;
-        b.batch.noise_stream = stream;
-        gr_model_set_recompute(model, stream % 2 == 1);
-        double got = step_of(model, &b.batch, &g);
-        int is = 0;
-        while (is < 4 && memcmp(&got, &losses[is], sizeof got) != 0) {
-            is++;
-        }
-        if (!GR_CHECK(is < 4)) {
-            continue;
-        }
-        times[is]++;
-        for (int p = GR_PART_CONNECTOR; p < GR_PART_COUNT; p++) {
-            GR_CHECK_BYTES(g.part[p], want[is].part[p], (size_t)size[p] * sizeof(float));
-        }
-    }
-    for (int i = 0; i < 4; i++) { // 50 expected, standard deviation 6
-        GR_CHECK(times[i] > 25 && times[i] < 75);
-    }
-    gr_model_set_recompute(model, false);
-    // Nothing is dropped where the encoder does not train, nor without a gradient.
-    GR_CHECK_OK(gr_model_loss(model, &b.batch, &loss[0]));
-    GR_CHECK_OK(gr_model_loss_grad(model, &b.batch, 1u << GR_PART_CONNECTOR, g.part, &loss[1]));
-    model->config.vision.drop_path = 0;
-    GR_CHECK_OK(gr_model_loss(model, &b.batch, &loss[2]));
-    GR_CHECK(loss[0] == loss[2] && loss[1] == loss[2]);
-    model->config.vision.drop_path = 1; // the last block never counts
-    loss[0] = step_of(model, &b.batch, &g);
-    GR_CHECK_BYTES(&loss[0], &losses[0], sizeof loss[0]);
-    for (int i = 0; i < 4; i++) {
-        gradients_destroy(&want[i]);
-    }
-    GR_FREE(copy);
-    gradients_destroy(&g);
-    batch_destroy(&b);
-    reference_close(&r);
-}
-
-/// Several pictures drop paths each for itself; the gradient along a direction is the slope of the loss with the same paths
-/// dropped. In fp32: 0.29 % was the worst.
-static void test_drop_path_gradient(void)
-{
-    enum { DRAWS = 12 };
-    reference r = reference_open("model_internvit_qwen3");
-    gr_model *model = r.f.model;
-    gradients g = gradients_create(model), other = gradients_create(model);
-    const int64_t n = gr_model_get_params(model)->size[GR_PART_VISION];
-    float *copy = copy_of_weights(model, GR_PART_VISION);
-    const double step = 1.0 / 1024;
-    double first = 0;
-    int others = 0;
-    model->config.vision.drop_path = 0.5;
-    for (uint64_t stream = 0; stream < DRAWS; stream++) {
-        r.batch.noise_stream = stream;
-        double along = 0, loss[2], here = step_of(model, &r.batch, &g);
-        first = stream == 0 ? here : first;
-        others += here != first;
-        for (int64_t i = 0; i < n; i++) {
-            along += g.part[GR_PART_VISION][i] * gr_rng_normal(5, stream, (uint64_t)i);
-        }
-        for (int side = 0; side < 2; side++) {
-            float *weights = gr_model_edit_weights(model, GR_PART_VISION);
-            for (int64_t i = 0; i < n; i++) {
-                double d = gr_rng_normal(5, stream, (uint64_t)i) * step;
-                weights[i] = copy[i] + (float)(side == 0 ? d : -d);
-            }
-            loss[side] = step_of(model, &r.batch, &other);
-        }
-        set_weights(model, GR_PART_VISION, copy);
-        double slope = (loss[0] - loss[1]) / (2 * step);
-        GR_CHECK_CLOSE_F64(&slope, &along, 1, 1e-2, 1e-3);
-    }
-    GR_CHECK(others > DRAWS / 2);
-    GR_FREE(copy);
-    gradients_destroy(&g);
-    gradients_destroy(&other);
-    reference_close(&r);
 }
 
 /// Pictures must fill whole patches, an even number of them.
@@ -453,23 +227,6 @@ static void test_adds(void)
     gradients_destroy(&once);
     gradients_destroy(&twice);
     reference_close(&r);
-}
-
-/// Wider than a tile in some places, and tame enough that rounding is not blown up.
-static fixture random_model(int threads)
-{
-    gr_model_config config = tiny_config(GR_PARTS_ALL);
-    config.vision.width = 24;
-    config.vision.mlp_width = 150;
-    config.language.vocabulary = 300;
-    config.language.width = 40;
-    config.language.mlp_width = 140;
-    config.language.max_positions = 400;
-    config.vision.initializer_range = 0.1;
-    config.language.initializer_range = 0.1;
-    fixture f = fixture_create(&config, threads);
-    gr_model_init(f.model, GR_PARTS_ALL, 3);
-    return f;
 }
 
 static double add_gradients(fixture *f, const int *images, int sequences, uint64_t first,
@@ -673,113 +430,6 @@ static void check_near_pytorch(const char *name)
     reference_close(&wide);
 }
 
-/// Everything that can be asked of a model, one question at a time, into `answer` (room for ANSWER numbers, zeroed):
-/// a loss with gradients of the parts that train, a loss alone, the trace, generated ids.
-enum { TRAIN_ALL, TRAIN_CONNECTOR, TRAIN_NOTHING, LOSS_ALONE, TRACE, GENERATE, QUESTIONS };
-enum { ANSWER = 100000, NEW_IDS = 12 };
-
-static void ask_step(gr_model *model, const gr_batch *batch, gr_part_set train, float *answer)
-{
-    const gr_params *params = gr_model_get_params(model);
-    float *grads[GR_PART_COUNT];
-    double loss = 0;
-    int64_t taken = 1;
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        grads[p] = answer + taken;
-        taken += params->size[p];
-    }
-    GR_ASSERT(taken <= ANSWER);
-    GR_CHECK_OK(gr_model_loss_grad(model, batch, train, grads, &loss));
-    answer[0] = (float)loss;
-}
-
-static void ask_ids(gr_model *model, const gr_batch *batch, float *answer)
-{
-    int32_t ids[NEW_IDS];
-    int64_t count = 0;
-    gr_generation_end end;
-    GR_CHECK_OK(
-        gr_generate(model, batch, &(gr_generation){.most = NEW_IDS}, ids, &count, &end));
-    GR_CHECK_INT(count, NEW_IDS);
-    for (int64_t i = 0; i < count; i++) {
-        answer[i] = (float)ids[i];
-    }
-}
-
-static void ask(gr_model *model, const gr_batch *batch, int question, float *answer)
-{
-    static const gr_part_set train[] = {GR_PARTS_ALL, 1u << GR_PART_CONNECTOR, 0};
-    const gr_model_config *c = gr_model_get_config(model);
-    double loss = 0;
-    memset(answer, 0, ANSWER * sizeof *answer);
-    if (question <= TRAIN_NOTHING) {
-        ask_step(model, batch, train[question], answer);
-    } else if (question == LOSS_ALONE) {
-        GR_CHECK_OK(gr_model_loss(model, batch, &loss));
-        answer[0] = (float)loss;
-    } else if (question == TRACE) {
-        float *features = answer + batch->tokens * c->language.vocabulary;
-        float *images = features + batch->images * 16 * c->vision.width;
-        GR_ASSERT(images + batch->images * 4 * c->language.width <= answer + ANSWER);
-        GR_CHECK_OK(gr_model_trace(
-            model, batch,
-            &(gr_trace){.logits = answer, .vision_features = features, .connector = images}));
-    } else {
-        ask_ids(model, batch, answer);
-    }
-}
-
-/// A model that has answered, gets the weights `to` of some parts, and is asked again, answers as one that never had
-/// others: its bf16 copies follow.
-static void check_edited(int question, gr_part_set edited, float *const to[GR_PART_COUNT])
-{
-    static const int images[1] = {1};
-    fixture f = random_model(1), fresh = random_model(1);
-    own_batch b = batch_create(gr_model_get_config(f.model), images, 1, 23, 0);
-    float *before = zeros(ANSWER), *got = zeros(ANSWER), *want = zeros(ANSWER);
-    ask(f.model, &b.batch, question, before);
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        if (edited >> p & 1) {
-            set_weights(f.model, (gr_part)p, to[p]);
-            set_weights(fresh.model, (gr_part)p, to[p]);
-        }
-    }
-    ask(f.model, &b.batch, question, got);
-    gr_model_refresh(fresh.model); // so that a question that forgets to is found
-    ask(fresh.model, &b.batch, question, want);
-    if (!GR_CHECK_BYTES(got, want, ANSWER * sizeof *got) ||
-        !GR_CHECK(memcmp(got, before, ANSWER * sizeof *got) != 0)) {
-        printf("question %d, edited parts %u\n", question, edited);
-    }
-    GR_FREE(before);
-    GR_FREE(got);
-    GR_FREE(want);
-    batch_destroy(&b);
-    fixture_destroy(&f);
-    fixture_destroy(&fresh);
-}
-
-/// Whatever is asked, whichever part was edited, whether it trains or is frozen.
-static void edited(void)
-{
-    fixture other = random_model(1);
-    float *to[GR_PART_COUNT];
-    gr_model_init(other.model, GR_PARTS_ALL, 4);
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        to[p] = copy_of_weights(other.model, (gr_part)p);
-    }
-    for (int question = 0; question < QUESTIONS; question++) {
-        for (int p = 0; p < GR_PART_COUNT; p++) {
-            check_edited(question, 1u << p, to);
-        }
-        check_edited(question, GR_PARTS_ALL, to);
-    }
-    for (int p = 0; p < GR_PART_COUNT; p++) {
-        GR_FREE(to[p]);
-    }
-    fixture_destroy(&other);
-}
-
 static void near_pytorch(void)
 {
     for (int i = 0; i < REFERENCES; i++) {
@@ -807,22 +457,10 @@ static void test_memory_bf16(void)
     with_bf16_fixtures(test_memory);
 }
 
-static void test_drop_path_bf16(void)
-{
-    with_bf16_fixtures(test_drop_path);
-}
-
-static void test_edited_bf16(void)
-{
-    with_bf16_fixtures(edited);
-}
-
 static const gr_test tests[] = {
     {"internvit_qwen3", test_internvit_qwen3},
     {"siglip_llama", test_siglip_llama},
     {"recompute", test_recompute},
-    {"drop_path", test_drop_path},
-    {"drop_path_gradient", test_drop_path_gradient},
     {"picture_sizes", test_picture_sizes},
     {"tied", test_tied},
     {"untied", test_untied},
@@ -837,7 +475,5 @@ static const gr_test tests[] = {
     {"recompute_bf16", test_recompute_bf16, bf16_missing},
     {"threads_bf16", test_threads_bf16, bf16_missing},
     {"memory_bf16", test_memory_bf16, bf16_missing},
-    {"drop_path_bf16", test_drop_path_bf16, bf16_missing},
-    {"edited_bf16", test_edited_bf16, bf16_missing},
 };
 GR_TEST_MAIN("model_gradients", tests)

@@ -4,22 +4,11 @@
 #include "src/base/str.h"
 #include "tests/check.h"
 #include "tests/dir_support.h"
+#include "tests/synth_question.h"
 #include "tests/synth_support.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-enum { SPLITS = 2 };
-
-static const char *const answers[4] = {"left", "right", "above", "below"};
-static const char *const relations[4] = {"left of", "right of", "above", "below"};
-
-static gri_problem problem_of(gr_synth_task task, int split, int64_t k)
-{
-    gri_problem p;
-    gri_synth_problem(7, task, (gr_synth_split)split, k, &p);
-    return p;
-}
 
 static void test_held_out(void)
 {
@@ -98,23 +87,6 @@ static bool shows(const gri_mark *m, const char *colour, const char *shape)
             strncmp(gri_shape_names[m->shape], shape, strlen(gri_shape_names[m->shape])) == 0);
 }
 
-/// "red circles" or "circles" or "red shapes" to the two words that count.
-static void parse_kind(const char *text, char colour[16], char shape[16])
-{
-    char one[16] = "", two[16] = "";
-    const int words = sscanf(text, "%15[a-z] %15[a-z]", one, two);
-    bool is_colour = false;
-    for (int c = 0; c < GRI_COLOURS; c++) {
-        is_colour = is_colour || strcmp(one, gri_colour_names[c]) == 0;
-    }
-    (void)words;
-    snprintf(colour, 16, "%s", is_colour ? one : "");
-    snprintf(shape, 16, "%s", is_colour ? two : one);
-    if (strcmp(shape, "shapes") == 0) {
-        shape[0] = '\0';
-    }
-}
-
 static int count_kind(const gri_problem *p, const char *text)
 {
     char colour[16], shape[16];
@@ -140,33 +112,6 @@ static const gri_mark *find_kind(const gri_problem *p, const char *text)
     GR_CHECK(found != NULL);
     return found ? found : p->marks;
 }
-
-/// Where a point lies from another: as answers.
-static int direction_of(double dx, double dy)
-{
-    return fabs(dx) > fabs(dy) ? (dx < 0 ? 0 : 1) : (dy < 0 ? 2 : 3);
-}
-
-/// The answer to a question about a relation whose true direction is known.
-static const char *relate(const char *question, int direction)
-{
-    if (strncmp(question, "Is the ", 7) != 0) {
-        return answers[direction];
-    }
-    return strstr(question, relations[direction]) ? "yes" : "no";
-}
-
-/// The two things that a question names: after the first "the ", and after the last.
-static void parse_two(const char *question, const char **a, const char **b)
-{
-    *a = strstr(question, "he ") + 3;
-    *b = *a;
-    for (const char *at = *a; (at = strstr(at, "the ")); at += 4) {
-        *b = at + 4;
-    }
-}
-
-static char answer_text[200];
 
 static const char *derive_compare(const gri_problem *p)
 {
@@ -222,12 +167,6 @@ static const char *derive_chart(const gri_problem *p)
     }
     GR_CHECK(!"the chart has no such colour");
     return "";
-}
-
-static const char *add_up(int a, char sign, int b)
-{
-    snprintf(answer_text, sizeof answer_text, "%d", sign == '-' ? a - b : a + b);
-    return answer_text;
 }
 
 static const char *derive_text(const gri_problem *p)
@@ -436,134 +375,6 @@ static void test_chance(void)
     }
 }
 
-static bool render(const gri_problem *p, int64_t side, gr_image *out)
-{
-    return GR_CHECK_OK(gri_synth_render(p, side, out));
-}
-
-/// Colour and shape of a piece as words.
-static void name_piece(const gr_image *im, const seen *s, char *to, size_t size)
-{
-    GR_CHECK(s->colour >= 0);
-    snprintf(to, size, "%s %s", gri_colour_names[s->colour < 0 ? 0 : s->colour],
-             gri_shape_names[shape_of(im, s)]);
-}
-
-static void look_coarse(const gri_problem *p, const gr_image *im)
-{
-    seen pieces[8];
-    char name[40] = "";
-    if (GR_CHECK_INT(see_pieces(im, pieces, 8), 1)) {
-        name_piece(im, &pieces[0], name, sizeof name);
-    }
-    GR_CHECK(strstr(p->answer, name) != NULL && *name);
-}
-
-static void look_count(const gri_problem *p, const gr_image *im)
-{
-    seen pieces[16];
-    char colour[16], shape[16], name[40];
-    int count = 0;
-    const char *kind =
-        strncmp(p->question, "How many ", 9) == 0 ? p->question + 9 : p->question + 10;
-    parse_kind(kind, colour, shape);
-    const int all = see_pieces(im, pieces, 16);
-    for (int i = 0; i < all; i++) {
-        name_piece(im, &pieces[i], name, sizeof name);
-        char *second = strchr(name, ' ');
-        *second++ = '\0';
-        count += (!*colour || strcmp(colour, name) == 0) &&
-                 (!*shape || strncmp(shape, second, strlen(second)) == 0);
-    }
-    GR_CHECK_INT(count, atoi(p->answer));
-}
-
-static int colour_named(const char *text)
-{
-    int c = 0;
-    while (c < GRI_COLOURS - 1 &&
-           strncmp(text, gri_colour_names[c], strlen(gri_colour_names[c])) != 0) {
-        c++;
-    }
-    return c;
-}
-
-static void look_relation(const gri_problem *p, const gr_image *im)
-{
-    const char *a = NULL, *b = NULL;
-    parse_two(p->question, &a, &b);
-    const seen x = see_colour(im, colour_named(a), 0), y = see_colour(im, colour_named(b), 0);
-    GR_CHECK(x.area > 4 && y.area > 4);
-    GR_CHECK_STR(relate(p->question, direction_of(x.x - y.x, x.y - y.y)), p->answer);
-}
-
-static void look_larger(const gri_problem *p, const gr_image *im)
-{
-    const char *a = NULL, *b = NULL;
-    if (strncmp(p->question, "Which is", 8) != 0) {
-        return;
-    }
-    parse_two(p->question, &a, &b);
-    const seen x = see_colour(im, colour_named(a), 0), y = see_colour(im, colour_named(b), 0);
-    const bool first =
-        (x.bottom - x.top + x.right - x.left > y.bottom - y.top + y.right - y.left) ==
-        (strstr(p->question, "larger") != NULL);
-    GR_CHECK(strncmp(p->answer + 4, first ? a : b, strlen(p->answer + 4)) == 0);
-}
-
-static void look_bars(const gri_problem *p, const gr_image *im)
-{
-    const double pitch = 660.0 * (double)im->width / GRI_SCENE;
-    const int from = (int)(im->width * 650 / GRI_SCENE);
-    int best = 0, highest = -1;
-    if (!strstr(p->question, "bar")) {
-        return;
-    }
-    for (int c = 0; c < GRI_COLOURS; c++) {
-        const seen s = see_colour(im, c, from);
-        const int height = s.area > 0 ? s.bottom - s.top + 1 : 0;
-        best = height > best ? height : best;
-        highest = height == best && height > 0 ? c : highest;
-        if (strncmp(p->question, "How", 3) == 0 && strstr(p->question, gri_colour_names[c])) {
-            GR_CHECK_INT(lround(height / pitch), atoi(p->answer));
-        }
-    }
-    if (strncmp(p->question, "Which", 5) == 0) {
-        GR_CHECK_STR(gri_colour_names[highest], p->answer);
-    }
-}
-
-static void look_word(const gri_problem *p, const gr_image *im)
-{
-    char word[4];
-    read_word(im, word);
-    if (p->answer[0] >= 'A') {
-        GR_CHECK_STR(word, p->answer);
-    } else {
-        GR_CHECK_STR(add_up(word[0] - '0', word[1], word[2] - '0'), p->answer);
-    }
-}
-
-/// The answers once more, from question and pixels alone.
-static void test_pixels(void)
-{
-    static void (*const looks[GR_SYNTH_TASKS])(const gri_problem *, const gr_image *) = {
-        [GR_SYNTH_COARSE] = look_coarse,     [GR_SYNTH_COUNT] = look_count,
-        [GR_SYNTH_RELATION] = look_relation, [GR_SYNTH_COMPARE] = look_larger,
-        [GR_SYNTH_CHART] = look_bars,        [GR_SYNTH_OCR] = look_word,
-        [GR_SYNTH_MATH] = look_word,
-    };
-    for (int n = 0; n < 100 * GR_SYNTH_TASKS * SPLITS; n++) {
-        const gr_synth_task task = (gr_synth_task)(n / 2 % GR_SYNTH_TASKS);
-        const gri_problem p = problem_of(task, n % 2, n);
-        gr_image image = {0};
-        if (looks[task] && render(&p, 112 + n % 3 * 56, &image)) {
-            looks[task](&p, &image);
-        }
-        gr_image_fini(&image);
-    }
-}
-
 /// Letters that look alike could not be read.
 static void test_font(void)
 {
@@ -628,7 +439,8 @@ static void check_stored(const gr_dataset *data, int64_t i, const gr_synth_optio
     GR_CHECK_STR(sample->task, gr_synth_task_names[task]);
     GR_CHECK_INT(sample->images, task != GR_SYNTH_TEXT);
     GR_CHECK(strstr(sample->text, p.question) != NULL);
-    if (p.pictured && render(&p, o->side, &want) && sample->images == 1 &&
+    if (p.pictured && GR_CHECK_OK(gri_synth_render(&p, o->side, &want)) &&
+        sample->images == 1 &&
         GR_CHECK_OK(
             gr_image_decode("image", sample->image[0], sample->image_size[0], 0, &got)) &&
         GR_CHECK_INT(got.width, o->side) && GR_CHECK_INT(got.height, o->side)) {
@@ -742,8 +554,8 @@ static void test_memory(void)
 
 static const gr_test tests[] = {
     {"held out", test_held_out}, {"pure", test_pure},     {"answers", test_answers},
-    {"splits", test_splits},     {"chance", test_chance}, {"pixels", test_pixels},
-    {"font", test_font},         {"shares", test_shares}, {"stored", test_stored},
-    {"inside", test_inside},     {"bad", test_bad},       {"memory", test_memory},
+    {"splits", test_splits},     {"chance", test_chance}, {"font", test_font},
+    {"shares", test_shares},     {"stored", test_stored}, {"inside", test_inside},
+    {"bad", test_bad},           {"memory", test_memory},
 };
 GR_TEST_MAIN("synth", tests)

@@ -188,6 +188,13 @@ void gr_json_bool(gr_json *j, const char *key, bool value)
     add_text(j, value ? "true" : "false");
 }
 
+void gr_json_digest(gr_json *j, const char *key, gr_digest value)
+{
+    char text[GR_DIGEST_TEXT];
+    gr_digest_format(value, text);
+    gr_json_string(j, key, text);
+}
+
 void gr_json_null(gr_json *j, const char *key)
 {
     begin_value(j, key);

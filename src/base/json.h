@@ -5,6 +5,7 @@
 /// failed add is remembered and comes out of `gr_json_finish`, so callers check once.
 /// Reals are written shortest-round-trip (%.17g trimmed); NaN and infinities become null.
 
+#include "src/base/digest.h"
 #include "src/base/str.h"
 
 #include <stdint.h>
@@ -28,6 +29,8 @@ void gr_json_string_bytes(gr_json *j, const char *key, const char *value, size_t
 void gr_json_int(gr_json *j, const char *key, int64_t value);
 void gr_json_real(gr_json *j, const char *key, double value);
 void gr_json_bool(gr_json *j, const char *key, bool value);
+/// Its text, as gr_digest_format has it.
+void gr_json_digest(gr_json *j, const char *key, gr_digest value);
 void gr_json_null(gr_json *j, const char *key);
 /// Returns the first failure. The text stays in j->text until gr_json_fini.
 GR_MUST_CHECK gr_err gr_json_finish(gr_json *j);

@@ -28,7 +28,7 @@ static void describe_run(gr_json *j, const gr_exec *ex, int clock)
 {
     gr_json_string(j, "clock", clock == 1 ? "cpu" : "wall");
     gr_json_int(j, "threads", ex->threads);
-    gr_json_string(j, "precision", ex->precision == GR_PRECISION_BF16 ? "bf16" : "fp32");
+    gr_json_string(j, "precision", gr_precision_name(ex->precision));
     gr_json_string(j, "blas_kernel", gr_blas_kernel());
 }
 

@@ -1,12 +1,12 @@
 #include "datasets/loader.h"
 #include "datasets/shard.h"
+#include "src/base/median.h"
 #include "src/base/mem.h"
 #include "src/eval/bench.h"
 #include "src/formats/image.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 /// Pictures in memory, and threads that decode and resample them: the yardstick.
@@ -154,18 +154,6 @@ done:
     return err;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int64_t count)
-{
-    qsort(values, (size_t)count, sizeof *values, by_size);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
 static gr_err check_options(const gr_bench_data_options *o)
 {
     gr_err err = GR_OK;
@@ -203,9 +191,9 @@ gr_err gr_bench_data_run(const gr_bench_data_options *options, gr_bench_data *ou
         alone_seconds[i] = (before + after) / 2;
         shares[i] = alone_seconds[i] / loader_seconds[i];
     }
-    result.alone = median(alone_seconds, options->rounds);
-    result.loader = median(loader_seconds, options->rounds);
-    result.share = median(shares, options->rounds);
+    result.alone = gr_median(alone_seconds, options->rounds);
+    result.loader = gr_median(loader_seconds, options->rounds);
+    result.share = gr_median(shares, options->rounds);
     result.fill =
         (double)result.tokens / (double)result.rows / (double)options->sequence_length;
     *out = result;

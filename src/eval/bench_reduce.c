@@ -4,10 +4,10 @@
 #include "mpi/lanes.h"
 #include "mpi/yardstick.h"
 #include "src/base/log.h"
+#include "src/base/median.h"
 #include "src/base/mem.h"
 
 #include <limits.h>
-#include <stdlib.h>
 
 enum { WARM = 2 };
 
@@ -99,19 +99,12 @@ static double figure_of(const round *r, figure which)
     return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(const bench *b, int64_t count, figure which, double *room)
 {
     for (int64_t i = 0; i < count; i++) {
         room[i] = figure_of(&b->rounds[i], which);
     }
-    qsort(room, (size_t)count, sizeof *room, by_size);
-    return (room[(count - 1) / 2] + room[count / 2]) / 2;
+    return gr_median(room, count);
 }
 
 static gr_err take_memory(bench *b, const gr_bench_reduce_options *options)

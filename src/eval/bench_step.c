@@ -1,10 +1,10 @@
 #include "src/base/log.h"
+#include "src/base/median.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/eval/bench.h"
 #include "src/optim/adamw.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const double product_seconds = 0.15;
@@ -215,12 +215,6 @@ static double figure_of(const round *r, gr_step_flops f, figure which)
     return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /// Median of a figure over the rounds; `room` is for as many numbers.
 static double median(const bench *b, gr_step_flops f, figure which, double *room)
 {
@@ -228,8 +222,7 @@ static double median(const bench *b, gr_step_flops f, figure which, double *room
     for (int64_t i = 0; i < n; i++) {
         room[i] = figure_of(&b->rounds[i], f, which);
     }
-    qsort(room, (size_t)n, sizeof *room, by_size);
-    return (room[(n - 1) / 2] + room[n / 2]) / 2;
+    return gr_median(room, n);
 }
 
 static gr_err summarise(const bench *b, gr_step_flops f, gr_bench_step *out)

@@ -38,9 +38,11 @@ GR_MUST_CHECK gr_err gr_hf_save(const char *dir, gr_model *model);
 
 /// What gr_hf_save writes beside the parts' files: config.json, the index and, with a vision part, the preprocessor's file.
 GR_MUST_CHECK gr_err gr_hf_save_description(const char *dir, gr_model *model);
-/// The file of a part as gr_hf_save writes it: its name in new memory and what stands in front of the data, which are the
-/// part's flat space. So several can write one file.
-GR_MUST_CHECK gr_err gr_hf_part_head(gr_model *model, gr_part part, char **file, gr_str *head);
+/// Name of a part's file: static text.
+const char *gr_hf_part_file(gr_part part);
+/// What stands in it, as gr_hf_save writes it, in front of the data, which are the part's flat space. So several can write one
+/// file.
+GR_MUST_CHECK gr_err gr_hf_part_head(gr_model *model, gr_part part, gr_str *head);
 
 typedef enum gr_hf_layout {
     GR_HF_LAYOUT_SAILVIT, ///< the architecture's original names; of AIMv2 model_type sailvit

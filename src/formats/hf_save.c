@@ -122,37 +122,36 @@ static gri_hf_names names_of(const gr_model_config *config)
     return vision && language ? GRI_HF_NAMES_FULL : GRI_HF_NAMES_ALONE;
 }
 
-/// The tensors of the part's file and its name, in new memory.
-static gr_err part_tensors(gr_model *model, gr_part part, gri_hf_tensors *tensors, char **file)
+const char *gr_hf_part_file(gr_part part)
 {
-    gr_err err = GR_OK;
-    *file = gr_str_format("model-%s.safetensors", gr_part_name(part));
-    if (!*file) {
-        GR_TRY(GR_ERR_MEMORY);
-    }
-    GR_TRY(gri_hf_tensors_create(model, part, names_of(gr_model_get_config(model)),
-                                 GR_DTYPE_F32, tensors));
-done:
-    return err;
+    static const char *const names[GR_PART_COUNT] = {
+        [GR_PART_VISION] = "model-vision.safetensors",
+        [GR_PART_CONNECTOR] = "model-connector.safetensors",
+        [GR_PART_LANGUAGE] = "model-language.safetensors",
+    };
+    return names[part];
 }
 
-gr_err gr_hf_part_head(gr_model *model, gr_part part, char **file, gr_str *head)
+/// The tensors of the part's file.
+static gr_err part_tensors(gr_model *model, gr_part part, gri_hf_tensors *tensors)
+{
+    return gri_hf_tensors_create(model, part, names_of(gr_model_get_config(model)),
+                                 GR_DTYPE_F32, tensors);
+}
+
+gr_err gr_hf_part_head(gr_model *model, gr_part part, gr_str *head)
 {
     gr_err err = GR_OK;
     gri_hf_tensors tensors = {0};
-    char *name = NULL;
     const unsigned char *end = (const unsigned char *)gr_model_weights(model, part);
-    GR_TRY(part_tensors(model, part, &tensors, &name));
+    GR_TRY(part_tensors(model, part, &tensors));
     for (int64_t i = 0; i < tensors.count; i++) {
         GR_ASSERT(tensors.items[i].data == end); // the file's data are the flat space
         end += tensors.items[i].count * (int64_t)sizeof(float);
     }
-    GR_TRY(gr_safetensors_head(name, tensors.items, tensors.count, head));
-    *file = name;
-    name = NULL;
+    GR_TRY(gr_safetensors_head(gr_hf_part_file(part), tensors.items, tensors.count, head));
 done:
     gri_hf_tensors_fini(&tensors);
-    GR_FREE(name);
     return err;
 }
 
@@ -160,14 +159,13 @@ static gr_err save_part(const char *dir, gr_model *model, gr_part part)
 {
     gr_err err = GR_OK;
     gri_hf_tensors tensors = {0};
-    char *path = NULL, *file = NULL;
-    GR_TRY(part_tensors(model, part, &tensors, &file));
-    GR_TRY(gr_path_join(dir, file, &path));
+    char *path = NULL;
+    GR_TRY(part_tensors(model, part, &tensors));
+    GR_TRY(gr_path_join(dir, gr_hf_part_file(part), &path));
     GR_TRY(gr_safetensors_write(path, tensors.items, tensors.count));
 done:
     gri_hf_tensors_fini(&tensors);
     GR_FREE(path);
-    GR_FREE(file);
     return err;
 }
 
@@ -176,15 +174,13 @@ static gr_err index_part(gr_model *model, gr_part part, gr_json *weight_map, int
 {
     gr_err err = GR_OK;
     gri_hf_tensors tensors = {0};
-    char *file = NULL;
-    GR_TRY(part_tensors(model, part, &tensors, &file));
+    GR_TRY(part_tensors(model, part, &tensors));
     for (int64_t i = 0; i < tensors.count; i++) {
-        gr_json_string(weight_map, tensors.items[i].name, file);
+        gr_json_string(weight_map, tensors.items[i].name, gr_hf_part_file(part));
     }
     *total += tensors.bytes;
 done:
     gri_hf_tensors_fini(&tensors);
-    GR_FREE(file);
     return err;
 }
 

@@ -51,11 +51,6 @@ done:
     return err;
 }
 
-static const char *precision_name(gr_precision precision)
-{
-    return precision == GR_PRECISION_BF16 ? "bf16" : "fp32";
-}
-
 gr_err gri_model_check(const gr_model *model)
 {
     gr_err err = GR_OK;
@@ -63,7 +58,7 @@ gr_err gri_model_check(const gr_model *model)
         GR_FAIL(GR_ERR_USAGE,
                 "the model was created for %s, and its context computes in %s now: "
                 "gr_exec_set_precision comes before gr_model_create and not again",
-                precision_name(model->precision), precision_name(model->ex->precision));
+                gr_precision_name(model->precision), gr_precision_name(model->ex->precision));
     }
 done:
     return err;

@@ -37,6 +37,11 @@ void gr_exec_destroy(gr_exec **ex)
     }
 }
 
+const char *gr_precision_name(gr_precision precision)
+{
+    return precision == GR_PRECISION_BF16 ? "bf16" : "fp32";
+}
+
 gr_err gr_exec_set_precision(gr_exec *ex, gr_precision precision)
 {
     gr_err err = GR_OK;

@@ -14,6 +14,8 @@ typedef enum gr_precision {
     GR_PRECISION_FP32,
     GR_PRECISION_BF16, ///< both factors rounded to bf16, sums in fp32 (oneDNN)
 } gr_precision;
+/// "fp32", "bf16".
+const char *gr_precision_name(gr_precision precision);
 
 typedef struct gr_exec {
     const gr_ops *ops;          ///< the device's operations (ops.h)

@@ -34,15 +34,23 @@ expect_usage() {
     [ ! -s stdout ] || fail "a usage error printed on standard output: $*"
 }
 
+# living_children PID: how many of its children are no zombies.
+living_children() {
+    cat /proc/[0-9]*/status 2>/dev/null | awk -v parent="$1" '/^State:/ { state = $2 } /^PPid:/ { n += $2 == parent && state != "Z" } END { print n + 0 }'
+}
+
 # end_of PID: waits for a launcher of this shell, of which a rank was killed, and returns its status. mpirun 4.1 sometimes never
-# notices a rank that dies while it starts, and waits for ever: then it is killed itself after a minute.
+# notices a rank that dies while it starts, and waits for ever: then it is killed itself after a minute. A rank that lives on by then
+# is our mistake.
 end_of() {
     local i
     for ((i = 0; i < 600; i++)); do
         kill -0 "$1" 2>/dev/null || break
         sleep 0.1
     done
-    if kill -9 "$1" 2>/dev/null; then
+    if kill -0 "$1" 2>/dev/null; then
+        [ "$(living_children "$1")" = 0 ] || fail "a minute after a rank was killed others live on"
+        kill -9 "$1"
         echo "notice: mpirun did not notice that its rank was killed" >&2
     fi
     wait "$1" 2>/dev/null
@@ -93,4 +101,44 @@ expect_differ() {
     local status=0
     cmp -s "$1" "$2" || status=$?
     [ $status = 1 ] || fail "$3 (cmp $1 $2: $status)"
+}
+
+# make_conversations FOLDER COUNT: FOLDER/many.json, conversations about the pictures of make_source; every fifth has none.
+make_conversations() {
+    local i picture ask
+    make_source "$1"
+    for ((i = 0; i < $2; i++)); do
+        [ "$i" = 0 ] && echo "[" || echo ","
+        case $((i % 5)) in
+        0) picture="" ask="Say" ;;
+        1 | 2) picture='"image": "a.png",' ask="<image>\\nWhat" ;;
+        3) picture='"image": ["b.png", "a.png"],' ask="<image> and <image>: which" ;;
+        *) picture='"image": "b.png",' ask="<image>\\nWhich" ;;
+        esac
+        printf '{"id": "s%d", %s "conversations": [{"from": "human", "value": "%s number %d?"}, {"from": "gpt", "value": "It is number %d of the bandana banner."}]}' \
+            "$i" "$picture" "$ask" "$i" "$i"
+    done >"$1/many.json"
+    echo "]" >>"$1/many.json"
+}
+
+# on RANKS ARGUMENTS...: gradus train on so many ranks; on one without a launcher.
+on() {
+    local ranks=$1
+    shift
+    if [ "$ranks" = 1 ]; then
+        "$GRADUS" train "$@"
+    else
+        mpirun -n "$ranks" "$GRADUS" train "$@"
+    fi
+}
+
+# The digests of the parts that the run in ./stdout ended with.
+parts() {
+    grep -E "^(vision|connector|language) +[0-9a-f]{32}$" stdout
+}
+
+# expect_same REFERENCE WHAT: the run that just ended has the bits in REFERENCE, a file that `parts` made.
+expect_same() {
+    parts >parts.now
+    cmp -s parts.now "$1" || fail "$2: other bits: $(cat "$1" parts.now)"
 }

@@ -3,44 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 
-# on RANKS ARGUMENTS...: gradus train on so many ranks.
-on() {
-    local ranks=$1
-    shift
-    if [ "$ranks" = 1 ]; then
-        "$GRADUS" train "$@"
-    else
-        mpirun -n "$ranks" "$GRADUS" train "$@"
-    fi
-}
-
-# The digests of the three parts that a finished run prints.
-parts() {
-    grep -E "^(vision|connector|language) +[0-9a-f]{32}$" stdout
-}
-
-# expect_same WHAT: the run that just ended has the bits of the first one.
-expect_same() {
-    parts >parts.now
-    cmp -s parts.now parts.one || fail "$1: other bits than on one rank: $(cat parts.one parts.now)"
-}
-
-# 45 conversations about two pictures; every fifth has none.
-make_source src
-{
-    for i in $(seq 0 44); do
-        [ "$i" = 0 ] && echo "[" || echo ","
-        case $((i % 5)) in
-        0) picture="" ask="Say" ;;
-        1 | 2) picture='"image": "a.png",' ask="<image>\\nWhat" ;;
-        3) picture='"image": ["b.png", "a.png"],' ask="<image> and <image>: which" ;;
-        *) picture='"image": "b.png",' ask="<image>\\nWhich" ;;
-        esac
-        printf '{"id": "s%d", %s "conversations": [{"from": "human", "value": "%s number %d?"}, {"from": "gpt", "value": "It is number %d of the bandana banner."}]}' \
-            "$i" "$picture" "$ask" "$i" "$i"
-    done
-    echo "]"
-} >src/many.json
+make_conversations src 45
 expect_code 0 "samples 45" "$GRADUS" data import --from llava src/many.json --images src --out data
 expect_code 0 "ids 280" "$GRADUS" tokenizer train --data data --vocabulary 280 --out tokenizer
 make_model model 7
@@ -89,10 +52,10 @@ parts >parts.one
 [ "$(wc -l <parts.one)" = 3 ] || fail "expected three digests"
 for ranks in 2 3 4; do
     expect_code 0 "complete: 30 updates" on $ranks recipe.yaml --run ranks$ranks
-    expect_same "$ranks ranks"
+    expect_same parts.one "$ranks ranks"
 done
 expect_code 0 "complete" on 1 recipe.yaml --run threads --threads 2
-expect_same "2 threads"
+expect_same parts.one "2 threads"
 head -n 1 one/metrics.jsonl | grep -Eq '^\{"update": ?0, ?"step": ?0, ?"precision": ?"fp32", ?"threads": ?[0-9]+, ?"kernel": ?"[A-Za-z0-9]+"\}$' ||
     fail "metrics.jsonl does not begin with precision, threads and kernel: $(head -n 1 one/metrics.jsonl)"
 grep -v seconds one/metrics.jsonl >validation.one
@@ -115,10 +78,10 @@ expect_code 75 "stopped in stage warm-up after step 7 of 10" on 2 recipe.yaml --
 expect_code 75 "stopped before stage alignment" on 4 recipe.yaml --run stopped --stop-after 3
 expect_code 75 "stopped in stage world after step 1 of 10" on 3 recipe.yaml --run stopped --stop-after 11
 expect_code 0 "going on from stopped/checkpoints/update-00000021: 21 of 30" on 1 recipe.yaml --run stopped
-expect_same "stopped three times"
+expect_same parts.one "stopped three times"
 [ "$(grep -c '"loss"' stopped/metrics.jsonl)" = 30 ] || fail "metrics.jsonl does not have one line per update"
 expect_code 0 "complete: 30 updates" on 2 recipe.yaml --run stopped
-expect_same "finished and run again"
+expect_same parts.one "finished and run again"
 
 # A signal: the step is finished and saved.
 "$GRADUS" train recipe.yaml --run signal --set stages.world.steps=100000 >stdout 2>stderr &
@@ -158,7 +121,7 @@ cp -r border/metrics.jsonl border.at-stop
 expect_code 75 "after step 1 of 10" on 2 recipe.yaml --run border --stop-after 1
 rm -r border/checkpoints/update-00000011
 expect_code 0 "going on from border/checkpoints/update-00000010" on 2 recipe.yaml --run border
-expect_same "killed at a border"
+expect_same parts.one "killed at a border"
 grep -v seconds border/metrics.jsonl >validation.border
 cmp validation.one validation.border || fail "validations after a restart at a border"
 
@@ -167,7 +130,7 @@ expect_code 75 "after step 5 of 10" on 2 recipe.yaml --run damaged --stop-after 
 printf x | dd of=damaged/checkpoints/update-00000005/model-connector.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null
 expect_code 0 "update-00000005 is passed over: .*model-connector.safetensors is damaged" on 2 recipe.yaml --run damaged
 grep -q "going on from damaged/checkpoints/update-00000003" stderr || fail "did not go on from the checkpoint before"
-expect_same "damaged checkpoint"
+expect_same parts.one "damaged checkpoint"
 
 # A finished run that is started again leaves its model alone.
 before=$(stat -c %i one/final)
@@ -186,7 +149,7 @@ expect_code 78 "update-00000003 belongs to another data set" on 2 recipe.yaml --
 rm -r data
 mv data.kept data
 expect_code 0 "complete" on 2 recipe.yaml --run swapped
-expect_same "data put back"
+expect_same parts.one "data put back"
 expect_code 0 "ids 270" "$GRADUS" tokenizer train --data data --vocabulary 270 --out other-tokenizer
 expect_code 78 "tokenizer other-tokenizer is another one" on 1 recipe.yaml --run bad --set tokenizer=other-tokenizer --set model.language=one/final
 
@@ -199,7 +162,7 @@ rm -r lost/checkpoints
 expect_code 75 "after step 4 of 10" on 2 recipe.yaml --run lost --stop-after 4 --set checkpoints.keep=1
 mkdir lost/checkpoints/update-00000099
 expect_code 0 "going on from lost/checkpoints/update-00000004" on 1 recipe.yaml --run lost --set checkpoints.keep=1
-expect_same "begun anew"
+expect_same parts.one "begun anew"
 
 # A run that goes astray.
 expect_code 76 "loss is" on 2 recipe.yaml --run astray --set "stages=[{name: e, trains: [connector], data: [{path: data}], validation: [{path: data}], global_batch: 4, sequence_length: 160, steps: 3, learning_rate: 1000, weight_decay: 1000, schedule: constant}]"

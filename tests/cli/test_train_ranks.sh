@@ -4,33 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 
-on() {
-    local ranks=$1
-    shift
-    mpirun -n "$ranks" "$GRADUS" train "$@"
-}
-parts() {
-    grep -E "^(vision|connector|language) +[0-9a-f]{32}$" stdout
-}
-expect_same() { # REFERENCE WHAT
-    parts >parts.now
-    cmp -s parts.now "$1" || fail "$2: other bits: $(cat "$1" parts.now)"
-}
-
-make_source src
-{
-    for i in $(seq 0 59); do
-        [ "$i" = 0 ] && echo "[" || echo ","
-        case $((i % 4)) in
-        0) picture="" ask="Say" ;;
-        1 | 2) picture='"image": "a.png",' ask="<image>\\nWhat" ;;
-        *) picture='"image": ["b.png", "a.png"],' ask="<image> and <image>: which" ;;
-        esac
-        printf '{"id": "s%d", %s "conversations": [{"from": "human", "value": "%s number %d?"}, {"from": "gpt", "value": "It is number %d of the bandana banner."}]}' \
-            "$i" "$picture" "$ask" "$i" "$i"
-    done
-    echo "]"
-} >src/many.json
+make_conversations src 60
 expect_code 0 "samples 60" "$GRADUS" data import --from llava src/many.json --images src --out data
 expect_code 0 "ids 280" "$GRADUS" tokenizer train --data data --vocabulary 280 --out tokenizer
 make_model model 7
