@@ -6,10 +6,9 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/formats/image.h"
+#include "src/ops/loss.h"
 
 #include <stdio.h>
-
-enum { NO_LOSS = -100 };
 
 static bool is_bad_data(gr_err err)
 {
@@ -49,7 +48,7 @@ static int64_t count_targets(const int32_t *targets, int64_t tokens)
 {
     int64_t count = 0;
     for (int64_t t = 0; t < tokens; t++) {
-        count += targets[t] != NO_LOSS;
+        count += targets[t] != GR_NO_TARGET;
     }
     return count;
 }

@@ -11,8 +11,8 @@ typedef struct gri_plan {
     gri_folder folder; ///< of rank 0 with the lock, of others the names alone
     gri_source source;
     int64_t *records; ///< [source.count] of each file
-    int64_t *
-        first; ///< [source.count + 1] number of each file's first unit; the last is the number of units
+    /// [source.count + 1] number of each file's first unit; the last is the number of units
+    int64_t *first;
     int64_t total; ///< records
     int64_t unit;  ///< records in a unit; the last of a file may have fewer
 } gri_plan;

@@ -18,8 +18,8 @@
 typedef struct gr_loader_source {
     const gr_dataset *dataset; ///< borrowed
     double from, to;
-    double
-        weight; ///< share of the stage's samples, relative to the other sources; 0: none has one
+    /// share of the stage's samples, relative to the other sources; 0: none has one
+    double weight;
     double max_repeats; ///< most passes over it in a stage; 0: no limit
 } gr_loader_source;
 
@@ -27,10 +27,10 @@ typedef struct gr_loader_options {
     const gr_loader_source *sources; ///< concatenated; copied
     int64_t source_count;
     const gr_tokenizer *tokenizer; ///< borrowed
-    gr_chat_options
-        chat; ///< its system text is borrowed; image_tokens is set here from `vision`
-    const gr_vision_config *
-        vision; ///< copied, with its rules about pictures; NULL: samples with images are errors
+    /// its system text is borrowed; image_tokens is set here from `vision`
+    gr_chat_options chat;
+    /// copied, with its rules about pictures; NULL: samples with images are errors
+    const gr_vision_config *vision;
     int64_t global_batch;    ///< B, samples of one step
     int64_t lanes;           ///< L <= B
     int64_t window;          ///< steps that are packed together; 0 is 1
@@ -38,8 +38,8 @@ typedef struct gr_loader_options {
     int64_t max_images;      ///< most tiles of images in a microbatch; 0: no limit
     uint64_t seed, stream;   ///< key of the order
     bool shuffle;            ///< false: order 0, 1, 2 ... (validation)
-    bool
-        drop; ///< samples that cannot be used get weight 0 and are listed; else they are errors
+    /// samples that cannot be used get weight 0 and are listed; else they are errors
+    bool drop;
     int64_t steps; ///< length of the stage; 0: as `epochs` says
     double epochs; ///< length in epochs, the last step may be smaller; 0 with steps 0: endless
     int threads;   ///< that work ahead; 0 is 1

@@ -4,10 +4,9 @@
 #include "datasets/shard_format.h"
 #include "src/base/mem.h"
 #include "src/formats/pictures.h"
+#include "src/ops/loss.h"
 
 #include <string.h>
-
-enum { NO_LOSS = -100 };
 
 void gri_scratch_fini(gri_scratch *scratch)
 {
@@ -281,7 +280,7 @@ static void blank(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat
     int64_t side = rules->vision ? rules->vision->image_size : 0, floats = 3 * side * side;
     for (int64_t t = 0; t < seat->size.tokens; t++) {
         p->ids[seat->token + t] = 0;
-        p->targets[seat->token + t] = NO_LOSS;
+        p->targets[seat->token + t] = GR_NO_TARGET;
         p->positions[seat->token + t] = (int32_t)t;
     }
     for (int64_t r = 0; r < seat->size.images * rules->image_tokens; r++) {
@@ -333,7 +332,7 @@ gr_err gri_pack_end(gri_pack *pack, const gri_pack_rules *rules)
     }
     view->drops = pack->drops;
     for (int64_t t = 0; t < view->tokens; t++) {
-        view->targets += pack->targets[t] != NO_LOSS;
+        view->targets += pack->targets[t] != GR_NO_TARGET;
     }
 done:
     return err;

@@ -6,6 +6,7 @@
 #include "src/base/median.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
+#include "src/ops/loss.h"
 #include "stages/saver.h"
 
 #include <string.h>
@@ -157,7 +158,7 @@ static gr_err make_batch(bench *b)
     for (int64_t i = 0; i < n; i++) {
         b->ids[i] = (int32_t)(vocabulary * gr_rng_uniform(1, 1, (uint64_t)i));
         b->positions[i] = (int32_t)i;
-        b->targets[i] = -100;
+        b->targets[i] = GR_NO_TARGET;
         if (i > 0) {
             b->targets[i - 1] = b->ids[i];
         }

@@ -19,8 +19,8 @@ typedef struct gr_bench_checkpoint_options {
 typedef struct gr_bench_checkpoint {
     int64_t state_bytes; ///< weights and moments of the longest range
     double copy;         ///< memcpy of this rank's state, into memory that was used before
-    double
-        stall; ///< of the step loop: the save, and what the update before it takes longer since it copies
+    /// of the step loop: the save, and what the update before it takes longer since it copies
+    double stall;
     double write;        ///< from the beginning of a save until it is complete, steps beside it
     double step;         ///< without a save
     double step_beside;  ///< mean of the steps while a save is under way

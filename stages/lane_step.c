@@ -32,6 +32,7 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
         double loss = 0.0;
         if (gradient) {
             gr_batch one = batch->batches[i];
+            one.drop_path = true;
             one.noise_seed = s->seed;
             one.noise_stream = noise_stream(s, step, lane, i);
             GR_TRY(gr_model_loss_grad(s->model, &one, s->trains, grads, &loss));

@@ -62,9 +62,8 @@ typedef struct gr_recipe {
     gr_doc *doc; ///< owns all strings
     uint64_t seed;
     int64_t lanes;
-    const char
-        *part[GR_PART_COUNT]; ///< directory with weights, YAML with sizes (fresh weights), or
-                              ///< NULL: the model has no such part
+    /// directory with weights, YAML with sizes (fresh weights), or NULL: the model has no such part
+    const char *part[GR_PART_COUNT];
     const char *tokenizer;    ///< directory
     gr_precision precision;   ///< of matrix products and what is kept between them
     const char *system;       ///< of conversations without one; NULL: the template's; "": none

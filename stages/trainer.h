@@ -13,9 +13,8 @@
 
 typedef struct gr_train_options {
     const char *run; ///< run folder
-    const char *
-        resume; ///< "auto": from the newest valid checkpoint; "never": refuse a used folder; or a
-                ///< checkpoint's path
+    /// "auto": from the newest valid checkpoint; "never": refuse a used folder; or a checkpoint's path
+    const char *resume;
     int threads;        ///< per rank
     int64_t stop_after; ///< stop cleanly after this many updates of this call; 0: never
     const char *check;  ///< verdict of gr_preflight_run; NULL: beside the recipe

@@ -16,12 +16,12 @@
 typedef struct gr_updater {
     const gr_world *world; ///< borrowed
     gr_part_set trains;
-    gr_range
-        parts[GR_PART_COUNT]; ///< each training part's place in the space; empty for others
-    int64_t size;             ///< of the space
-    gr_range own;             ///< this rank's range of it
-    float *first, *second;    ///< AdamW's m and v of the own range; owned
-    double *mine, *sums;      ///< private: of the own blocks, and of every rank's
+    /// each training part's place in the space; empty for others
+    gr_range parts[GR_PART_COUNT];
+    int64_t size;          ///< of the space
+    gr_range own;          ///< this rank's range of it
+    float *first, *second; ///< AdamW's m and v of the own range; owned
+    double *mine, *sums;   ///< private: of the own blocks, and of every rank's
     gr_gather *gather;
     int64_t updates; ///< done so far
 } gr_updater;

@@ -85,7 +85,21 @@ static void test_language_trains(void)
     GR_CHECK(count(false, 1U << GR_PART_LANGUAGE).backward == 2 * want);
 }
 
+/// What lies above select_layer is not computed.
+static void test_layer_left_out(void)
+{
+    gr_model_config config = tiny(true);
+    gr_params *params = NULL;
+    config.connector.blocks_left_out = 1;
+    GR_CHECK_OK(gr_params_create(&config, &params));
+    gr_step_flops f = gr_model_flops(&config, params, &load, 0);
+    GR_CHECK(f.forward == 2 * (patches + vision / 2 + vision_attention / 2 + connector +
+                               language + head + language_attention));
+    gr_params_destroy(&params);
+}
+
 static const gr_test tests[] = {{"forward", test_forward},
+                                {"layer left out", test_layer_left_out},
                                 {"all train", test_all_train},
                                 {"connector trains", test_connector_trains},
                                 {"language trains", test_language_trains}};

@@ -41,7 +41,7 @@ static void test_drop_path(void)
     gradients g = gradients_create(model), want[4];
     const int64_t *size = gr_model_get_params(model)->size;
     float *copy = copy_of_weights(model, GR_PART_VISION);
-    double losses[4], loss[3] = {0};
+    double losses[4], loss[4] = {0};
     int times[4] = {0};
     for (int i = 0; i < 4; i++) {
         want[i] = gradients_create(model);
@@ -51,6 +51,7 @@ static void test_drop_path(void)
     }
     model->config.vision.drop_path = 0.5;
     for (uint64_t stream = 0; stream < DRAWS; stream++) {
+        b.batch.drop_path = true;
         b.batch.noise_seed = 3;
         b.batch.noise_stream = stream;
         gr_model_set_recompute(model, stream % 2 == 1);
@@ -71,12 +72,15 @@ static void test_drop_path(void)
         GR_CHECK(times[i] > 25 && times[i] < 75);
     }
     gr_model_set_recompute(model, false);
-    // Nothing is dropped where the encoder does not train, nor without a gradient.
+    // Nothing is dropped where the encoder does not train, nor without a gradient, nor where the batch does not ask.
     GR_CHECK_OK(gr_model_loss(model, &b.batch, &loss[0]));
     GR_CHECK_OK(gr_model_loss_grad(model, &b.batch, 1u << GR_PART_CONNECTOR, g.part, &loss[1]));
+    b.batch.drop_path = false;
+    loss[3] = step_of(model, &b.batch, &g);
+    b.batch.drop_path = true;
     model->config.vision.drop_path = 0;
     GR_CHECK_OK(gr_model_loss(model, &b.batch, &loss[2]));
-    GR_CHECK(loss[0] == loss[2] && loss[1] == loss[2]);
+    GR_CHECK(loss[0] == loss[2] && loss[1] == loss[2] && loss[3] == loss[2]);
     model->config.vision.drop_path = 1; // the last block never counts
     loss[0] = step_of(model, &b.batch, &g);
     GR_CHECK_BYTES(&loss[0], &losses[0], sizeof loss[0]);
@@ -104,6 +108,7 @@ static void test_drop_path_gradient(void)
     int others = 0;
     model->config.vision.drop_path = 0.5;
     for (uint64_t stream = 0; stream < DRAWS; stream++) {
+        r.batch.drop_path = true;
         r.batch.noise_stream = stream;
         double along = 0, loss[2], here = step_of(model, &r.batch, &g);
         first = stream == 0 ? here : first;

@@ -99,7 +99,7 @@ gr_err gr_digest_of_file(const char *path, gr_digest *out)
     ssize_t n;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+        GR_TRY(gri_system_error(GRI_FIND, "open", path));
     }
     GR_ALLOC(piece, PIECE);
     GR_TRY(gr_digest_stream_create(&s));
@@ -107,7 +107,7 @@ gr_err gr_digest_of_file(const char *path, gr_digest *out)
         if (n > 0) {
             gr_digest_stream_add(s, piece, (size_t)n);
         } else if (errno != EINTR) {
-            GR_TRY(gri_system_error(GRI_INPUT, "read", path));
+            GR_TRY(gri_system_error(GRI_FIND, "read", path));
         }
     }
     *out = gr_digest_stream_result(s);

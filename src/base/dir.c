@@ -56,7 +56,7 @@ gr_err gr_path_real(const char *path, char **out)
     gr_err err = GR_OK;
     char *real = realpath(path, NULL); // the system's own memory
     if (!real) {
-        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+        GR_TRY(gri_system_error(GRI_FIND, "open", path));
     }
     GR_STRDUP(*out, real);
 done:
@@ -72,7 +72,7 @@ static gr_err make_one(const char *path)
     if (mkdir(path, 0777) == 0) {
         GR_TRY(gr_dir_sync(parent)); // or what is synced inside may be gone with the folder
     } else if (errno != EEXIST || !gr_dir_exists(path)) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "make the folder", path));
+        GR_TRY(gri_system_error(GRI_USE, "make the folder", path));
     }
 done:
     GR_FREE(parent);
@@ -102,11 +102,11 @@ gr_err gr_dir_sync(const char *path)
     gr_err err = GR_OK;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        GR_TRY(gri_system_error(GRI_INPUT, "open the folder", path));
+        GR_TRY(gri_system_error(GRI_FIND, "open the folder", path));
     }
     // Some file systems have nothing to sync in a folder and say EINVAL.
     if (fsync(fd) != 0 && errno != EINVAL) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "sync the folder", path));
+        GR_TRY(gri_system_error(GRI_USE, "sync the folder", path));
     }
 done:
     if (fd >= 0) {
@@ -142,7 +142,7 @@ gr_err gr_dir_list(const char *path, char ***names, int64_t *count)
     struct dirent *entry;
     DIR *dir = opendir(path);
     if (!dir) {
-        GR_TRY(gri_system_error(GRI_INPUT, "open the folder", path));
+        GR_TRY(gri_system_error(GRI_FIND, "open the folder", path));
     }
     while (errno = 0, (entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
@@ -150,7 +150,7 @@ gr_err gr_dir_list(const char *path, char ***names, int64_t *count)
         }
     }
     if (errno) {
-        GR_TRY(gri_system_error(GRI_INPUT, "read the folder", path));
+        GR_TRY(gri_system_error(GRI_FIND, "read the folder", path));
     }
     if (n) {
         qsort(list, (size_t)n, sizeof *list, by_bytes);
@@ -186,7 +186,7 @@ gr_err gr_dir_remove(const char *path)
     struct stat st;
     if (lstat(path, &st) != 0) {
         if (errno != ENOENT) {
-            GR_TRY(gri_system_error(GRI_OUTPUT, "remove", path));
+            GR_TRY(gri_system_error(GRI_USE, "remove", path));
         }
         goto done;
     }
@@ -194,7 +194,7 @@ gr_err gr_dir_remove(const char *path)
         GR_FAIL(GR_ERR_IO, "%s: is no folder, not removed", path);
     }
     if (nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS) != 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "remove", path));
+        GR_TRY(gri_system_error(GRI_USE, "remove", path));
     }
 done:
     return err;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MESSAGE_SIZE = 4096, TRAIL_SIZE = 4096 };
 
@@ -87,6 +88,20 @@ void gr_err_context(const char *fmt, ...)
 void gr_abort_set_hook(void (*hook)(void))
 {
     abort_hook = hook;
+}
+
+GR_NORETURN void gr_out_of_memory(const char *fmt, ...)
+{
+    char text[MESSAGE_SIZE];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "gradus: out of memory: %s\n", text);
+    if (abort_hook) {
+        abort_hook();
+    }
+    _exit(gr_err_exit_code(GR_ERR_MEMORY));
 }
 
 GR_NORETURN void gr_assert_failed(const char *cond, const char *file, int line,

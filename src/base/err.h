@@ -92,7 +92,11 @@ void gr_err_context(const char *fmt, ...) GR_PRINTF(1, 2);
 GR_NORETURN void gr_assert_failed(const char *cond, const char *file, int line,
                                   const char *func);
 
-/// Called by gr_assert_failed after its message and before abort(); `mpi/` sets it so that no
+/// Memory ran out where no error can be returned (inside a step): prints "out of memory: TEXT", stops every rank through
+/// the hook and ends the process with the exit code of GR_ERR_MEMORY.
+GR_NORETURN void gr_out_of_memory(const char *fmt, ...) GR_PRINTF(1, 2);
+
+/// Called by gr_assert_failed and gr_out_of_memory after the message and before the end; `mpi/` sets it so that no
 /// rank dies alone. NULL clears it.
 void gr_abort_set_hook(void (*hook)(void));
 

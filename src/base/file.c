@@ -24,7 +24,7 @@ static bool is_bad_name(int number)
 gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path)
 {
     gr_err err = GR_OK;
-    GR_FAIL(purpose == GRI_INPUT && is_bad_name(errno) ? GR_ERR_MISSING : GR_ERR_IO,
+    GR_FAIL(purpose == GRI_FIND && is_bad_name(errno) ? GR_ERR_MISSING : GR_ERR_IO,
             "%s: cannot %s: %s", path, verb, strerror(errno));
 done:
     return err;
@@ -57,7 +57,7 @@ static gr_err open_input(const char *path, int *out, struct stat *st)
     gr_err err = GR_OK;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, st) != 0) {
-        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+        GR_TRY(gri_system_error(GRI_FIND, "open", path));
     }
     if (S_ISDIR(st->st_mode)) {
         GR_FAIL(GR_ERR_IO, "%s: is a folder, expected a file", path);
@@ -80,7 +80,7 @@ static gr_err read_some(int fd, const char *path, void *data, size_t size, size_
         n = read(fd, data, size);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
-        GR_TRY(gri_system_error(GRI_INPUT, "read", path));
+        GR_TRY(gri_system_error(GRI_FIND, "read", path));
     }
     *got = (size_t)n;
 done:
@@ -97,7 +97,7 @@ static gr_err write_all(int fd, const char *path, const void *data, size_t size)
             continue;
         }
         if (n < 0) {
-            GR_TRY(gri_system_error(GRI_OUTPUT, "write", path));
+            GR_TRY(gri_system_error(GRI_USE, "write", path));
         }
         bytes += n;
         size -= (size_t)n;
@@ -112,11 +112,11 @@ static gr_err finish_output(int *fd, const char *path)
     gr_err err = GR_OK;
     int old = *fd;
     if (fsync(old) != 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "sync", path));
+        GR_TRY(gri_system_error(GRI_USE, "sync", path));
     }
     *fd = -1;
     if (close(old) != 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "close", path));
+        GR_TRY(gri_system_error(GRI_USE, "close", path));
     }
 done:
     return err;
@@ -139,7 +139,7 @@ gr_err gr_file_open(const char *path, FILE **out)
     GR_TRY(open_input(path, &fd, &st));
     *out = fdopen(fd, "r");
     if (!*out) {
-        GR_TRY(gri_system_error(GRI_INPUT, "open", path));
+        GR_TRY(gri_system_error(GRI_FIND, "open", path));
     }
     fd = -1;
 done:
@@ -193,13 +193,13 @@ gr_err gr_file_write(const char *path, const void *data, size_t size)
     }
     fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "create", aside));
+        GR_TRY(gri_system_error(GRI_USE, "create", aside));
     }
     made = true;
     GR_TRY(write_all(fd, aside, data, size));
     GR_TRY(finish_output(&fd, aside));
     if (rename(aside, path) != 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "put the new file in place", path));
+        GR_TRY(gri_system_error(GRI_USE, "put the new file in place", path));
     }
     made = false;
     GR_TRY(gr_dir_sync(folder));
@@ -219,13 +219,13 @@ gr_err gr_file_append(const char *path, const void *data, size_t size)
     ssize_t n;
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "open", path));
+        GR_TRY(gri_system_error(GRI_USE, "open", path));
     }
     do {
         n = write(fd, data, size);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "append", path));
+        GR_TRY(gri_system_error(GRI_USE, "append", path));
     }
     if ((size_t)n != size) {
         GR_FAIL(GR_ERR_IO, "%s: only %zd of %zu bytes were appended; is the disk full?", path,
@@ -263,7 +263,7 @@ gr_err gr_file_copy(const char *from, const char *to)
     }
     out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (out < 0) {
-        GR_TRY(gri_system_error(GRI_OUTPUT, "create", to));
+        GR_TRY(gri_system_error(GRI_USE, "create", to));
     }
     GR_TRY(copy_bytes(in, from, out, to));
     GR_TRY(finish_output(&out, to));
@@ -284,7 +284,7 @@ gr_err gr_file_pread(int fd, const char *path, void *data, size_t size, int64_t 
             continue;
         }
         if (n < 0) {
-            GR_TRY(gri_system_error(GRI_OUTPUT, "read", path));
+            GR_TRY(gri_system_error(GRI_USE, "read", path));
         }
         if (n == 0) {
             GR_FAIL(GR_ERR_IO, "%s: ends after %zu of the %zu bytes expected at offset %lld",
@@ -307,7 +307,7 @@ gr_err gr_file_pwrite(int fd, const char *path, const void *data, size_t size, i
             continue;
         }
         if (n < 0) {
-            GR_TRY(gri_system_error(GRI_OUTPUT, "write", path));
+            GR_TRY(gri_system_error(GRI_USE, "write", path));
         }
         if (n == 0) {
             GR_FAIL(GR_ERR_IO, "%s: nothing more can be written at offset %lld", path,
@@ -329,7 +329,7 @@ gr_err gr_file_map_open(const char *path, gr_file_map *out)
     if (st.st_size > 0) {
         data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
-            GR_TRY(gri_system_error(GRI_INPUT, "map", path));
+            GR_TRY(gri_system_error(GRI_FIND, "map", path));
         }
     }
     *out = (gr_file_map){.data = data, .size = (size_t)st.st_size};

@@ -5,9 +5,12 @@
 
 #include "src/base/err.h"
 
-typedef enum gri_purpose { GRI_INPUT, GRI_OUTPUT } gri_purpose;
+typedef enum gri_purpose {
+    GRI_FIND, ///< an input by its name
+    GRI_USE,  ///< a file that is there, or any output
+} gri_purpose;
 
-/// "PATH: cannot VERB: what errno says"; GR_ERR_MISSING for an input that is not there or may not be read.
+/// "PATH: cannot VERB: what errno says"; GR_ERR_MISSING for GRI_FIND where nothing of that name may be read.
 GR_MUST_CHECK gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path);
 
 #endif

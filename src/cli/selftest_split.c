@@ -4,6 +4,7 @@
 #include "mpi/lanes.h"
 #include "src/base/mem.h"
 #include "src/model/model.h"
+#include "src/ops/loss.h"
 
 #include <math.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static void pack_add(pack *p, int conversation)
         p->ids[first + i] = (3 * conversation + 7 * i) % VOCABULARY;
         p->targets[first + i] = i >= IMAGE_TOKENS && i + 1 < length
                                     ? (3 * conversation + 7 * (i + 1)) % VOCABULARY
-                                    : -100;
+                                    : GR_NO_TARGET;
         p->positions[first + i] = i;
     }
     p->targets[first + IMAGE_TOKENS] = conversation % VOCABULARY; // each has a target

@@ -4,6 +4,7 @@
 #include "src/base/nearest.h"
 #include "src/base/str.h"
 #include "src/formats/safetensors.h"
+#include "src/ops/loss.h"
 
 #include <string.h>
 
@@ -127,7 +128,7 @@ static void shift_labels(gri_step_batch *b, const int32_t *labels)
         int64_t first = b->cu_seqlens[s], end = b->cu_seqlens[s + 1];
         for (int64_t t = first; t < end; t++) {
             b->positions[t] = (int32_t)(t - first);
-            b->target_ids[t] = t + 1 < end ? labels[t + 1] : -100;
+            b->target_ids[t] = t + 1 < end ? labels[t + 1] : GR_NO_TARGET;
             b->targets += b->target_ids[t] >= 0;
         }
     }
@@ -153,7 +154,7 @@ static gr_err read_text(const gr_safetensors *file, const gr_language_config *l,
     GR_ALLOC(b->positions, ids->count);
     GR_ALLOC(label_ids, ids->count);
     GR_TRY(copy_ids(file, ids, l->vocabulary, 0, b->ids));
-    GR_TRY(copy_ids(file, labels, l->vocabulary, -100, label_ids));
+    GR_TRY(copy_ids(file, labels, l->vocabulary, GR_NO_TARGET, label_ids));
     GR_TRY(read_sequences(file, b));
     shift_labels(b, label_ids);
     b->batch.ids = b->ids;
@@ -165,22 +166,14 @@ done:
 static gr_err read_images(const gr_safetensors *file, const gr_vision_config *v,
                           gri_step_batch *b)
 {
-    enum { MOST_SIDE = 1 << 14 };
     gr_err err = GR_OK;
     const gr_safetensor *t = NULL;
     const int64_t shape[] = {-1, v->channels, -1, -1};
     GR_TRY(get(file, "pixel_values", GR_DTYPE_F32, 4, shape, &t));
     if (t) {
         for (int d = 2; d < 4; d++) {
-            int64_t side = t->shape[d], patch = v->patch_size;
-            if (side < patch || side > MOST_SIDE ||
-                (v->kind != GR_VISION_SIGLIP && side % patch != 0)) {
-                GR_FAIL(GR_ERR_DATA,
-                        "%s: tensor \"pixel_values\": pictures of %lld x %lld pixels: expected "
-                        "sides of whole patches of %lld pixels, up to %d",
-                        file->path, (long long)t->shape[2], (long long)t->shape[3],
-                        (long long)patch, MOST_SIDE);
-            }
+            GR_TRY_CONTEXT(gr_vision_check_side(v, d == 2 ? "height" : "width", t->shape[d]),
+                           "%s: tensor \"pixel_values\"", file->path);
         }
         GR_ALLOC(b->pixels, t->count);
         memcpy(b->pixels, t->data, (size_t)t->count * sizeof *b->pixels);

@@ -72,8 +72,8 @@ typedef struct gr_bench_data {
     double alone, loader;                  ///< seconds of a round, medians
     double share;                          ///< median of alone / loader
     double fill;                           ///< tokens over rows times sequence_length
-    double
-        worst_balance; ///< over the steps: pictures of the lane with most over the lanes' mean
+    /// over the steps: pictures of the lane with most over the lanes' mean
+    double worst_balance;
 } gr_bench_data;
 
 /// The loader (reading, content ids, tokens, packing, decoding, resampling, normalising) in turns with decoding and resampling

@@ -3,6 +3,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/eval/bench.h"
+#include "src/ops/loss.h"
 #include "src/optim/adamw.h"
 
 #include <string.h>
@@ -56,7 +57,7 @@ static void fill_sequence(bench *b, int64_t s, int64_t image_tokens, int32_t voc
         uint64_t at = (uint64_t)t;
         b->positions[t] = (int32_t)i;
         b->ids[t] = (int32_t)((double)vocabulary * gr_rng_uniform(1, 1, at));
-        b->targets[t] = -100;
+        b->targets[t] = GR_NO_TARGET;
         if (i < images) {
             b->image_rows[s * image_tokens + i] = (int32_t)t;
         } else if (i < images + text - 1) {

@@ -67,7 +67,7 @@ gr_step_flops gr_model_flops(const gr_model_config *c, const gr_params *params,
     gr_step_flops f = {0};
     for (int64_t i = 0; i < params->count; i++) {
         const gr_param *p = &params->items[i];
-        if (gr_param_multiplies(p)) {
+        if (gr_param_multiplies(p) && p->reached) {
             double flops = 2.0 * (double)gr_load_rows(c, load, p) * (double)p->count;
             bool patches = p->part == GR_PART_VISION && p->ndim == 4;
             add_product(&f, &d, p->part, flops, !patches);
@@ -84,7 +84,7 @@ gr_step_flops gr_model_flops(const gr_model_config *c, const gr_params *params,
     }
     if (c->parts >> GR_PART_VISION & 1) {
         double tokens = (double)gr_vision_tokens(&c->vision);
-        add_attention(&f, &d, GR_PART_VISION, c->vision.blocks, c->vision.width,
+        add_attention(&f, &d, GR_PART_VISION, gr_model_vision_blocks(c), c->vision.width,
                       (double)load->images * tokens * tokens);
     }
     return f;

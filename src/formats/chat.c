@@ -3,13 +3,14 @@
 #include "src/base/mem.h"
 #include "src/base/str.h"
 #include "src/formats/pretokenize.h"
+#include "src/ops/loss.h"
 
 #include <string.h>
 
 static const char placeholder[] = "<image>";
-enum { PLACEHOLDER_SIZE = sizeof placeholder - 1, NO_LOSS = -100 };
+enum { PLACEHOLDER_SIZE = sizeof placeholder - 1 };
 
-/// A sample in the making. Until the end targets[t] belongs to token t itself: its id, or NO_LOSS.
+/// A sample in the making. Until the end targets[t] belongs to token t itself: its id, or GR_NO_TARGET.
 typedef struct builder {
     const gr_tokenizer *tokenizer;
     const gr_chat_options *options;
@@ -65,7 +66,7 @@ static gr_err add_id(builder *b, int32_t id, bool loss)
 {
     gr_err err = GR_OK;
     GR_TRY(gr_ids_add(&b->sample.ids, id));
-    GR_TRY(gr_ids_add(&b->sample.targets, loss ? id : NO_LOSS));
+    GR_TRY(gr_ids_add(&b->sample.targets, loss ? id : GR_NO_TARGET));
 done:
     return err;
 }
@@ -81,7 +82,7 @@ static gr_err flush(builder *b, bool loss)
     }
     while (b->sample.targets.count < ids->count) {
         int32_t id = ids->data[b->sample.targets.count];
-        GR_TRY(gr_ids_add(&b->sample.targets, loss ? id : NO_LOSS));
+        GR_TRY(gr_ids_add(&b->sample.targets, loss ? id : GR_NO_TARGET));
     }
 done:
     return err;
@@ -262,8 +263,8 @@ static gr_err shift_targets(gr_ids *targets)
     gr_err err = GR_OK;
     int64_t learned = 0;
     for (int64_t t = 0; t < targets->count; t++) {
-        targets->data[t] = t + 1 < targets->count ? targets->data[t + 1] : NO_LOSS;
-        learned += targets->data[t] != NO_LOSS;
+        targets->data[t] = t + 1 < targets->count ? targets->data[t + 1] : GR_NO_TARGET;
+        learned += targets->data[t] != GR_NO_TARGET;
     }
     if (learned == 0) {
         GR_FAIL(GR_ERR_DATA,

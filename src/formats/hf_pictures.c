@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-enum { MOST_SIDE = 1 << 14 };
 static const double most_statistic = 1e6, least_std = 1e-6;
 
 /// What a processor does where its file says nothing. Source: transformers' image_processing_NAME.py.
@@ -137,8 +136,8 @@ static gr_err read_square(const gr_node *map, int64_t *side)
     gr_err err = GR_OK;
     int64_t height = 0, width = 0;
     GR_TRY(gr_node_check_keys(map, keys));
-    GR_TRY(gr_node_get_int(map, "height", 1, MOST_SIDE, &height));
-    GR_TRY(gr_node_get_int(map, "width", 1, MOST_SIDE, &width));
+    GR_TRY(gr_node_get_int(map, "height", 1, GR_MOST_SIDE, &height));
+    GR_TRY(gr_node_get_int(map, "width", 1, GR_MOST_SIDE, &width));
     if (height != width) {
         GR_TRY(gr_node_error(map, "%lld x %lld is not computed: expected a square",
                              (long long)height, (long long)width));
@@ -157,11 +156,11 @@ static gr_err read_size(const gr_node *root, int64_t *side, bool *edge)
     bool square = !*edge;
     GR_TRY(gr_node_opt_bool(root, "default_to_square", &square));
     if (node && node->type != GR_DOC_MAP) {
-        GR_TRY(gr_node_get_int(root, "size", 1, MOST_SIDE, side));
+        GR_TRY(gr_node_get_int(root, "size", 1, GR_MOST_SIDE, side));
         *edge = !square;
     } else if (node && gr_node_find(node, "shortest_edge")) {
         GR_TRY(gr_node_check_keys(node, edge_keys));
-        GR_TRY(gr_node_get_int(node, "shortest_edge", 1, MOST_SIDE, side));
+        GR_TRY(gr_node_get_int(node, "shortest_edge", 1, GR_MOST_SIDE, side));
         *edge = true;
     } else if (node) {
         GR_TRY(read_square(node, side));
@@ -186,7 +185,7 @@ static gr_err read_crop(const gr_node *root, const processor *p, int64_t *crop)
     if (node && node->type == GR_DOC_MAP) {
         GR_TRY(read_square(node, crop));
     } else {
-        GR_TRY(gr_node_opt_int(root, "crop_size", 1, MOST_SIDE, crop));
+        GR_TRY(gr_node_opt_int(root, "crop_size", 1, GR_MOST_SIDE, crop));
     }
     if (*crop == 0) {
         GR_TRY(gr_node_error(gr_node_find(root, "do_center_crop"),
@@ -369,7 +368,7 @@ static gr_err read_preprocessor(const gr_node *root, speaker who, gr_vision_conf
     GR_TRY(must_be_on(root, "do_resize"));
     GR_TRY(read_filter(root, p, &v->pictures));
     GR_TRY(read_values(root, p, v));
-    GR_TRY(gr_node_opt_int(root, "image_size", 1, MOST_SIDE, &side));
+    GR_TRY(gr_node_opt_int(root, "image_size", 1, GR_MOST_SIDE, &side));
     if (side != v->image_size) {
         GR_TRY(gr_node_error(gr_node_find(root, "image_size"),
                              "%lld pixels, but the model's config.json says %lld",

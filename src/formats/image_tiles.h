@@ -12,8 +12,8 @@ typedef struct gr_tile_rules {
     int64_t side;         ///< of a tile, pixels (the model's image_size)
     int64_t fewest, most; ///< tiles of the grid, 1 <= fewest <= most <= GR_TILES_MOST
     bool thumbnail;       ///< the whole picture as a last tile, when there is more than one
-    bool
-        second_scale; ///< SAIL-VL's `msac`: a second grid between the first and the thumbnail, which it brings along
+    /// SAIL-VL's `msac`: a second grid between the first and the thumbnail, which it brings along
+    bool second_scale;
     gr_image_filter filter; ///< bicubic in every published model
 } gr_tile_rules;
 

@@ -29,8 +29,8 @@ typedef struct gri_added {
 
 struct gr_tokenizer {
     gri_splitter *splitter;
-    bool
-        ignore_merges; ///< a piece that is a token is that token, whatever the merges make of it
+    /// a piece that is a token is that token, whatever the merges make of it
+    bool ignore_merges;
     gri_token *tokens; ///< by id
     int64_t count, capacity;
     gri_text_table ids; ///< text to id

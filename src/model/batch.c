@@ -1,5 +1,7 @@
 #include "src/model/forward.h"
 
+#include "src/ops/loss.h"
+
 #include <string.h>
 
 static gr_err check_sequences(const gr_batch *batch)
@@ -58,8 +60,8 @@ static gr_err check_tokens(const gr_language_config *l, const gr_batch *batch,
             GR_FAIL(GR_ERR_DATA, "positions[%lld]: expected 0 to %lld, got %d", (long long)t,
                     (long long)l->max_positions - 1, batch->positions[t]);
         }
-        int32_t target = with_targets ? batch->targets[t] : -100;
-        if (target != -100 && (target < 0 || target >= l->vocabulary)) {
+        int32_t target = with_targets ? batch->targets[t] : GR_NO_TARGET;
+        if (target != GR_NO_TARGET && (target < 0 || target >= l->vocabulary)) {
             GR_FAIL(GR_ERR_DATA, "targets[%lld]: expected 0 to %lld or -100, got %d",
                     (long long)t, (long long)l->vocabulary - 1, target);
         }
@@ -92,7 +94,6 @@ done:
 /// Sizes of the pictures that are not the model's own.
 static gr_err check_picture_size(const gr_model *model, const gr_batch *batch)
 {
-    enum { MOST_SIDE = 1 << 14 };
     gr_err err = GR_OK;
     const gr_vision_config *v = &model->config.vision;
     int64_t side[2] = {0}, patch = v->patch_size;
@@ -100,13 +101,7 @@ static gr_err check_picture_size(const gr_model *model, const gr_batch *batch)
     gri_picture_size(model, batch, &side[0], &side[1]);
     for (int i = 0; i < 2; i++) {
         const char *name = i == 0 ? "height" : "width";
-        if (side[i] < patch || side[i] > MOST_SIDE ||
-            (v->kind != GR_VISION_SIGLIP && side[i] % patch != 0)) {
-            GR_FAIL(GR_ERR_DATA,
-                    "images of %s %lld: expected a multiple of the patch size %lld, "
-                    "at most %d",
-                    name, (long long)side[i], (long long)patch, MOST_SIDE);
-        }
+        GR_TRY(gr_vision_check_side(v, name, side[i]));
         if (merged && side[i] / patch % 2 != 0) {
             GR_FAIL(GR_ERR_DATA,
                     "images of %s %lld: %lld patches are odd, but the connector merges 2 x 2",

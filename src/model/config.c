@@ -49,6 +49,26 @@ gr_grid gr_position_grid(const gr_vision_config *vision)
     return gr_vision_grid(vision, side, side);
 }
 
+gr_err gr_vision_check_side(const gr_vision_config *vision, const char *side, int64_t pixels)
+{
+    gr_err err = GR_OK;
+    int64_t patch = vision->patch_size;
+    if (pixels < patch || pixels > GR_MOST_SIDE ||
+        (vision->kind != GR_VISION_SIGLIP && pixels % patch != 0)) {
+        GR_FAIL(GR_ERR_DATA,
+                "images of %s %lld: expected a multiple of the patch size %lld, at most %d",
+                side, (long long)pixels, (long long)patch, GR_MOST_SIDE);
+    }
+done:
+    return err;
+}
+
+int64_t gr_model_vision_blocks(const gr_model_config *config)
+{
+    bool selects = config->parts >> GR_PART_CONNECTOR & 1;
+    return config->vision.blocks - (selects ? config->connector.blocks_left_out : 0);
+}
+
 int64_t gr_vision_tokens(const gr_vision_config *vision)
 {
     gr_grid grid = gr_vision_grid(vision, vision->image_size, vision->image_size);
@@ -111,10 +131,14 @@ static gr_err check_vision_sizes(const gr_vision_config *v)
     gr_err err = GR_OK;
     int64_t position_size = v->position_size ? v->position_size : v->image_size;
     const size_rule rules[] = {
-        {"image size", v->image_size, 1 << 14},       {"position size", position_size, 1 << 14},
-        {"patch size", v->patch_size, 1 << 10},       {"width", v->width, 1 << 20},
-        {"number of channels", v->channels, 1 << 10}, {"number of heads", v->heads, 1 << 16},
-        {"MLP width", v->mlp_width, 1 << 22},         {"number of blocks", v->blocks, 1 << 12},
+        {"image size", v->image_size, GR_MOST_SIDE},
+        {"position size", position_size, GR_MOST_SIDE},
+        {"patch size", v->patch_size, 1 << 10},
+        {"width", v->width, 1 << 20},
+        {"number of channels", v->channels, 1 << 10},
+        {"number of heads", v->heads, 1 << 16},
+        {"MLP width", v->mlp_width, 1 << 22},
+        {"number of blocks", v->blocks, 1 << 12},
     };
     GR_TRY(check_sizes("vision", rules, sizeof rules / sizeof rules[0]));
     GR_TRY(check_eps("vision", v->norm_eps));

@@ -130,6 +130,15 @@ gr_grid gr_vision_grid(const gr_vision_config *vision, int64_t height, int64_t w
 /// The grid that the stored positions have.
 gr_grid gr_position_grid(const gr_vision_config *vision);
 
+/// Blocks of the vision encoder that are computed: without those above the connector's select_layer.
+int64_t gr_model_vision_blocks(const gr_model_config *config);
+
+enum { GR_MOST_SIDE = 1 << 14 }; ///< pixels of one side of a picture
+/// GR_ERR_DATA unless a side ("height", "width") of so many pixels is one or more whole patches, at most GR_MOST_SIDE; SigLIP
+/// leaves out what is beyond its last whole patch.
+GR_MUST_CHECK gr_err gr_vision_check_side(const gr_vision_config *vision, const char *side,
+                                          int64_t pixels);
+
 /// Tokens of one image of image_size before the pixel shuffle (its patches) and after it (a quarter).
 int64_t gr_vision_tokens(const gr_vision_config *vision);
 int64_t gr_image_tokens(const gr_vision_config *vision);

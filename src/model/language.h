@@ -18,8 +18,8 @@ typedef struct gri_language_input {
     gr_tensor ids; ///< [T]; -1 at image rows
     gri_sequences seq;
     gr_tensor image_rows, images; ///< [M] and [M, width]; absent: no images
-    gri_memory
-        *memory; ///< of the stack, for continuing one sequence without gradients; else NULL
+    /// of the stack, for continuing one sequence without gradients; else NULL
+    gri_memory *memory;
 } gri_language_input;
 
 /// What backward needs, in the arena.

@@ -25,8 +25,8 @@ typedef struct gri_flat {
 
 /// One parameter: its values, and where its gradient lies in the flat space of its part.
 typedef struct gri_weight {
-    gr_tensor
-        value; ///< fp32: 1-d, or 2-d [first dimension, the rest]; absent: the layer has none
+    /// fp32: 1-d, or 2-d [first dimension, the rest]; absent: the layer has none
+    gr_tensor value;
     gr_tensor factor; ///< what products read: the value, or the model's bf16 copy of it
     int64_t offset;
 } gri_weight;
@@ -89,8 +89,8 @@ typedef struct gri_sequences {
     gr_tensor cu_seqlens; ///< [S + 1]
     gr_tensor positions;  ///< [T]; absent where there is no rotation
     gri_drop drop;        ///< only where activations are kept
-    gri_memory *
-        memory; ///< what came before the one sequence; the rows are added to it. NULL: nothing did
+    /// what came before the one sequence; the rows are added to it. NULL: nothing did
+    gri_memory *memory;
 } gri_sequences;
 
 /// What all blocks of one stack have in common.
@@ -107,8 +107,8 @@ enum { GRI_MAX_PROJECTIONS = 3 };
 
 typedef struct gri_block {
     gri_norm norm1, norm2;
-    gri_linear
-        qkv[GRI_MAX_PROJECTIONS]; ///< their outputs side by side are [q k v]; 1 or 3 are there
+    /// their outputs side by side are [q k v]; 1 or 3 are there
+    gri_linear qkv[GRI_MAX_PROJECTIONS];
     gri_weight q_norm, k_norm;
     gri_linear out, gate, up, down; ///< without SwiGLU there is no `up`
     gri_weight scale1, scale2;      ///< of the two branches
@@ -138,8 +138,8 @@ typedef struct gri_stack {
     gri_block_shape shape;
     int64_t count;     ///< blocks that run
     gri_block *blocks; ///< owned; at least `count`
-    bool
-        recompute; ///< keep only the blocks' inputs and run each again in backward: the same bits
+    /// keep only the blocks' inputs and run each again in backward: the same bits
+    bool recompute;
 } gri_stack;
 
 /// Runs x [T, width] through all blocks and returns the result. With `kept`, *kept becomes an array [count]

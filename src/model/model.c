@@ -162,7 +162,9 @@ void gri_images_fwd(const gr_model *model, const gr_batch *batch, bool keep_visi
     gr_exec *ex = model->ex;
     const gr_vision_config *v = &model->config.vision;
     int64_t images = batch->images, height = 0, width = 0;
-    *out = (gri_images){.vision = {.seed = batch->noise_seed, .stream = batch->noise_stream}};
+    *out = (gri_images){.vision = {.drop_path = batch->drop_path,
+                                   .seed = batch->noise_seed,
+                                   .stream = batch->noise_stream}};
     if (images == 0) {
         return;
     }

@@ -19,18 +19,20 @@ typedef struct gr_model gr_model;
 typedef struct gr_batch {
     int64_t tokens;     ///< T; 0 is allowed
     const int32_t *ids; ///< [T], 0 .. V-1; ignored where an image token stands
-    const int32_t
-        *targets; ///< [T]: the id that position t must predict, or -100 (already shifted)
+    /// [T]: the id that position t must predict, or GR_NO_TARGET (already shifted)
+    const int32_t *targets;
     const int32_t *positions;  ///< [T], restarting at 0 in each sequence; below max_positions
     int64_t sequences;         ///< S
     const int32_t *cu_seqlens; ///< [S + 1], 0 .. T
     int64_t images;            ///< tiles, in order of appearance
     int64_t height, width;     ///< of each image, pixels; 0: the model's image_size
     const float *pixels;       ///< [images, 3, height, width], normalised
-    uint64_t noise_seed,
-        noise_stream; ///< name the random numbers of a training pass (drop_path)
-    const int32_t
-        *image_rows; ///< [images * patches / 4]: the rows that connector outputs replace
+    /// Training by chance: where the vision part trains, branches of its blocks are left out as the config's drop_path
+    /// says. Off, the loss and its gradients are those of the whole model, as its logits are.
+    bool drop_path;
+    uint64_t noise_seed, noise_stream; ///< name the random numbers of drop_path
+    /// [images * patches / 4]: the rows that connector outputs replace
+    const int32_t *image_rows;
 } gr_batch;
 
 /// Creates the model with zeroed weights; `ex` is borrowed and must outlive it. In bf16 (ex's precision, which must be set
@@ -67,7 +69,7 @@ GR_MUST_CHECK gr_err gr_model_loss(gr_model *model, const gr_batch *batch, doubl
 /// weights) of each part in `train`; grads of other parts are not touched and may be NULL. A part to train that the
 /// model lacks, or has no room in grads, is GR_ERR_USAGE. Freeze-aware: stage I (connector) computes no vision
 /// gradients and stores no vision activations; no weight gradient is computed in a part that does not train. Where
-/// vision trains and its config has a drop_path, branches of its blocks are left out at random, by the batch's noise.
+/// vision trains and the batch asks for drop_path, branches of its blocks are left out at random.
 GR_MUST_CHECK gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch,
                                         gr_part_set train, float *const grads[GR_PART_COUNT],
                                         double *loss);
@@ -86,8 +88,8 @@ GR_MUST_CHECK gr_err gr_model_trace(gr_model *model, const gr_batch *batch,
 typedef struct gr_generation {
     int64_t most; ///< new ids
     int64_t ids;  ///< only ids below are chosen; 0: all
-    const bool *
-        usable; ///< [ids]: of these only such ones, as embeddings have rows that no token uses; NULL: all
+    /// [ids]: of these only such ones, as embeddings have rows that no token uses; NULL: all
+    const bool *usable;
     const int32_t *stop; ///< [stops]: each ends the text and is not part of it
     int64_t stops;
 } gr_generation;

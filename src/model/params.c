@@ -80,7 +80,8 @@ static gr_err add(void *state, const gri_tensor_at *at)
     *p = (gr_param){.part = b->part, .offset = params->size[b->part]};
     set_shape(b, at->rule, p);
     set_fresh(b, at->rule, p);
-    p->decay = p->ndim > 1 && at->reached;
+    p->reached = at->reached;
+    p->decay = p->ndim > 1 && p->reached;
     p->name = name_of(at);
     if (!p->name) {
         err = GR_ERR_MEMORY;

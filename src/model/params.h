@@ -17,16 +17,17 @@ typedef enum gr_init_kind {
 } gr_init_kind;
 
 typedef struct gr_param {
-    char *
-        name; ///< canonical: the tensor name in a full SAIL-VL style checkpoint ("vision_model.trunk...")
+    /// Canonical: the tensor name in a full SAIL-VL style checkpoint ("vision_model.trunk...").
+    char *name;
     gr_part part;
     int ndim;
     int64_t shape[GR_MAX_DIMS];
     int64_t offset; ///< elements, in its part's flat space
     int64_t count;
     bool
-        decay; ///< weight decay applies: matrices and tables, not norms and biases, nor what no
-               ///< gradient reaches (blocks above select_layer)
+        reached; ///< its value changes what the model computes: not in blocks above select_layer
+    bool
+        decay; ///< weight decay applies: matrices and tables that are reached, not norms and biases
     gr_init_kind init;
     double init_scale;
 } gr_param;

@@ -24,7 +24,7 @@ gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params, g
         .mlp = v->mlp,
         .norm_whole = true,
     };
-    out->stack.count = v->blocks - (selects ? config->connector.blocks_left_out : 0);
+    out->stack.count = gr_model_vision_blocks(config);
     GR_ALLOC(out->stack.blocks, v->blocks);
     gri_bind(config, params, GR_PART_VISION, flat, out, out->stack.blocks);
     // [1, entries, D] or [entries, D] in files; [1, 1, D] for the class token.
@@ -185,7 +185,7 @@ static void encode(gr_exec *ex, const gri_vision *v, gr_tensor pixels, bool keep
 {
     kept->pixels = pixels;
     kept->seq = take_sequences(ex, pixels.shape[0], patches_of(v, pixels) + in_front(v));
-    kept->seq.drop = keep ? drop_of(v, kept) : (gri_drop){0};
+    kept->seq.drop = keep && kept->drop_path ? drop_of(v, kept) : (gri_drop){0};
     gr_tensor x = embed(ex, v, kept);
     kept->last = gri_stack_fwd(ex, &v->stack, kept->seq, x, keep ? &kept->blocks : NULL);
     if (has_final_norm(v)) {

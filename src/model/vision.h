@@ -23,7 +23,8 @@ typedef struct gri_vision {
 
 /// What backward needs, in the arena; the pixels stay the caller's.
 typedef struct gri_vision_kept {
-    uint64_t seed, stream; ///< of dropped paths; set by the caller
+    bool drop_path;        ///< leave out branches as the config says; set by the caller, with
+    uint64_t seed, stream; ///< the names of its random numbers
     gr_tensor pixels;
     gr_tensor embedded; ///< [images * patches, D]: before the patch norm
     gri_norm_kept n0;

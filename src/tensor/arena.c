@@ -1,7 +1,6 @@
 #include "src/tensor/arena.h"
 
 #include "src/base/cpu.h"
-#include "src/base/log.h"
 #include "src/base/mem.h"
 
 #include <errno.h>
@@ -21,6 +20,8 @@ static const int64_t HUGE_PAGE = INT64_C(2) << 20;
 static const int64_t STEP = INT64_C(64) << 20; // opened for use at a time
 static const int64_t FLOOR = INT64_C(256)
                              << 20; // the least worth having when the size is ours to choose
+
+#define LESS "shorter rows (sequence_length, max_images) or recompute: true need less"
 
 /// The range is reserved without access, which costs neither memory nor, where the system counts
 /// strictly (overcommit mode 2), a promise of memory; it is opened step by step as it is used.
@@ -86,13 +87,11 @@ static void open_up_to(gr_arena *arena, int64_t end)
 {
     int64_t opened = round_up(end, STEP);
     opened = opened < arena->size ? opened : arena->size;
-    bool ok = mprotect(arena->base + arena->opened, (size_t)(opened - arena->opened),
-                       PROT_READ | PROT_WRITE) == 0;
-    if (!ok) {
-        gr_log_warn("arena: out of memory after %lld MiB: %s", (long long)(arena->opened >> 20),
-                    strerror(errno));
+    if (mprotect(arena->base + arena->opened, (size_t)(opened - arena->opened),
+                 PROT_READ | PROT_WRITE) != 0) {
+        gr_out_of_memory("a step needs more than the %.3f GiB it has: %s; " LESS,
+                         (double)arena->opened / (1 << 30), strerror(errno));
     }
-    GR_ASSERT(ok);
     arena->opened = opened;
 }
 
@@ -108,13 +107,13 @@ static void poison(void *start, int64_t bytes)
 
 void *gr_arena_take(gr_arena *arena, int64_t bytes)
 {
-    bool fits = bytes >= 0 && bytes <= arena->size &&
-                arena->used + round_up(bytes, ALIGNMENT) <= arena->size;
-    if (!fits) {
-        gr_log_warn("arena: %lld bytes wanted, %lld of %lld in use", (long long)bytes,
-                    (long long)arena->used, (long long)arena->size);
+    GR_ASSERT(bytes >= 0);
+    if (bytes > arena->size || arena->used + round_up(bytes, ALIGNMENT) > arena->size) {
+        gr_out_of_memory(
+            "a step needs %.3f GiB on top of %.3f GiB, of %.3f GiB there are; " LESS,
+            (double)bytes / (1 << 30), (double)arena->used / (1 << 30),
+            (double)arena->size / (1 << 30));
     }
-    GR_ASSERT(fits);
     char *start = arena->base + arena->used;
     int64_t rounded = round_up(bytes, ALIGNMENT);
     arena->used += rounded;

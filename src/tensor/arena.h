@@ -13,8 +13,8 @@ typedef struct gr_arena gr_arena;
 GR_MUST_CHECK gr_err gr_arena_create(int64_t bytes, gr_arena **out);
 void gr_arena_destroy(gr_arena **arena);
 
-/// Memory of `bytes`, aligned to 64, NOT cleared. Never fails: running past the end is an error of
-/// the plan, so it stops the program with the sizes (GR_ASSERT).
+/// Memory of `bytes`, aligned to 64, NOT cleared. Never fails: where there is not as much, the program ends with the sizes
+/// and what would need less (gr_out_of_memory).
 void *gr_arena_take(gr_arena *arena, int64_t bytes);
 float *gr_arena_f32(gr_arena *arena, int64_t count);
 

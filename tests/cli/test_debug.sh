@@ -112,7 +112,7 @@ PIXELS=none batch "10 20" "-100 -5" >b; expect_code 65 '"labels": position 1: .*
 PIXELS=none batch "10 20" "10 -100" >b; expect_code 65 "no position has a target" step b
 PIXELS=none batch "10 20 30" "-100 20 30" "0 2 2 4" >b; expect_code 65 "cu_seqlens.*rise from 0 to 3" step b
 SHAPE=1,3,256 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*expected F32 \[any, 3, any, any\], got F32 \[1, 3, 256\]' step b
-SHAPE=1,3,128,2 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*128 x 2 pixels: expected sides of whole patches of 4 pixels' step b
+SHAPE=1,3,128,2 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*images of width 2: expected a multiple of the patch size 4' step b
 SHAPE=1,3,64,4 batch "$ids" "$labels" >b; expect_code 65 'images of width 4: 1 patches are odd' step b
 sed 's/"labels"/"lables"/' text1.safetensors >b; expect_code 65 '"lables" is not known; did you mean "labels"' step b
 PIXELS=none batch "10 20" "10 20" "0 1 2" | sed 's/cu_seqlens/cu_seq_len/' >b; expect_code 65 '"cu_seq_len" is not known; did you mean "cu_seqlens"' step b

@@ -75,7 +75,7 @@ def check_sample(shard, n, want):
 def check_dataset(folder, wanted):
     """Compares all of a data set with the iterable of what its samples should be; returns how many there are."""
     manifest = json.load(open(os.path.join(folder, "manifest.json")))
-    assert manifest["schema"] == "gradus-dataset" and manifest["version"] == 2
+    assert manifest["schema"] == "gradus-dataset" and manifest["version"] == 3
     whole, done, wanted = bytes(16), 0, iter(wanted)
     for entry in manifest["shards"]:
         part = bytes(16)
