@@ -40,7 +40,7 @@ typedef struct gr_import_options {
     const char *out; ///< folder of the data set
     int64_t shard_bytes; ///< 0: 1 GiB
     bool
-        keep; ///< WebP files stay as they are, byte for byte and of any size, unless they must be turned or lose their alpha;
+        keep; ///< WebP files stay as they are, byte for byte, unless they must be turned, blended or shrunk; those and
               ///< others are encoded with `quality`
     bool drop_alpha;     ///< as Pillow's convert("RGB") does, instead of blending it over white
     bool ignore_exif;    ///< orientation is not applied, as in the models' own preprocessing
