@@ -713,6 +713,68 @@ static void test_again(void)
     gr_dataset_writer_destroy(&writer);
 }
 
+/// What a crash of the machine can leave of a part that was not synced is encoded again; a good one is not.
+static void test_crashed_parts(void)
+{
+    static const char cut_index[] = "out/.work/unit-00000000.index";
+    static const char cut_bytes[] = "out/.work/unit-00000000.bytes";
+    const char *dir = fresh_dir("crashed");
+    char *index = NULL, *bytes = NULL;
+    size_t index_size = 0, bytes_size = 0;
+    for (int i = 0; i < 8; i++) {
+        gr_import_options options = llava_options;
+        gr_import_result r = {0};
+        gr_str lines = {0};
+        GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+        for (int k = 0; k < 64; k++) { // the first unit is good, the second stops the import
+            add(&lines, "{" ONLY_TEXT "}\n");
+        }
+        add(&lines, "{\"image\": \"late.png\", " TALK "}\n");
+        put(dir, "a.jsonl", lines.data, lines.size);
+        gr_str_fini(&lines);
+        unlink(in_dir(dir, "late.png"));
+        GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_DATA, "late.png");
+        GR_CHECK_OK(gr_file_read(in_dir(dir, cut_index), 0, &index, &index_size));
+        GR_CHECK_OK(gr_file_read(in_dir(dir, cut_bytes), 0, &bytes, &bytes_size));
+        char *line = strchr(index, '\n') + 1;
+        switch (i) {
+        case 0:
+            put(dir, cut_index, "", 0);
+            break;
+        case 1:
+            put(dir, cut_index, index, (size_t)(line - index));
+            break;
+        case 2:
+            put(dir, cut_index, index, index_size - 9);
+            break;
+        case 3:
+            memset(index, 0, index_size);
+            put(dir, cut_index, index, index_size);
+            break;
+        case 4:
+            put(dir, cut_bytes, bytes, bytes_size / 2);
+            break;
+        case 5:
+            memset(bytes + 5, 0, 100);
+            put(dir, cut_bytes, bytes, bytes_size);
+            break;
+        case 6:
+            unlink(in_dir(dir, cut_bytes));
+            break;
+        default:
+            break; // good
+        }
+        put(dir, "late.png", png_4x2, sizeof png_4x2);
+        GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+        GR_CHECK_INT(r.samples, 65);
+        check_sample(dir, 0, "#1", "", 0,
+                     "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":"
+                     "\"gpt\",\"value\":\"a\"}]}");
+        GR_FREE(index);
+        GR_FREE(bytes);
+    }
+}
+
 /// Every request for memory fails once: the error comes out, nothing leaks, and the same call then goes on.
 static void fail_each_request(const char *dir, const char *source, gr_import_options options)
 {
@@ -773,6 +835,7 @@ static const gr_test tests[] = {
     {"long_caption", test_long_caption},
     {"duplicates", test_duplicates},
     {"again", test_again},
+    {"crashed_parts", test_crashed_parts},
     {"memory_failures", test_memory_failures},
 };
 GR_TEST_MAIN("import_forms", tests)
