@@ -7,7 +7,7 @@
 /// ShareGPT4V, LLaVA-OneVision and InternVL have it ("images" is read as "image"), or an InternVL meta file, a map
 /// {NAME: {"annotation": FILE, "root": FOLDER}}. The id (or "#INDEX", "#LINE" without one) is the sample's source.
 ///
-/// webdataset: a tar (also compressed with gzip, zstd, xz or bzip2), or a folder of such. Consecutive entries with the same name
+/// webdataset: a tar (also compressed with gzip, zstd, xz or bzip2), or a folder of such; several put end to end in one file are refused. Consecutive entries with the same name
 /// up to the first dot of its last part are one record: pictures (.jpg .jpeg .png .webp), .json, .txt. The .json may
 /// hold "conversations"; else the .txt (or the .json's "caption", as img2dataset writes it) is the answer to a turn that shows
 /// the pictures. The name is the source.
@@ -40,7 +40,7 @@ typedef struct gr_import_options {
     const char *out; ///< folder of the data set
     int64_t shard_bytes; ///< 0: 1 GiB
     bool
-        keep; ///< WebP files stay as they are, byte for byte and of any size, unless they must be turned or lose their alpha;
+        keep; ///< WebP files stay as they are, byte for byte, unless they must be turned, blended or shrunk; those and
               ///< others are encoded with `quality`
     bool drop_alpha;     ///< as Pillow's convert("RGB") does, instead of blending it over white
     bool ignore_exif;    ///< orientation is not applied, as in the models' own preprocessing

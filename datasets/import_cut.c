@@ -50,6 +50,18 @@ done:
     return err;
 }
 
+/// A part that was sealed was whole and synced: it is not made again, since the shards so far follow from the parts.
+static gr_err read_sealed(const gri_import *im, gri_part_reader *part, gri_part_item *item)
+{
+    gr_err err = gri_part_bytes(part, item);
+    if (err == GR_ERR_IO) {
+        gr_err_context(
+            "a finished part is damaged; is the disk sound? Remove the folder %s and import again",
+            im->options->out);
+    }
+    return err;
+}
+
 static gr_err cut_sample(const gri_import *im, cutter *c, gri_part_reader *part,
                          gri_part_item *item, int64_t unit)
 {
@@ -62,7 +74,7 @@ static gr_err cut_sample(const gri_import *im, cutter *c, gri_part_reader *part,
         GR_TRY(begin_shard(im, c));
     }
     if (c->writer) {
-        GR_TRY(gri_part_bytes(part, item));
+        GR_TRY(read_sealed(im, part, item));
         GR_TRY(gri_shard_writer_add(c->writer, &item->sample, item->sample.id));
     }
     c->samples++;

@@ -113,23 +113,25 @@ done:
     return err;
 }
 
-/// Takes back a unit of an earlier run that has bad records: they are tried again.
-static gr_err retry_rejects(gri_import *im, int64_t unit)
+/// Takes back a unit of an earlier run that has bad records, which are tried again, or that a crash of the machine damaged. Reading it
+/// costs little beside making it.
+static gr_err take_back(gri_import *im, int64_t unit, int64_t records)
 {
     gr_err err = GR_OK;
-    gri_part_reader part = {.fd = -1};
-    gri_part_item item;
-    bool there = true, bad = false;
-    GR_TRY(gri_part_open(im->plan.folder.work, unit, &part));
-    while (there && !bad) {
-        GR_TRY(gri_part_next(&part, &item, &there));
-        bad = there && item.reason;
+    bool bad = false;
+    const char *work = im->plan.folder.work;
+    err = gri_part_check(work, unit, records, &bad);
+    if (err == GR_ERR_IO) {
+        gr_log_warn("%s; these records are encoded again", gr_err_message());
+        gr_err_clear();
+        bad = true;
+        err = GR_OK;
     }
+    GR_TRY(err);
     if (bad) {
-        gri_part_remove(im->plan.folder.work, unit);
+        gri_part_remove(work, unit);
     }
 done:
-    gri_part_close(&part);
     return err;
 }
 
@@ -155,16 +157,18 @@ gr_err gri_import_encode(gri_import *im)
     }
     for (int64_t f = 0; f < plan->source.count; f++) {
         for (int64_t unit = plan->first[f]; unit < plan->first[f + 1]; unit++) {
+            const int64_t records = unit_records(plan, f, unit);
             if (gri_is_mine(im, unit) && gri_part_done(plan->folder.work, unit)) {
-                GR_TRY(retry_rejects(im, unit));
+                GR_TRY(take_back(im, unit, records));
             }
-            im->records += is_wanted(im, unit) ? unit_records(plan, f, unit) : 0;
+            im->records += is_wanted(im, unit) ? records : 0;
         }
     }
     im->started = gr_clock();
     for (int64_t f = 0; f < plan->source.count; f++) {
         GR_TRY(encode_file(im, f));
     }
+    GR_TRY(gr_dir_sync_all(plan->folder.work)); // rank 0 seals them next
 done:
     gr_progress_end();
     return err;

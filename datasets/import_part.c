@@ -108,14 +108,11 @@ gr_err gri_part_finish(gri_part_writer *part)
     gr_err err = GR_OK;
     int fd = part->fd;
     part->fd = -1;
-    if (fsync(fd) != 0) {
-        close(fd);
-        GR_FAIL(GR_ERR_IO, "%s: cannot sync it: %s", part->bytes_path, strerror(errno));
-    }
     if (close(fd) != 0) {
         GR_FAIL(GR_ERR_IO, "%s: cannot close it: %s", part->bytes_path, strerror(errno));
     }
-    GR_TRY(gr_file_write(part->index_path, part->index.text.data, part->index.text.size));
+    GR_TRY(
+        gr_file_write_unsynced(part->index_path, part->index.text.data, part->index.text.size));
 done:
     return err;
 }
@@ -175,6 +172,17 @@ done:
     return err;
 }
 
+/// [bytes, width, height] of an image in the index.
+static bool is_image(const gr_node *node)
+{
+    bool good = node->type == GR_DOC_LIST && node->u.list.count == 3;
+    for (int64_t i = 0; good && i < 3; i++) {
+        const gr_node *number = &node->u.list.items[i];
+        good = number->type == GR_DOC_INT && number->u.integer >= 0;
+    }
+    return good;
+}
+
 static gr_err read_images(gri_part_reader *part, const gr_node *list, gri_part_item *out)
 {
     gr_err err = GR_OK;
@@ -184,7 +192,10 @@ static gr_err read_images(gri_part_reader *part, const gr_node *list, gri_part_i
     GR_ALLOC(part->pixels, count);
     for (int64_t i = 0; i < count; i++) {
         const gr_node *numbers = &list->u.list.items[i];
-        GR_ASSERT(numbers->type == GR_DOC_LIST && numbers->u.list.count == 3);
+        if (!is_image(numbers)) {
+            GR_FAIL(GR_ERR_IO, "%s: its index has no size of image %lld of a record",
+                    part->bytes_path, (long long)i);
+        }
         const gr_node *number = numbers->u.list.items;
         part->image_size[i] = (size_t)number[0].u.integer;
         part->pixels[i][0] = (int32_t)number[1].u.integer;
@@ -251,7 +262,9 @@ gr_err gri_part_next(gri_part_reader *part, gri_part_item *out, bool *there)
         goto done;
     }
     const char *end = memchr(part->at, '\n', (size_t)(part->end - part->at));
-    GR_ASSERT(end);
+    if (!end) {
+        GR_FAIL(GR_ERR_IO, "%s: its index ends in the middle of a line", part->bytes_path);
+    }
     out->line = part->at;
     out->line_size = (size_t)(end + 1 - part->at);
     part->at = end + 1;
@@ -288,12 +301,34 @@ gr_err gri_part_bytes(gri_part_reader *part, gri_part_item *item)
     }
     item->sample.text = at;
     if (!gr_digest_equal(gr_sample_id(&item->sample), item->sample.id)) {
-        GR_FAIL(GR_ERR_IO,
-                "%s: the bytes of \"%s\" are not those that were written: is the disk sound? "
-                "Remove the folder and import again",
+        GR_FAIL(GR_ERR_IO, "%s: the bytes of \"%s\" are not those that were written",
                 part->bytes_path, item->source);
     }
 done:
+    return err;
+}
+
+gr_err gri_part_check(const char *work, int64_t unit, int64_t records, bool *bad)
+{
+    gr_err err = GR_OK;
+    gri_part_reader part = {.fd = -1};
+    gri_part_item item;
+    bool there = true;
+    int64_t found = 0;
+    GR_TRY(gri_part_open(work, unit, &part));
+    for (*bad = false; there; found += there) {
+        GR_TRY(gri_part_next(&part, &item, &there));
+        *bad = *bad || item.reason;
+        if (there && !item.reason) {
+            GR_TRY(gri_part_bytes(&part, &item));
+        }
+    }
+    if (found != records) {
+        GR_FAIL(GR_ERR_IO, "%s: its index has %lld records, expected %lld", part.bytes_path,
+                (long long)found, (long long)records);
+    }
+done:
+    gri_part_close(&part);
     return err;
 }
 

@@ -2,7 +2,9 @@
 #define DATASETS_IMPORT_PART_H
 
 /// What an import keeps of a unit (a run of records) until shards are cut: unit-NNNNNNNN.bytes, the samples' images and texts end to end,
-/// and unit-NNNNNNNN.index, a line of JSON for each record, good or bad. The index comes last, whole, so a unit that has one is done.
+/// and unit-NNNNNNNN.index, a line of JSON for each record, good or bad. The index comes last, whole, so a unit that has one is done
+/// and survives a kill. Neither is synced (that took longer than encoding texts), so after a crash of the machine a part may be short or
+/// full of zeros: whoever goes on with parts checks them, and they are synced, all at once, before they are final.
 /// Private to datasets/.
 
 #include "datasets/source.h"
@@ -24,6 +26,9 @@ GR_MUST_CHECK gr_err gri_part_finish(gri_part_writer *part);
 void gri_part_abandon(gri_part_writer *part);
 
 bool gri_part_done(const char *work, int64_t unit);
+/// Reads an earlier run's unit of `records` records and all its bytes: GR_ERR_IO when they are not what was written. `bad`: whether a
+/// record is.
+GR_MUST_CHECK gr_err gri_part_check(const char *work, int64_t unit, int64_t records, bool *bad);
 /// Takes the unit back.
 void gri_part_remove(const char *work, int64_t unit);
 /// Gives back the space of a unit's bytes; the index stays.

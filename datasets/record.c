@@ -59,13 +59,23 @@ done:
     return err;
 }
 
+static int64_t longer_side(const gr_image *image)
+{
+    return image->width > image->height ? image->width : image->height;
+}
+
+static bool is_too_large(const gr_image *image, int64_t max_side)
+{
+    return max_side > 0 && longer_side(image) > max_side;
+}
+
 /// Brings the longer side down to `max_side`, keeping the aspect.
 static gr_err shrink(gr_image *image, int64_t max_side)
 {
     gr_err err = GR_OK;
     gr_image small = {0};
-    int64_t side = image->width > image->height ? image->width : image->height;
-    if (max_side > 0 && side > max_side) {
+    int64_t side = longer_side(image);
+    if (is_too_large(image, max_side)) {
         double scale = (double)max_side / (double)side;
         int64_t width = llround((double)image->width * scale);
         int64_t height = llround((double)image->height * scale);
@@ -127,7 +137,7 @@ static gr_err encode(const gr_import_options *options, const char *name, char **
     const unsigned how = (options->drop_alpha ? 0 : GR_IMAGE_OVER_WHITE) |
                          (options->ignore_exif ? 0 : GR_IMAGE_UPRIGHT);
     GR_TRY(gr_image_decode(name, *data, size, how, &image));
-    if (options->keep) {
+    if (options->keep && !is_too_large(&image, options->max_side)) {
         GR_TRY(shows(options, name, *data, size, &image, &stays));
     }
     if (stays) {

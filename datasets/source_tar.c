@@ -24,7 +24,11 @@ typedef struct part {
 typedef struct tar_reader {
     gri_reader base;
     gr_file_map map;
+    struct archive
+        *packed; ///< the file without its compression: its blocks are what `archive` reads
     struct archive *archive;
+    int64_t unpacked; ///< bytes that came out of `packed` so far
+    int64_t filled;   ///< of them, up to the last one that is not zero
     bool ended;
     struct archive_entry
         *entry;          ///< header that was read and belongs to the next record; NULL: none
@@ -45,10 +49,11 @@ static void drop_parts(tar_reader *r)
     r->held = 0;
 }
 
-static gr_err tar_error(const tar_reader *r)
+/// `from`: where libarchive's error happened.
+static gr_err tar_error(const tar_reader *r, struct archive *from)
 {
     gr_err err = GR_OK;
-    const char *text = archive_error_string(r->archive);
+    const char *text = archive_error_string(from);
     GR_FAIL(
         GR_ERR_DATA,
         "%s: %s (in or behind record %lld, \"%s\"): the file is damaged, truncated or no tar",
@@ -58,15 +63,99 @@ done:
     return err;
 }
 
-/// The end mark is two blocks of zeros; without it a cut between two entries would look like the end.
-static gr_err check_end(const tar_reader *r)
+/// Where the last byte of `data` that is not zero ends; 0: all are zero. Reads no more than the zeros at the end.
+static size_t filled_size(const char *data, size_t size)
+{
+    while (size > 0 && data[size - 1] == 0) {
+        size--;
+    }
+    return size;
+}
+
+/// Takes the next block out of the compression: its size, 0 at the end, or libarchive's error code.
+static la_ssize_t unpack(tar_reader *r, const void **block)
+{
+    size_t size = 0;
+    la_int64_t offset = 0;
+    int code = archive_read_data_block(r->packed, block, &size, &offset);
+    if (code == ARCHIVE_EOF) {
+        return 0;
+    }
+    if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
+        return code < 0 ? code : ARCHIVE_FATAL;
+    }
+    const size_t filled = filled_size(*block, size);
+    r->filled = filled ? r->unpacked + (int64_t)filled : r->filled;
+    r->unpacked += (int64_t)size;
+    return (la_ssize_t)size;
+}
+
+/// libarchive's callback: `archive` asks for bytes.
+static la_ssize_t give_block(struct archive *archive, void *self, const void **block)
+{
+    tar_reader *r = self;
+    la_ssize_t size = unpack(r, block);
+    if (size < 0) {
+        const char *text = archive_error_string(r->packed);
+        archive_set_error(archive, archive_errno(r->packed), "%s",
+                          text ? text : "bad compression");
+    }
+    return size;
+}
+
+/// Reads what libarchive left behind the end mark.
+static gr_err drain(tar_reader *r)
 {
     gr_err err = GR_OK;
-    static const char zeros[BLOCK];
-    if (archive_filter_count(r->archive) > 1) { // compressed: its own end is checked
-        goto done;
+    const void *block = NULL;
+    la_ssize_t size = 1;
+    while (size > 0) {
+        size = unpack(r, &block);
     }
-    if (r->map.size < BLOCK || memcmp(r->map.data + r->map.size - BLOCK, zeros, BLOCK) != 0) {
+    if (size < 0) {
+        GR_TRY(tar_error(r, r->packed));
+    }
+done:
+    return err;
+}
+
+/// A compressed file's own end: what stands behind it was not unpacked. (Zeros may: gzip and tar allow such padding.)
+static gr_err check_packed_end(const tar_reader *r)
+{
+    gr_err err = GR_OK;
+    const int64_t end = archive_filter_bytes(r->packed, -1);
+    const int64_t size = (int64_t)r->map.size;
+    if (end < size && filled_size((const char *)r->map.data + end, (size_t)(size - end)) > 0) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: its compressed data ends at byte %lld of %lld (record %lld, \"%s\", is the "
+            "last before), and what is behind is no part of it: copy or make the file again",
+            r->base.file->path, (long long)end, (long long)size,
+            (long long)r->base.place.number, r->key);
+    }
+done:
+    return err;
+}
+
+/// The end mark is two blocks of zeros, and libarchive stops at the first: without it a cut between two entries would look like the
+/// end, and with anything but zeros behind it the end may be a hole in the file or another archive that follows.
+static gr_err check_end(tar_reader *r)
+{
+    gr_err err = GR_OK;
+    const int64_t end = archive_read_header_position(r->archive);
+    GR_TRY(drain(r));
+    GR_TRY(check_packed_end(r));
+    if (r->filled > end) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: zeros at byte %lld%s say that it ends behind record %lld, \"%s\", but data "
+            "follows, up to byte %lld: a hole of zeros (then copy or make the file again), or "
+            "archives put end to end (then put the single ones into a folder and import that)",
+            r->base.file->path, (long long)end,
+            archive_filter_count(r->packed) > 1 ? " of the unpacked tar" : "",
+            (long long)r->base.place.number, r->key, (long long)r->filled);
+    }
+    if (r->unpacked - end < BLOCK) {
         GR_FAIL(GR_ERR_DATA,
                 "%s: it ends without tar's end mark (behind record %lld, \"%s\"): the file is "
                 "truncated",
@@ -88,7 +177,7 @@ static gr_err next_entry(tar_reader *r)
         GR_TRY(check_end(r));
     } else if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
         r->entry = NULL;
-        GR_TRY(tar_error(r));
+        GR_TRY(tar_error(r, r->archive));
     }
 done:
     return err;
@@ -189,7 +278,7 @@ static gr_err read_data(tar_reader *r, part *p)
     for (; got > 0 && p->size < (size_t)size; p->size += (size_t)got) {
         got = archive_read_data(r->archive, p->data + p->size, (size_t)size - p->size);
         if (got < 0) {
-            GR_TRY(tar_error(r));
+            GR_TRY(tar_error(r, r->archive));
         }
     }
 done:
@@ -369,19 +458,29 @@ static void destroy(gri_reader *self)
     tar_reader *r = (tar_reader *)self;
     drop_parts(r);
     GR_FREE(r->parts);
-    archive_read_free(r->archive);
+    archive_read_free(r->archive); // first: it reads from the other
+    archive_read_free(r->packed);
     gr_file_map_close(&r->map);
     gr_mem_free(r);
 }
 
-/// Only tar, and only filters that libarchive has inside: others would run programs.
-static void accept_forms(struct archive *archive)
+/// Opens what takes off the compression, with the filters that libarchive has inside: others would run programs. An empty file has
+/// nothing to take off.
+static bool open_packed(tar_reader *r)
 {
-    archive_read_support_format_tar(archive);
-    archive_read_support_filter_gzip(archive);
-    archive_read_support_filter_bzip2(archive);
-    archive_read_support_filter_xz(archive);
-    archive_read_support_filter_zstd(archive);
+    struct archive_entry *whole = NULL;
+    archive_read_support_format_raw(r->packed);
+    archive_read_support_format_empty(r->packed);
+    archive_read_support_filter_gzip(r->packed);
+    archive_read_support_filter_bzip2(r->packed);
+    archive_read_support_filter_xz(r->packed);
+    archive_read_support_filter_zstd(r->packed);
+    if (archive_read_open_memory(r->packed, r->map.data ? r->map.data : (const void *)"",
+                                 r->map.size) != ARCHIVE_OK) {
+        return false;
+    }
+    int code = archive_read_next_header(r->packed, &whole);
+    return code == ARCHIVE_OK || code == ARCHIVE_WARN || code == ARCHIVE_EOF;
 }
 
 gr_err gri_tar_open(const gri_source_file *file, const gr_import_options *options,
@@ -397,14 +496,17 @@ gr_err gri_tar_open(const gri_source_file *file, const gr_import_options *option
                            .read = read_record,
                            .destroy = destroy};
     GR_TRY(gr_file_map_open(file->path, &r->map));
+    r->packed = archive_read_new();
     r->archive = archive_read_new();
-    if (!r->archive) {
+    if (!r->packed || !r->archive) {
         GR_FAIL(GR_ERR_MEMORY, "%s: libarchive has no memory for a reader", file->path);
     }
-    accept_forms(r->archive);
-    if (archive_read_open_memory(r->archive, r->map.data ? r->map.data : (const void *)"",
-                                 r->map.size) != ARCHIVE_OK) {
-        GR_TRY(tar_error(r));
+    archive_read_support_format_tar(r->archive);
+    if (!open_packed(r)) {
+        GR_TRY(tar_error(r, r->packed));
+    }
+    if (archive_read_open(r->archive, r, NULL, give_block, NULL) != ARCHIVE_OK) {
+        GR_TRY(tar_error(r, r->archive));
     }
     *out = &r->base;
     r = NULL;

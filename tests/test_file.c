@@ -202,6 +202,7 @@ static void test_folders(void)
     GR_CHECK_OK(gr_file_write(in_dir("x/B"), "", 0));
     GR_CHECK_OK(gr_file_write(in_dir("x/.hidden"), "", 0));
     GR_CHECK_OK(gr_dir_sync(in_dir("x")));
+    GR_CHECK_OK(gr_dir_sync_all(in_dir("x")));
     GR_CHECK_OK(gr_dir_list(in_dir("x"), &names, &count));
     if (GR_CHECK_INT(count, 4)) {
         GR_CHECK_STR(names[0], ".hidden");
@@ -217,6 +218,7 @@ static void test_folders(void)
     GR_CHECK_ERR(gr_dir_make(in_dir("x/b/c")), GR_ERR_IO, "x/b");
     GR_CHECK_ERR(gr_dir_list(in_dir("none"), &names, &count), GR_ERR_MISSING, "none");
     GR_CHECK_ERR(gr_dir_sync(in_dir("none")), GR_ERR_MISSING, "none");
+    GR_CHECK_ERR(gr_dir_sync_all(in_dir("none")), GR_ERR_MISSING, "none");
     GR_CHECK_ERR(gr_dir_remove(in_dir("x/b")), GR_ERR_IO, "is no folder");
 }
 

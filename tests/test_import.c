@@ -229,7 +229,7 @@ static void test_max_side(void)
     GR_CHECK_OK(import_text("smaller.jsonl", text, options, &r));
 }
 
-/// WebP files pass through untouched with `keep`, and only with it.
+/// WebP files that are small enough pass through untouched with `keep`, and only with it.
 static void test_keep(void)
 {
     gr_import_result r = {0};
@@ -242,18 +242,21 @@ static void test_keep(void)
     GR_CHECK_OK(gr_image_encode_webp(&image, 50, &webp, &size));
     put_file("pictures/c.webp", webp, size);
     const char *text = "{\"image\": [\"c.webp\", \"a.png\"], " ONLY_TEXT "}";
-    for (int keep = 0; keep < 2; keep++) {
-        const char *name = keep ? "keep.jsonl" : "encode.jsonl";
-        options.keep = keep;
-        options.max_side = 4;
+    static const int64_t max_sides[] = {0, 4, 15, 16};
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "keep%d.jsonl", i);
+        options.keep = i % 2;
+        options.max_side = max_sides[i / 2];
+        const bool large = options.max_side > 0 && options.max_side < 16;
         GR_CHECK_OK(import_text(name, text, options, &r));
         gr_dataset *d = open_result(name);
         gr_sample *sample = read_sample(d, 0);
         if (sample) {
             bool same =
                 sample->image_size[0] == size && memcmp(sample->image[0], webp, size) == 0;
-            GR_CHECK_INT(same, keep);
-            GR_CHECK_INT(sample->pixels[0][0], keep ? 16 : 4);
+            GR_CHECK_INT(same, options.keep && !large);
+            GR_CHECK_INT(sample->pixels[0][0], large ? options.max_side : 16);
             GR_CHECK_STR(gr_image_kind(sample->image[1], sample->image_size[1]), "webp");
         }
         gr_sample_destroy(&sample);

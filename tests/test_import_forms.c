@@ -7,6 +7,8 @@
 #include "tests/dir_support.h"
 #include "tests/import_support.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -247,6 +249,136 @@ static void test_damaged_tars(void)
     gr_import_result r = {0};
     GR_CHECK_ERR(import_into(fresh_dir("absent"), "x.tar", tar_options, &r), GR_ERR_MISSING,
                  "x.tar");
+}
+
+/// Ten records of one text each, from number `first`, without an end mark: a header and a block of text, 1024 bytes, each.
+static void ten_records(gr_str *tar, int first)
+{
+    for (int i = first; i < first + 10; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%02d.txt", i);
+        tar_text(tar, name, "text");
+    }
+}
+
+/// Packs with libarchive, so that no program is needed, and appends it to `out`.
+static void pack(const gr_str *plain, int (*filter)(struct archive *), gr_str *out)
+{
+    const size_t room = plain->size + 4096;
+    size_t used = 0;
+    char *packed = malloc(room);
+    struct archive *a = archive_write_new();
+    struct archive_entry *entry = archive_entry_new();
+    archive_write_set_format_raw(a);
+    archive_write_set_bytes_in_last_block(a, 1);
+    GR_CHECK_INT(filter(a), ARCHIVE_OK);
+    GR_CHECK_INT(archive_write_open_memory(a, packed, room, &used), ARCHIVE_OK);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_pathname(entry, "data");
+    GR_CHECK_INT(archive_write_header(a, entry), ARCHIVE_OK);
+    GR_CHECK_INT(archive_write_data(a, plain->data, plain->size), (la_ssize_t)plain->size);
+    GR_CHECK_INT(archive_write_close(a), ARCHIVE_OK);
+    archive_write_free(a);
+    archive_entry_free(entry);
+    add_bytes(out, packed, used);
+    free(packed);
+}
+
+typedef struct packing {
+    const char *end;
+    int (*filter)(struct archive *);
+} packing;
+
+static const packing packings[] = {{"gz", archive_write_add_filter_gzip},
+                                   {"xz", archive_write_add_filter_xz},
+                                   {"bz2", archive_write_add_filter_bzip2},
+                                   {"zst", archive_write_add_filter_zstd}};
+enum { PACKINGS = sizeof packings / sizeof *packings };
+
+/// Refused, as it is and compressed in any way.
+static void check_damaged_any(const gr_str *tar, const char *message)
+{
+    check_damaged("a.tar", tar->data, tar->size, message);
+    for (int i = 0; i < PACKINGS; i++) {
+        char name[16];
+        gr_str packed = {0};
+        snprintf(name, sizeof name, "a.tar.%s", packings[i].end);
+        pack(tar, packings[i].filter, &packed);
+        check_damaged(name, packed.data, packed.size, message);
+        gr_str_fini(&packed);
+    }
+}
+
+/// Zeros in the middle of an archive, at which libarchive stops, lose no record in silence.
+static void test_tar_holes(void)
+{
+    gr_str tar = {0};
+    ten_records(&tar, 0);
+    tar_end(&tar);
+    for (size_t at = 0; at < 10; at++) { // the hole begins at a header, and at a text
+        gr_str torn = {0};
+        add_bytes(&torn, tar.data, tar.size);
+        const size_t from = 1024 + at * 512;
+        memset(torn.data + from, 0, 4096);
+        check_damaged_any(&torn, "a hole of zeros");
+        gr_str_fini(&torn);
+    }
+    gr_str torn = {0};
+    add_bytes(&torn, tar.data, tar.size);
+    memset(torn.data + 2048, 0, 512); // one header
+    check_damaged_any(&torn, "zeros at byte 2048");
+    check_damaged_any(&torn, "ends behind record 1, \"01\", but data follows, up to byte 9732");
+    gr_str_fini(&torn);
+    gr_str_fini(&tar);
+}
+
+/// Archives put end to end are refused, not imported up to the end of the first.
+static void test_joined_tars(void)
+{
+    gr_str both = {0}, packed = {0};
+    ten_records(&both, 0);
+    tar_end(&both);
+    const size_t first = both.size;
+    ten_records(&both, 10);
+    tar_end(&both);
+    check_damaged_any(&both, "archives put end to end");
+    for (int i = 0; i < PACKINGS; i++) { // each packed, then put end to end
+        const gr_str one = {.data = both.data, .size = first};
+        const gr_str two = {.data = both.data + first, .size = both.size - first};
+        gr_str_fini(&packed);
+        pack(&one, packings[i].filter, &packed);
+        const size_t behind = packed.size;
+        pack(&two, packings[i].filter, &packed);
+        check_damaged("a.tar.x", packed.data, packed.size, "a.tar.x: ");
+        packed.data[behind] ^= 0x55; // the second has no magic number
+        check_damaged("b.tar.x", packed.data, packed.size, "b.tar.x: ");
+    }
+    gr_str_fini(&packed);
+    gr_str_fini(&both);
+}
+
+/// The end mark is asked for in compressed archives, too; more zeros behind it are padding.
+static void test_tar_ends(void)
+{
+    static const char zeros[20480];
+    gr_import_result r = {0};
+    gr_str tar = {0};
+    ten_records(&tar, 0);
+    check_damaged_any(&tar, "ends without tar's end mark");
+    add_bytes(&tar, zeros, sizeof zeros);
+    for (int i = -1; i < PACKINGS; i++) {
+        const char *dir = fresh_dir("ends");
+        gr_str file = {0};
+        if (i < 0) {
+            add_bytes(&file, tar.data, tar.size);
+        } else {
+            pack(&tar, packings[i].filter, &file);
+        }
+        put_tar(dir, "a.tar", &file);
+        GR_CHECK_OK(import_into(dir, "a.tar", tar_options, &r));
+        GR_CHECK_INT(r.samples, 10);
+    }
+    gr_str_fini(&tar);
 }
 
 static void png_base64(gr_str *s)
@@ -581,6 +713,68 @@ static void test_again(void)
     gr_dataset_writer_destroy(&writer);
 }
 
+/// What a crash of the machine can leave of a part that was not synced is encoded again; a good one is not.
+static void test_crashed_parts(void)
+{
+    static const char cut_index[] = "out/.work/unit-00000000.index";
+    static const char cut_bytes[] = "out/.work/unit-00000000.bytes";
+    const char *dir = fresh_dir("crashed");
+    char *index = NULL, *bytes = NULL;
+    size_t index_size = 0, bytes_size = 0;
+    for (int i = 0; i < 8; i++) {
+        gr_import_options options = llava_options;
+        gr_import_result r = {0};
+        gr_str lines = {0};
+        GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+        for (int k = 0; k < 64; k++) { // the first unit is good, the second stops the import
+            add(&lines, "{" ONLY_TEXT "}\n");
+        }
+        add(&lines, "{\"image\": \"late.png\", " TALK "}\n");
+        put(dir, "a.jsonl", lines.data, lines.size);
+        gr_str_fini(&lines);
+        unlink(in_dir(dir, "late.png"));
+        GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_DATA, "late.png");
+        GR_CHECK_OK(gr_file_read(in_dir(dir, cut_index), 0, &index, &index_size));
+        GR_CHECK_OK(gr_file_read(in_dir(dir, cut_bytes), 0, &bytes, &bytes_size));
+        char *line = strchr(index, '\n') + 1;
+        switch (i) {
+        case 0:
+            put(dir, cut_index, "", 0);
+            break;
+        case 1:
+            put(dir, cut_index, index, (size_t)(line - index));
+            break;
+        case 2:
+            put(dir, cut_index, index, index_size - 9);
+            break;
+        case 3:
+            memset(index, 0, index_size);
+            put(dir, cut_index, index, index_size);
+            break;
+        case 4:
+            put(dir, cut_bytes, bytes, bytes_size / 2);
+            break;
+        case 5:
+            memset(bytes + 5, 0, 100);
+            put(dir, cut_bytes, bytes, bytes_size);
+            break;
+        case 6:
+            unlink(in_dir(dir, cut_bytes));
+            break;
+        default:
+            break; // good
+        }
+        put(dir, "late.png", png_4x2, sizeof png_4x2);
+        GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+        GR_CHECK_INT(r.samples, 65);
+        check_sample(dir, 0, "#1", "", 0,
+                     "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":"
+                     "\"gpt\",\"value\":\"a\"}]}");
+        GR_FREE(index);
+        GR_FREE(bytes);
+    }
+}
+
 /// Every request for memory fails once: the error comes out, nothing leaks, and the same call then goes on.
 static void fail_each_request(const char *dir, const char *source, gr_import_options options)
 {
@@ -628,6 +822,9 @@ static const gr_test tests[] = {
     {"img2dataset", test_img2dataset},
     {"tar_tricks", test_tar_tricks},
     {"damaged_tars", test_damaged_tars},
+    {"tar_holes", test_tar_holes},
+    {"joined_tars", test_joined_tars},
+    {"tar_ends", test_tar_ends},
     {"vlmeval", test_vlmeval},
     {"vlmeval_paths", test_vlmeval_paths},
     {"bad_rows", test_bad_rows},
@@ -638,6 +835,7 @@ static const gr_test tests[] = {
     {"long_caption", test_long_caption},
     {"duplicates", test_duplicates},
     {"again", test_again},
+    {"crashed_parts", test_crashed_parts},
     {"memory_failures", test_memory_failures},
 };
 GR_TEST_MAIN("import_forms", tests)

@@ -97,7 +97,7 @@ done:
     return err;
 }
 
-gr_err gr_dir_sync(const char *path)
+static gr_err sync_folder(const char *path, int (*sync)(int))
 {
     gr_err err = GR_OK;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -105,7 +105,7 @@ gr_err gr_dir_sync(const char *path)
         GR_TRY(gri_system_error(GRI_FIND, "open the folder", path));
     }
     // Some file systems have nothing to sync in a folder and say EINVAL.
-    if (fsync(fd) != 0 && errno != EINVAL) {
+    if (sync(fd) != 0 && errno != EINVAL) {
         GR_TRY(gri_system_error(GRI_USE, "sync the folder", path));
     }
 done:
@@ -113,6 +113,16 @@ done:
         close(fd);
     }
     return err;
+}
+
+gr_err gr_dir_sync(const char *path)
+{
+    return sync_folder(path, fsync);
+}
+
+gr_err gr_dir_sync_all(const char *path)
+{
+    return sync_folder(path, syncfs);
 }
 
 static int by_bytes(const void *a, const void *b)

@@ -106,12 +106,12 @@ done:
     return err;
 }
 
-/// Syncs and closes; both may be the first to tell of a full disk.
-static gr_err finish_output(int *fd, const char *path)
+/// Syncs (if asked to) and closes; both may be the first to tell of a full disk.
+static gr_err finish_output(int *fd, const char *path, bool sync)
 {
     gr_err err = GR_OK;
     int old = *fd;
-    if (fsync(old) != 0) {
+    if (sync && fsync(old) != 0) {
         GR_TRY(gri_system_error(GRI_USE, "sync", path));
     }
     *fd = -1;
@@ -180,7 +180,7 @@ done:
     return err;
 }
 
-gr_err gr_file_write(const char *path, const void *data, size_t size)
+static gr_err replace_file(const char *path, const void *data, size_t size, bool sync)
 {
     gr_err err = GR_OK;
     int fd = -1;
@@ -197,12 +197,14 @@ gr_err gr_file_write(const char *path, const void *data, size_t size)
     }
     made = true;
     GR_TRY(write_all(fd, aside, data, size));
-    GR_TRY(finish_output(&fd, aside));
+    GR_TRY(finish_output(&fd, aside, sync));
     if (rename(aside, path) != 0) {
         GR_TRY(gri_system_error(GRI_USE, "put the new file in place", path));
     }
     made = false;
-    GR_TRY(gr_dir_sync(folder));
+    if (sync) {
+        GR_TRY(gr_dir_sync(folder));
+    }
 done:
     close_fd(&fd);
     if (made) {
@@ -211,6 +213,16 @@ done:
     GR_FREE(aside);
     GR_FREE(folder);
     return err;
+}
+
+gr_err gr_file_write(const char *path, const void *data, size_t size)
+{
+    return replace_file(path, data, size, true);
+}
+
+gr_err gr_file_write_unsynced(const char *path, const void *data, size_t size)
+{
+    return replace_file(path, data, size, false);
 }
 
 gr_err gr_file_append(const char *path, const void *data, size_t size)
@@ -266,7 +278,7 @@ gr_err gr_file_copy(const char *from, const char *to)
         GR_TRY(gri_system_error(GRI_USE, "create", to));
     }
     GR_TRY(copy_bytes(in, from, out, to));
-    GR_TRY(finish_output(&out, to));
+    GR_TRY(finish_output(&out, to, true));
 done:
     close_fd(&in);
     close_fd(&out);

@@ -27,6 +27,9 @@ GR_MUST_CHECK gr_err gr_file_read(const char *path, size_t max_size, char **data
 GR_MUST_CHECK gr_err gr_file_open(const char *path, FILE **out);
 /// Writes aside (PATH.tmp.PID), syncs, renames, syncs the folder: the old file or the new one.
 GR_MUST_CHECK gr_err gr_file_write(const char *path, const void *data, size_t size);
+/// The same without the syncs: safe from a kill of the process, not from a crash of the machine, after which the file may be short or
+/// full of zeros.
+GR_MUST_CHECK gr_err gr_file_write_unsynced(const char *path, const void *data, size_t size);
 /// Appends with one write call and no sync; creates the file.
 GR_MUST_CHECK gr_err gr_file_append(const char *path, const void *data, size_t size);
 /// Copies a file (not atomic); its data is synced.
@@ -53,6 +56,8 @@ void gr_file_map_drop(const gr_file_map *map, const unsigned char *at, size_t si
 GR_MUST_CHECK gr_err gr_dir_make(const char *path);
 /// Syncs the folder's entries to disk.
 GR_MUST_CHECK gr_err gr_dir_sync(const char *path);
+/// Syncs all that this machine wrote to the file system in which the folder lies: one call for many files.
+GR_MUST_CHECK gr_err gr_dir_sync_all(const char *path);
 /// Names in the folder without "." and "..", sorted by bytes. Free each name and the list.
 GR_MUST_CHECK gr_err gr_dir_list(const char *path, char ***names, int64_t *count);
 void gr_dir_list_free(char ***names, int64_t count);

@@ -66,7 +66,8 @@ gr_err gri_data_import(int argc, char **argv)
         GRI_INT("shard-bytes", "N", &o->shard_bytes, 1, INT64_MAX,
                 "a shard is closed at this size (default: 1 GiB)"),
         GRI_TEXT("encode", "keep|lossless|QUALITY", &a.encode,
-                 "keep (default): WebP files stay as they are, others become lossless WebP; "
+                 "keep (default): WebP files stay as they are unless they must be turned, "
+                 "blended or shrunk; those and others become lossless WebP; "
                  "lossless or 0..100: all pictures are encoded so"),
         GRI_CHOICE("alpha", "white|drop", &a.alpha,
                    "transparent pictures are blended over white (default), or lose their alpha "
