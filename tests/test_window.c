@@ -1,11 +1,14 @@
-#include "datasets/window.h"
+#include "datasets/room.h"
+#include "datasets/shard_format.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "tests/check.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const gri_window_rules usual = {
     .lanes = 4, .sequence_length = 4096, .max_images = 0, .seed = 3, .stream = 9};
@@ -201,6 +204,10 @@ static void test_unusable(void)
     check_sound(&w, &usual);
     GR_CHECK_INT(w.row_count, 3); // the two, and one for those without size
     gri_window_fini(&w);
+    GR_CHECK_OK(gri_window_begin(&w, &usual, 0, 3, 0)); // samples, but no step
+    GR_CHECK_OK(gri_window_pack(&w, &usual));
+    GR_CHECK_INT(w.row_count, 0);
+    gri_window_fini(&w);
     GR_CHECK_OK(gri_window_begin(&w, &usual, 0, 0, 0));
     GR_CHECK_OK(gri_window_pack(&w, &usual));
     GR_CHECK_INT(w.row_count, 0);
@@ -219,6 +226,221 @@ static void test_function(void)
     GR_CHECK_BYTES(a.rows, b.rows, (size_t)a.row_count * sizeof *a.rows);
     gri_window_fini(&a);
     gri_window_fini(&b);
+}
+
+/// Whole numbers only, so that they are the same everywhere: some short, some a few to a row, some with pictures.
+static gri_size draw_plain(int64_t kind, int64_t i, const gri_window_rules *rules)
+{
+    uint64_t a = gr_rng_u64((uint64_t)kind, 1, (uint64_t)i),
+             b = gr_rng_u64((uint64_t)kind, 2, (uint64_t)i);
+    int64_t length = rules->sequence_length, part = (int64_t)(a % 1000);
+    gri_size s = {length * part / 20000, (int64_t)(b % 5)}; // kind 0: short
+    if (kind == 1) {
+        s = (gri_size){length * (200 + part * 3 / 10) / 1000, (int64_t)(b % 4)};
+    } else if (kind == 2) {
+        s = (gri_size){length * (part % 2 ? 60 : 45) / 100, (int64_t)(b % 2)};
+    } else if (kind == 3) {
+        s = (gri_size){length * part / 1000, 0};
+    } else if (kind == 4) {
+        s = (gri_size){length * (int64_t)(1 + b % 12) / 16 + part % 7, (int64_t)(1 + b % 12)};
+    }
+    s.tokens = s.tokens > length ? length : s.tokens;
+    s.images =
+        rules->max_images > 0 && s.images > rules->max_images ? rules->max_images : s.images;
+    return s;
+}
+
+typedef struct simple_item {
+    gri_size size;
+    int64_t sample, row;
+} simple_item;
+
+static int by_size(const void *a, const void *b)
+{
+    const simple_item *x = a, *y = b;
+    if (x->size.tokens != y->size.tokens) {
+        return x->size.tokens < y->size.tokens ? 1 : -1;
+    }
+    if (x->size.images != y->size.images) {
+        return x->size.images < y->size.images ? 1 : -1;
+    }
+    return (x->sample > y->sample) - (x->sample < y->sample);
+}
+
+/// The rule as it stands in window.h: looks at every row.
+static int64_t simple_choose(const gri_row *rows, int64_t count, const gri_window_rules *rules,
+                             gri_size size)
+{
+    int64_t best = -1;
+    for (int64_t r = 0; r < count; r++) {
+        gri_size sum = {rows[r].tokens + size.tokens, rows[r].images + size.images};
+        if (!gri_size_fits(rules, sum)) {
+            continue;
+        }
+        bool fewer = best < 0 || (size.images > 0 && rows[r].images < rows[best].images) ||
+                     ((size.images == 0 || rows[r].images == rows[best].images) &&
+                      rows[r].tokens < rows[best].tokens);
+        best = fewer ? r : best;
+    }
+    return best;
+}
+
+/// Puts the items, longest first, into `count` rows both ways; false when one finds none. *same becomes false where
+/// they differ.
+static bool fill_both(simple_item *items, int64_t samples, const gri_window_rules *rules,
+                      int64_t count, bool *same)
+{
+    gr_err err = GR_OK;
+    gri_row *rows = NULL, *others = NULL;
+    gri_room room = {0};
+    bool all = true;
+    GR_ALLOC(rows, count);
+    GR_ALLOC(others, count);
+    GR_TRY(gri_room_begin(&room, rules, others, count));
+    for (int64_t i = 0; all && i < samples; i++) {
+        gri_size size = items[i].size;
+        int64_t r = items[i].row = simple_choose(rows, count, rules, size);
+        *same = *same && gri_room_put(&room, size) == r;
+        all = r >= 0;
+        if (all) {
+            rows[r].tokens += size.tokens;
+            rows[r].images += size.images;
+        }
+    }
+    *same = *same && memcmp(rows, others, (size_t)count * sizeof *rows) == 0;
+done:
+    gri_room_fini(&room);
+    GR_FREE(rows);
+    GR_FREE(others);
+    GR_CHECK_OK(err);
+    return all;
+}
+
+/// Row by row with the simple search, from one row a lane and step on: the same place for every sample in every try, the same
+/// number of rows in the end, and with one lane (nothing is swapped) the same samples together.
+static void check_simple(int64_t kind, const gri_window_rules *rules, int64_t samples,
+                         int64_t steps)
+{
+    gr_err err = GR_OK;
+    gri_window w = {0};
+    simple_item *items = NULL;
+    int64_t *rows_of = NULL, used = 0, count = rules->lanes * steps;
+    bool same = true;
+    GR_ALLOC(items, samples);
+    GR_ALLOC(rows_of, samples);
+    GR_TRY(gri_window_begin(&w, rules, 0, samples, steps));
+    for (int64_t i = 0; i < samples; i++) {
+        w.sizes[i] = draw_plain(kind, i, rules);
+        items[i] = (simple_item){.size = w.sizes[i], .sample = i};
+    }
+    GR_TRY(gri_window_pack(&w, rules));
+    check_sound(&w, rules);
+    qsort(items, (size_t)samples, sizeof *items, by_size);
+    while (!fill_both(items, samples, rules, count, &same)) {
+        count += rules->lanes;
+    }
+    GR_CHECK(same);
+    for (int64_t i = 0; i < samples; i++) {
+        rows_of[items[i].sample] = items[i].row;
+        used = items[i].row + 1 > used ? items[i].row + 1 : used;
+    }
+    GR_CHECK_INT(w.row_count, used);
+    for (int64_t r = 0; rules->lanes == 1 && r < w.row_count; r++) {
+        for (int64_t at = w.rows[r].begin + 1; at < w.rows[r].end; at++) {
+            same = same && rows_of[w.order[at]] == rows_of[w.order[at - 1]];
+        }
+    }
+    GR_CHECK(same);
+done:
+    gri_window_fini(&w);
+    GR_FREE(items);
+    GR_FREE(rows_of);
+    GR_CHECK_OK(err);
+}
+
+enum { KINDS = 5 };
+
+static void test_simple_search(void)
+{
+    for (int64_t kind = 0; kind < KINDS; kind++) {
+        for (int64_t samples = 1; samples < 400; samples = samples * 2 + 1) {
+            for (int64_t lanes = 1; lanes < 6; lanes += 2) {
+                for (int64_t limit = 0; limit <= 12; limit += 6) {
+                    gri_window_rules rules = usual;
+                    rules.lanes = lanes;
+                    rules.max_images = limit;
+                    rules.sequence_length = 150 + limit;
+                    check_simple(kind, &rules, samples, 1 + samples / 64);
+                }
+            }
+        }
+    }
+    check_simple(0, &usual, 16384, 32);
+}
+
+/// What follows from the rows, too: order and cells, as they were when every row was looked at.
+static void test_same_as_ever(void)
+{
+    static const gr_digest want[KINDS] = {{0x4ad2a2fa0602e5b8, 0x3e4901dda0e62ace},
+                                          {0x46a362ac65e27666, 0x38968d8117f10a8f},
+                                          {0x14777ae6209b3b48, 0x342e865353c36bd9},
+                                          {0xf04e19c49714bc42, 0x941c58e09a59bf19},
+                                          {0xf6d86885afc2ee91, 0xec6f0993b8104b4a}};
+    gri_window w = {0};
+    for (int64_t kind = 0; kind < KINDS; kind++) {
+        GR_CHECK_OK(gri_window_begin(&w, &usual, kind, 1500, 6));
+        for (int64_t i = 0; i < w.count; i++) {
+            w.sizes[i] = draw_plain(kind, i, &usual);
+        }
+        GR_CHECK_OK(gri_window_pack(&w, &usual));
+        gr_digest digest = {0};
+        for (int64_t i = 0; i < w.count; i++) {
+            digest = gri_digest_link(digest, &w.order[i], sizeof w.order[i]);
+        }
+        for (int64_t c = 0; c <= w.steps * usual.lanes; c++) {
+            digest = gri_digest_link(digest, &w.cells[c], sizeof w.cells[c]);
+        }
+        if (!GR_CHECK(gr_digest_equal(digest, want[kind]))) {
+            printf("kind %lld: {0x%llx, 0x%llx}\n", (long long)kind,
+                   (unsigned long long)digest.high, (unsigned long long)digest.low);
+        }
+    }
+    gri_window_fini(&w);
+}
+
+/// Three rows hold these samples by the rule and four do not: why the number of rows is searched for one by one.
+static void test_one_row_more(void)
+{
+    static simple_item items[] = {{.size = {25, 1}}, {.size = {16, 1}}, {.size = {14, 0}},
+                                  {.size = {11, 0}}, {.size = {6, 1}},  {.size = {5, 1}},
+                                  {.size = {3, 3}}};
+    const gri_window_rules rules = {.lanes = 1, .sequence_length = 29, .max_images = 3};
+    bool same = true;
+    GR_CHECK(!fill_both(items, 7, &rules, 2, &same));
+    GR_CHECK(fill_both(items, 7, &rules, 3, &same));
+    GR_CHECK(!fill_both(items, 7, &rules, 4, &same));
+    GR_CHECK(same);
+}
+
+/// Windows of many samples, for docs/measurements.md; the time is printed, not judged.
+static void test_many(void)
+{
+    static const struct {
+        int64_t kind, samples, steps;
+    } cases[] = {{0, 65536, 128}, {1, 8192, 16}, {2, 8192, 16}};
+    gri_window w = {0};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        GR_CHECK_OK(gri_window_begin(&w, &usual, 0, cases[c].samples, cases[c].steps));
+        for (int64_t i = 0; i < w.count; i++) {
+            w.sizes[i] = draw_plain(cases[c].kind, i, &usual);
+        }
+        clock_t before = clock();
+        GR_CHECK_OK(gri_window_pack(&w, &usual));
+        printf("%lld samples in %lld rows: %.3f s; ", (long long)w.count,
+               (long long)w.row_count, (double)(clock() - before) / CLOCKS_PER_SEC);
+        check_sound(&w, &usual);
+    }
+    gri_window_fini(&w);
 }
 
 static void test_memory_failures(void)
@@ -247,6 +469,10 @@ static const gr_test tests[] = {
     {"long_samples", test_long_samples},
     {"unusable", test_unusable},
     {"function", test_function},
+    {"simple_search", test_simple_search},
+    {"same_as_ever", test_same_as_ever},
+    {"one_row_more", test_one_row_more},
+    {"many", test_many},
     {"memory_failures", test_memory_failures},
 };
 GR_TEST_MAIN("window", tests)
