@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,13 @@ done:
     return err;
 }
 
+// What malloc gave stands right before the memory. Zeroes come from calloc, since the pages of a large request are zero already:
+// nobody touches them before the thread that uses them, which is also the one whose memory they should lie in.
+static void **owner_of(void *ptr)
+{
+    return (void **)ptr - 1;
+}
+
 void *gr_mem_alloc(size_t count, size_t size)
 {
     size_t bytes = 0;
@@ -61,14 +69,16 @@ void *gr_mem_alloc(size_t count, size_t size)
         (void)out_of_memory(count, size);
         return NULL;
     }
-    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    void *ptr = aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
-    if (!ptr) {
+    char *raw = calloc(1, bytes + sizeof(void *) + ALIGNMENT);
+    if (!raw) {
         (void)out_of_memory(count, size);
         return NULL;
     }
-    memset(ptr, 0, rounded ? rounded : ALIGNMENT);
-    account((int64_t)malloc_usable_size(ptr));
+    uintptr_t first = (uintptr_t)raw + sizeof(void *);
+    char *ptr =
+        raw + (((first + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) - (uintptr_t)raw);
+    *owner_of(ptr) = raw;
+    account((int64_t)malloc_usable_size(raw));
     return ptr;
 }
 
@@ -85,8 +95,9 @@ void *gr_mem_resize(void *ptr, size_t old_count, size_t count, size_t size)
 void gr_mem_free(void *ptr)
 {
     if (ptr) {
-        account(-(int64_t)malloc_usable_size(ptr));
-        free(ptr);
+        void *raw = *owner_of(ptr);
+        account(-(int64_t)malloc_usable_size(raw));
+        free(raw);
     }
 }
 

@@ -28,7 +28,7 @@ GR_MUST_CHECK gr_err gri_doctor_machine(gri_report *r, const gr_world *world);
 GR_MUST_CHECK gr_err gri_doctor_mpi(gri_report *r, const gr_world *world, gr_err world_err);
 /// BLAS kernels and their rate, libraries with versions, and what could be built in and was not.
 GR_MUST_CHECK gr_err gri_doctor_libraries(gri_report *r, const gr_world *world);
-/// The mathematics (selftest.h). Collective when there is a world.
+/// The mathematics (known.h of each room, src/eval/selftest.h). Collective when there is a world.
 GR_MUST_CHECK gr_err gri_doctor_mathematics(gri_report *r, const gr_world *world);
 
 #endif

@@ -1,4 +1,4 @@
-#include "src/cli/selftest.h"
+#include "src/eval/selftest.h"
 
 #include "mpi/gather.h"
 #include "mpi/lanes.h"
@@ -157,17 +157,17 @@ static gr_err judge(const char *what, const float *got, const float *want, int64
         norm += (double)want[i] * (double)want[i];
     }
     distance = sqrt(distance / norm);
-    if (!(distance <= GRI_SPLIT_BOUND)) { // NaN fails too
+    if (!(distance <= GR_SPLIT_BOUND)) { // NaN fails too
         GR_FAIL(GR_ERR_FAILED,
                 "self-test: gradient of %s: off by %.2e from that of one row, allowed %.0e",
-                what, distance, GRI_SPLIT_BOUND);
+                what, distance, GR_SPLIT_BOUND);
     }
     *worst = distance > *worst ? distance : *worst;
 done:
     return err;
 }
 
-gr_err gri_selftest_threads(int threads)
+gr_err gr_selftest_threads(int threads)
 {
     gr_err err = GR_OK;
     bench one = {0}, many = {0};
@@ -245,7 +245,7 @@ done:
     return err;
 }
 
-gr_err gri_selftest_split(const gr_world *world, double *worst)
+gr_err gr_selftest_split(const gr_world *world, double *worst)
 {
     gr_err err = GR_OK;
     bench b = {0};
