@@ -55,10 +55,38 @@ static void check_squares(gr_picture_rules rules, const gr_image *squares, int64
             GR_CHECK_BYTES(got + i * VALUES, tile, sizeof tile);
         }
         free(got);
+        unsigned char *bytes = malloc((size_t)(tiles * VALUES));
+        GR_CHECK_OK(gr_picture_bytes(&v, 0, "p", data, size, tiles, bytes));
+        GR_CHECK_BYTES(bytes, squares->rgb, (size_t)(tiles * VALUES));
+        free(bytes);
+        GR_CHECK_ERR(gr_picture_bytes(&v, 0, "p", data, size, tiles + 1, NULL), GR_ERR_DATA,
+                     "header promised");
         GR_CHECK_ERR(gr_picture_pixels(&v, 0, "p", data, size, tiles + 1, NULL), GR_ERR_DATA,
                      "header promised");
     }
     GR_FREE(data);
+}
+
+/// Each byte looked up is that byte normalised, bit for bit.
+static void test_values(void)
+{
+    static const double scales[] = {0, 0.5, 1 / 255.0};
+    for (int s = 0; s < 3; s++) {
+        const gr_vision_config v = vision_of((gr_picture_rules){.rescale = scales[s]});
+        float values[3][256], alone[3];
+        gr_picture_values(&v, values);
+        for (int i = 0; i < 256; i++) {
+            unsigned char grey[3] = {(unsigned char)i, (unsigned char)i, (unsigned char)i};
+            const gr_image one = {1, 1, grey};
+            gr_image_normalize(&one, scales[s], v.image_mean, v.image_std, alone);
+            for (int c = 0; c < 3; c++) {
+                float pixel = s == 0 ? (float)i / 255.0F : (float)(i * scales[s]);
+                float want = (pixel - (float)v.image_mean[c]) / (float)v.image_std[c];
+                GR_CHECK_BYTES(&values[c][i], &want, sizeof want);
+                GR_CHECK_BYTES(&alone[c], &want, sizeof want);
+            }
+        }
+    }
 }
 
 static void test_fits(void)
@@ -495,6 +523,7 @@ static void test_round_trip(void)
 }
 
 static const gr_test tests[] = {
+    {"values", test_values},
     {"fits", test_fits},
     {"tiles", test_tiles},
     {"sizes", test_sizes},

@@ -63,7 +63,10 @@ GR_MUST_CHECK gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter fi
 /// trunc(255 * mean)).
 GR_MUST_CHECK gr_err gr_image_pad_square(const gr_image *in, const unsigned char colour[3],
                                          gr_image *out);
-/// out[c][y][x] = (rgb * scale - mean[c]) / std[c], fp32 [3, height, width]; scale 0: rgb / 255.
+/// value[c][v] = (v * scale - mean[c]) / std[c] in fp32, for each byte v of channel c; scale 0: v / 255.
+void gr_image_values(double scale, const double mean[3], const double std[3],
+                     float value[3][256]);
+/// out[c][y][x] = value[c][rgb[y][x][c]] of these values, fp32 [3, height, width].
 void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
                         const double std[3], float *out);
 /// WebP, quality 0..100, or lossless when quality is negative. Bytes in new memory (GR_FREE).

@@ -4,9 +4,6 @@
 
 #include <math.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 static gr_err resize_width(const gr_image *in, gr_image_filter filter, int64_t width,
                            gr_image *out)
@@ -130,34 +127,15 @@ done:
     return err;
 }
 
-enum { RUN = 16 }; // pixels whose values of one channel fill a cache line
-
-/// The values of `count` pixels, channel by channel, `plane` values apart.
-static void look_up(const unsigned char *rgb, int64_t count, const float value[3][256],
-                    int64_t plane, float *out)
+void gr_image_values(double scale, const double mean[3], const double std[3],
+                     float value[3][256])
 {
-    for (int64_t i = 0; i < count; i++) {
-        out[i] = value[0][rgb[3 * i]];
-        out[plane + i] = value[1][rgb[3 * i + 1]];
-        out[2 * plane + i] = value[2][rgb[3 * i + 2]];
-    }
-}
-
-/// Writes whole cache lines past the caches: a batch of pixels is larger than they are, and to read lines that are
-/// then overwritten would cost as much again.
-static void put_run(const float values[3][RUN], int64_t plane, float *out)
-{
-#ifdef __SSE2__
     for (int64_t c = 0; c < 3; c++) {
-        for (int64_t i = 0; i < RUN; i += 4) {
-            _mm_stream_ps(out + c * plane + i, _mm_loadu_ps(values[c] + i));
+        for (int v = 0; v < 256; v++) {
+            float pixel = scale == 0 ? (float)v / 255.0F : (float)(v * scale);
+            value[c][v] = (pixel - (float)mean[c]) / (float)std[c];
         }
     }
-#else
-    for (int64_t c = 0; c < 3; c++) {
-        memcpy(out + c * plane, values[c], sizeof values[c]);
-    }
-#endif
 }
 
 void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
@@ -165,22 +143,10 @@ void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
 {
     int64_t pixels = in->width * in->height;
     float value[3][256];
-    for (int64_t c = 0; c < 3; c++) {
-        for (int v = 0; v < 256; v++) {
-            float pixel = scale == 0 ? (float)v / 255.0F : (float)(v * scale);
-            value[c][v] = (pixel - (float)mean[c]) / (float)std[c];
+    gr_image_values(scale, mean, std, value);
+    for (int64_t i = 0; i < pixels; i++) {
+        for (int64_t c = 0; c < 3; c++) {
+            out[c * pixels + i] = value[c][in->rgb[3 * i + c]];
         }
     }
-    int64_t done = 0;
-    if ((uintptr_t)out % 16 == 0 && pixels % 4 == 0) {
-        for (; done + RUN <= pixels; done += RUN) {
-            float values[3][RUN];
-            look_up(in->rgb + 3 * done, RUN, value, RUN, values[0]);
-            put_run(values, pixels, out + done);
-        }
-#ifdef __SSE2__
-        _mm_sfence(); // what was put is there for other threads
-#endif
-    }
-    look_up(in->rgb + 3 * done, pixels - done, value, pixels, out + done);
 }

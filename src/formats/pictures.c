@@ -4,6 +4,8 @@
 #include "src/base/mem.h"
 #include "src/formats/image_tiles.h"
 
+#include <string.h>
+
 enum { MOST_BYTES = 1 << 30 };
 
 static gr_image_filter filter_of(const gr_vision_config *v)
@@ -112,21 +114,49 @@ done:
     return err;
 }
 
+/// Decoded and cut.
+static gr_err make_squares(const gr_vision_config *v, unsigned how, const char *name,
+                           const void *data, size_t size, int64_t tiles, gr_image *out)
+{
+    gr_err err = GR_OK;
+    gr_image image = {0};
+    GR_TRY(gr_image_decode(name, data, size, how, &image));
+    GR_TRY_CONTEXT(cut(v, name, &image, tiles, out), "%s", name);
+done:
+    gr_image_fini(&image);
+    return err;
+}
+
+gr_err gr_picture_bytes(const gr_vision_config *vision, unsigned how, const char *name,
+                        const void *data, size_t size, int64_t tiles, unsigned char *out)
+{
+    gr_err err = GR_OK;
+    gr_image squares = {0};
+    GR_TRY(make_squares(vision, how, name, data, size, tiles, &squares));
+    memcpy(out, squares.rgb, (size_t)(tiles * 3 * vision->image_size * vision->image_size));
+done:
+    gr_image_fini(&squares);
+    return err;
+}
+
+void gr_picture_values(const gr_vision_config *vision, float value[3][256])
+{
+    gr_image_values(vision->pictures.rescale, vision->image_mean, vision->image_std, value);
+}
+
 gr_err gr_picture_pixels(const gr_vision_config *vision, unsigned how, const char *name,
                          const void *data, size_t size, int64_t tiles, float *out)
 {
     gr_err err = GR_OK;
-    gr_image image = {0}, squares = {0};
+    gr_image squares = {0};
     const int64_t side = vision->image_size, values = 3 * side * side;
-    GR_TRY(gr_image_decode(name, data, size, how, &image));
-    GR_TRY_CONTEXT(cut(vision, name, &image, tiles, &squares), "%s", name);
+    GR_TRY(make_squares(vision, how, name, data, size, tiles, &squares));
     for (int64_t i = 0; i < tiles; i++) {
         const gr_image tile = {side, side, squares.rgb + i * values};
         gr_image_normalize(&tile, vision->pictures.rescale, vision->image_mean,
                            vision->image_std, out + i * values);
     }
 done:
-    gr_image_fini(&image);
     gr_image_fini(&squares);
     return err;
 }
