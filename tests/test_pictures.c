@@ -5,6 +5,7 @@
 #include "src/formats/image_tiles.h"
 #include "src/formats/pictures.h"
 #include "tests/dir_support.h"
+#include "tests/image_support.h"
 
 #include <stdlib.h>
 
@@ -103,10 +104,10 @@ static void test_fits(void)
     GR_CHECK_OK(gr_image_resize(&image, GR_IMAGE_BILINEAR, SIDE, SIDE, &want));
     check_squares((gr_picture_rules){.bilinear = true}, &want, 1);
     gr_image_fini(&want);
-    GR_CHECK_OK(gr_image_resize_crop(&image, GR_IMAGE_BICUBIC, SIDE, SIDE, &want));
+    GR_CHECK_OK(resize_crop(&image, GR_IMAGE_BICUBIC, SIDE, SIDE, &want));
     check_squares((gr_picture_rules){.fit = GR_FIT_CROP}, &want, 1);
     gr_image_fini(&want);
-    GR_CHECK_OK(gr_image_resize_crop(&image, GR_IMAGE_BICUBIC, SIDE + 3, SIDE, &want));
+    GR_CHECK_OK(resize_crop(&image, GR_IMAGE_BICUBIC, SIDE + 3, SIDE, &want));
     check_squares((gr_picture_rules){.fit = GR_FIT_CROP, .edge = SIDE + 3}, &want, 1);
     gr_image_fini(&want);
     const unsigned char colour[3] = {127, 63, 25}; // 255 times 0.5, 0.25, 0.1, cut off
@@ -134,7 +135,7 @@ static void test_tiles(void)
             gr_tile_plan plan = {0};
             GR_CHECK_OK(gr_tiles_plan(&grid, WIDE, HIGH, &plan));
             GR_CHECK(plan.count > 1);
-            GR_CHECK_OK(gr_tiles_cut(&grid, &plan, &image, &want));
+            GR_CHECK_OK(cut_tiles(&grid, &plan, &image, &want));
             check_squares((gr_picture_rules){.fit = flags & 1 ? GR_FIT_PAD : GR_FIT_STRETCH,
                                              .most = most,
                                              .thumbnail = flags & 1,

@@ -6,50 +6,50 @@
 #include <string.h>
 
 static gr_err resize_width(const gr_image *in, gr_image_filter filter, int64_t width,
-                           gr_image *out)
+                           unsigned char *rgb)
 {
     gr_err err = GR_OK;
     gri_taps t = {0};
     gri_width_pass *pass = gri_has_avx2() ? gri_width_avx2 : gri_width_plain;
     GR_TRY(gri_taps_init(filter, in->width, width, &t));
-    GR_ALLOC(out->rgb, width * in->height * 3);
-    out->width = width;
-    out->height = in->height;
-    pass(&t, in->height, in->rgb, out->rgb);
+    pass(&t, in->height, in->rgb, rgb);
 done:
     gri_taps_fini(&t);
     return err;
 }
 
 static gr_err resize_height(const gr_image *in, gr_image_filter filter, int64_t height,
-                            gr_image *out)
+                            unsigned char *rgb)
 {
     gr_err err = GR_OK;
     gri_taps t = {0};
     gri_height_pass *pass = gri_has_avx2() ? gri_height_avx2 : gri_height_plain;
     GR_TRY(gri_taps_init(filter, in->height, height, &t));
-    GR_ALLOC(out->rgb, in->width * height * 3);
-    out->width = in->width;
-    out->height = height;
-    pass(&t, in->width * 3, in->rgb, out->rgb);
+    pass(&t, in->width * 3, in->rgb, rgb);
 done:
     gri_taps_fini(&t);
     return err;
 }
 
-/// The width x height pixels from (left, top) on.
-static gr_err cut_out(const gr_image *in, int64_t left, int64_t top, int64_t width,
-                      int64_t height, gr_image *out)
+gr_err gr_image_resize_to(const gr_image *in, gr_image_filter filter, int64_t width,
+                          int64_t height, unsigned char *rgb)
 {
     gr_err err = GR_OK;
-    unsigned char *rgb = NULL;
-    GR_ALLOC(rgb, width * height * 3);
-    for (int64_t y = 0; y < height; y++) {
-        memcpy(rgb + y * width * 3, in->rgb + ((top + y) * in->width + left) * 3,
-               (size_t)width * 3);
+    gr_image wide = {.width = width, .height = in->height};
+    GR_TRY(gri_image_check_size("resize", width, height));
+    if (height == in->height && width == in->width) {
+        memcpy(rgb, in->rgb, (size_t)(width * height * 3));
+    } else if (height == in->height) {
+        GR_TRY(resize_width(in, filter, width, rgb));
+    } else if (width == in->width) {
+        GR_TRY(resize_height(in, filter, height, rgb));
+    } else {
+        GR_ALLOC(wide.rgb, width * in->height * 3);
+        GR_TRY(resize_width(in, filter, width, wide.rgb));
+        GR_TRY(resize_height(&wide, filter, height, rgb));
     }
-    *out = (gr_image){.width = width, .height = height, .rgb = rgb};
 done:
+    gr_image_fini(&wide);
     return err;
 }
 
@@ -57,33 +57,19 @@ gr_err gr_image_resize(const gr_image *in, gr_image_filter filter, int64_t width
                        int64_t height, gr_image *out)
 {
     gr_err err = GR_OK;
-    gr_image wide = {0}, result = {0};
-    const gr_image *from = in;
+    gr_image result = {.width = width, .height = height};
     GR_TRY(gri_image_check_size("resize", width, height));
-    if (width == in->width && height == in->height) {
-        GR_TRY(cut_out(in, 0, 0, width, height, out));
-        goto done;
-    }
-    if (width != in->width) {
-        GR_TRY(resize_width(in, filter, width, &wide));
-        from = &wide;
-    }
-    if (height != in->height) {
-        GR_TRY(resize_height(from, filter, height, &result));
-    } else {
-        result = wide;
-        wide = (gr_image){0};
-    }
+    GR_ALLOC(result.rgb, width * height * 3);
+    GR_TRY(gr_image_resize_to(in, filter, width, height, result.rgb));
     *out = result;
     result = (gr_image){0};
 done:
-    gr_image_fini(&wide);
     gr_image_fini(&result);
     return err;
 }
 
 gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter filter, int64_t edge,
-                            int64_t crop, gr_image *out)
+                            int64_t crop, unsigned char *rgb)
 {
     gr_err err = GR_OK;
     gr_image whole = {0};
@@ -98,10 +84,17 @@ gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter filter, int64_t 
     // Python's int(edge * longer / shorter): one rounding, then cut off.
     GR_TRY(gri_image_check_size("resize", edge, 1));
     int64_t stretched = (int64_t)((double)(edge * longer) / (double)shorter);
+    if (crop == edge && crop == stretched) {
+        GR_TRY(gr_image_resize_to(in, filter, crop, crop, rgb));
+        goto done;
+    }
     GR_TRY(gr_image_resize(in, filter, upright ? edge : stretched, upright ? stretched : edge,
                            &whole));
-    GR_TRY(
-        cut_out(&whole, (whole.width - crop) / 2, (whole.height - crop) / 2, crop, crop, out));
+    int64_t left = (whole.width - crop) / 2, top = (whole.height - crop) / 2;
+    for (int64_t y = 0; y < crop; y++) {
+        memcpy(rgb + y * crop * 3, whole.rgb + ((top + y) * whole.width + left) * 3,
+               (size_t)crop * 3);
+    }
 done:
     gr_image_fini(&whole);
     return err;
