@@ -1,39 +1,72 @@
-#include "datasets/manifest.h"
+#include "datasets/frame.h"
+
 #include "datasets/shard_format.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 
 enum { PIECE = 1 << 20 };
 
-/// Links bytes [at, end) of the file, piece by piece.
-static gr_err link_run(int fd, const char *path, int64_t at, int64_t end, void *piece,
-                       gr_digest *sum)
+static gri_region between(int64_t at, int64_t end)
 {
-    gr_err err = GR_OK;
-    while (at < end) {
-        size_t size = (size_t)(end - at < PIECE ? end - at : PIECE);
-        GR_TRY(gr_file_pread(fd, path, piece, size, at));
-        *sum = gri_digest_link(*sum, piece, size);
-        at += (int64_t)size;
-    }
-done:
-    return err;
+    return (gri_region){at, end > at ? end - at : 0};
 }
 
-gr_err gri_shard_frame(int fd, const char *path, const gri_shard_entry *entry, gr_digest *out)
+static void link_run(const unsigned char *data, int64_t size, gr_digest *sum)
+{
+    for (int64_t at = 0; at < size; at += PIECE) {
+        *sum =
+            gri_digest_link(*sum, data + at, (size_t)(size - at < PIECE ? size - at : PIECE));
+    }
+}
+
+gr_err gri_frame_read(int fd, const char *path, const gri_shard_entry *entry, gri_frame *out)
 {
     gr_err err = GR_OK;
     bool swap = entry->text_bytes.offset < entry->image_bytes.offset;
     gri_region first = swap ? entry->text_bytes : entry->image_bytes;
     gri_region second = swap ? entry->image_bytes : entry->text_bytes;
-    gr_digest sum = {0};
-    unsigned char *piece = NULL;
-    GR_ALLOC(piece, PIECE);
-    GR_TRY(link_run(fd, path, 0, first.offset, piece, &sum));
-    GR_TRY(link_run(fd, path, first.offset + first.size, second.offset, piece, &sum));
-    GR_TRY(link_run(fd, path, second.offset + second.size, entry->bytes, piece, &sum));
-    *out = sum;
+    gri_frame frame = {.runs = {between(0, first.offset),
+                                between(first.offset + first.size, second.offset),
+                                between(second.offset + second.size, entry->bytes)}};
+    for (int k = 0; k < GRI_FRAME_RUNS; k++) {
+        const gri_region run = frame.runs[k];
+        GR_ALLOC(frame.data[k], run.size);
+        GR_TRY(gr_file_pread(fd, path, frame.data[k], (size_t)run.size, run.offset));
+        link_run(frame.data[k], run.size, &frame.digest);
+    }
+    *out = frame;
+    frame = (gri_frame){0};
 done:
-    GR_FREE(piece);
+    gri_frame_fini(&frame);
+    return err;
+}
+
+const unsigned char *gri_frame_at(const gri_frame *frame, gri_region region)
+{
+    for (int k = 0; k < GRI_FRAME_RUNS; k++) {
+        const gri_region run = frame->runs[k];
+        int64_t into = region.offset - run.offset;
+        if (into >= 0 && into <= run.size && region.size <= run.size - into) {
+            return frame->data[k] + into;
+        }
+    }
+    return NULL;
+}
+
+void gri_frame_fini(gri_frame *frame)
+{
+    for (int k = 0; k < GRI_FRAME_RUNS; k++) {
+        GR_FREE(frame->data[k]);
+    }
+}
+
+gr_err gri_shard_frame(int fd, const char *path, const gri_shard_entry *entry, gr_digest *out)
+{
+    gr_err err = GR_OK;
+    gri_frame frame = {0};
+    GR_TRY(gri_frame_read(fd, path, entry, &frame));
+    *out = frame.digest;
+done:
+    gri_frame_fini(&frame);
     return err;
 }

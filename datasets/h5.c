@@ -342,38 +342,6 @@ done:
     return err;
 }
 
-gr_err gri_h5_read(gri_h5 *h5, const char *name, gri_h5_type type, int64_t rows,
-                   int64_t columns, void **data, int64_t *got)
-{
-    gr_err err = GR_OK;
-    hid_t set = -1;
-    hsize_t dims[2] = {0, 0}, file_size = 0;
-    char *bytes = NULL;
-    enter();
-    GR_TRY(open_dataset(h5, name, type, rows, columns, &set, dims));
-    size_t width = H5Tget_size(memory_type(type)) * (columns ? (size_t)columns : 1);
-    H5_TRY(H5Fget_filesize(h5->file, &file_size), "reading dataset ", name);
-    if (dims[0] > file_size / width) { // a damaged header must not make us ask for a huge block
-        GR_FAIL(GR_ERR_DATA, "%s: dataset %s claims %llu rows, more than the file can hold",
-                h5->path, name, (unsigned long long)dims[0]);
-    }
-    GR_ALLOC(bytes, dims[0] * width);
-    if (dims[0] > 0) {
-        H5_TRY(H5Dread(set, memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes),
-               "reading dataset ", name);
-    }
-    *data = bytes;
-    bytes = NULL;
-    if (got) {
-        *got = (int64_t)dims[0];
-    }
-done:
-    H5Dclose(set);
-    leave();
-    GR_FREE(bytes);
-    return err;
-}
-
 /// Contiguous and inside this file, not in an external one.
 static bool lies_in_file(hid_t set)
 {

@@ -36,10 +36,6 @@ GR_MUST_CHECK gr_err gri_h5_write(gri_h5 *h5, const char *name, gri_h5_type type
 /// A contiguous dataset uint8 [size] from the first `size` bytes of a file, piece by piece.
 GR_MUST_CHECK gr_err gri_h5_write_file(gri_h5 *h5, const char *name, int fd,
                                        const char *fd_path, int64_t size);
-/// Reads a whole dataset of this type and shape into new memory (GR_FREE). rows -1: any, the count goes to
-/// `got` (may be NULL).
-GR_MUST_CHECK gr_err gri_h5_read(gri_h5 *h5, const char *name, gri_h5_type type, int64_t rows,
-                                 int64_t columns, void **data, int64_t *got);
 /// Where the bytes of a contiguous uint8 dataset lie in the file.
 GR_MUST_CHECK gr_err gri_h5_locate(gri_h5 *h5, const char *name, int64_t *offset,
                                    int64_t *size);

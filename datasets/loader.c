@@ -2,6 +2,7 @@
 #include "datasets/mixture.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/formats/pictures.h"
 
 #include <math.h>
 
@@ -65,6 +66,9 @@ static void set_rules(gr_loader *l)
                                            .stream = o->stream},
                                 .drop = o->drop};
     l->rules.chat.image_tokens = image_tokens;
+    if (o->vision) {
+        gr_picture_values(o->vision, l->rules.pixel_values);
+    }
     o->window = o->window > 0 ? o->window : 1;
 }
 

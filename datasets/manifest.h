@@ -46,11 +46,6 @@ GR_MUST_CHECK gr_err gri_shard_entry_get(const gr_node *node, gri_shard_entry *o
 /// A digest as 32 hexadecimal digits under `key`.
 GR_MUST_CHECK gr_err gri_digest_get(const gr_node *map, const char *key, gr_digest *out);
 
-/// Digest of all bytes of a shard around image_bytes and text_bytes: HDF5's headers and the index tables. Up to three runs of bytes,
-/// each linked in pieces of 1 MiB, in the order of the file. Damaged headers can make HDF5 read beyond its memory, so it gets to see none.
-GR_MUST_CHECK gr_err gri_shard_frame(int fd, const char *path, const gri_shard_entry *entry,
-                                     gr_digest *out);
-
 /// "DIR/manifest.json" in new memory.
 GR_MUST_CHECK gr_err gri_manifest_path(const char *dir, char **out);
 

@@ -114,12 +114,18 @@ static totals count_cell(const gri_window *w, int64_t cell)
     return t;
 }
 
+/// Bytes of one image.
+static int64_t image_bytes(const gri_pack_rules *rules)
+{
+    int64_t side = rules->vision ? rules->vision->image_size : 0;
+    return side * side * 3;
+}
+
 static gr_err reserve(gri_pack *p, const gri_pack_rules *rules, totals t)
 {
     gr_err err = GR_OK;
-    int64_t side = rules->vision ? rules->vision->image_size : 0;
     int64_t cuts = t.sequences + t.batches, rows = t.images * rules->image_tokens;
-    int64_t floats = t.images * 3 * side * side;
+    int64_t bytes = t.images * image_bytes(rules);
     int64_t capacity = p->token_capacity;
     RESERVE(p->ids, capacity, t.tokens);
     RESERVE(p->targets, capacity, t.tokens);
@@ -129,8 +135,8 @@ static gr_err reserve(gri_pack *p, const gri_pack_rules *rules, totals t)
     p->cut_capacity = GROWN(p->cut_capacity, cuts);
     RESERVE(p->image_rows, p->row_capacity, rows);
     p->row_capacity = GROWN(p->row_capacity, rows);
-    RESERVE(p->pixels, p->pixel_capacity, floats);
-    p->pixel_capacity = GROWN(p->pixel_capacity, floats);
+    RESERVE(p->pixels, p->pixel_capacity, bytes);
+    p->pixel_capacity = GROWN(p->pixel_capacity, bytes);
     RESERVE(p->view.batches, p->batch_capacity, t.batches);
     p->batch_capacity = GROWN(p->batch_capacity, t.batches);
     RESERVE(p->seats, p->seat_capacity, t.seats);
@@ -150,7 +156,6 @@ static gr_batch *add_batch(gri_pack *p, const gri_pack_rules *rules, const gri_r
                            totals at)
 {
     gr_batch *batch = &p->view.batches[p->view.count++];
-    int64_t side = rules->vision ? rules->vision->image_size : 0;
     *batch = (gr_batch){.tokens = row->tokens,
                         .ids = p->ids + at.tokens,
                         .targets = p->targets + at.tokens,
@@ -158,7 +163,8 @@ static gr_batch *add_batch(gri_pack *p, const gri_pack_rules *rules, const gri_r
                         .cu_seqlens = p->cu_seqlens + at.sequences + at.batches,
                         .images = row->images};
     if (row->images > 0) {
-        batch->pixels = p->pixels + at.images * 3 * side * side;
+        batch->pixels = (gr_pixels){.bytes = p->pixels + at.images * image_bytes(rules),
+                                    .table = rules->pixel_values};
         batch->image_rows = p->image_rows + at.images * rules->image_tokens;
     }
     return batch;
@@ -262,10 +268,10 @@ static gr_err add_sample(gri_pack *p, const gri_pack_rules *rules, const gri_sea
     }
     add_tokens(p, rules, seat, &view);
     for (int64_t i = 0; i < sample->images; i++) {
-        int64_t floats = 3 * rules->vision->image_size * rules->vision->image_size;
-        GR_TRY_CONTEXT(gr_picture_pixels(rules->vision, GRI_SHARD_DECODE, "image",
-                                         sample->image[i], sample->image_size[i],
-                                         encoded.tiles[i], p->pixels + image * floats),
+        GR_TRY_CONTEXT(gr_picture_bytes(rules->vision, GRI_SHARD_DECODE, "image",
+                                        sample->image[i], sample->image_size[i],
+                                        encoded.tiles[i],
+                                        p->pixels + image * image_bytes(rules)),
                        "image %lld", (long long)i);
         image += encoded.tiles[i];
     }
@@ -274,10 +280,9 @@ done:
     return err;
 }
 
-/// Weight 0: the sequence stays, with nothing in it and no target.
+/// Weight 0: the sequence stays, with nothing in it and no target; its pictures are black.
 static void blank(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat)
 {
-    int64_t side = rules->vision ? rules->vision->image_size : 0, floats = 3 * side * side;
     for (int64_t t = 0; t < seat->size.tokens; t++) {
         p->ids[seat->token + t] = 0;
         p->targets[seat->token + t] = GR_NO_TARGET;
@@ -287,8 +292,8 @@ static void blank(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat
         p->image_rows[seat->image * rules->image_tokens + r] = (int32_t)(seat->row + r);
     }
     if (seat->size.images > 0) {
-        memset(p->pixels + seat->image * floats, 0,
-               (size_t)(seat->size.images * floats) * sizeof(float));
+        memset(p->pixels + seat->image * image_bytes(rules), 0,
+               (size_t)(seat->size.images * image_bytes(rules)));
     }
 }
 

@@ -16,6 +16,7 @@ typedef struct gri_pack_rules {
     gr_chat_options chat;
     const gr_vision_config *vision; ///< NULL: no images
     int64_t image_tokens;           ///< of one image, after the pixel shuffle
+    float pixel_values[3][256];     ///< what the bytes of pictures stand for: gr_pixels.table
     gri_window_rules window;
     bool drop; ///< bad samples are left out and listed; else they are errors
 } gri_pack_rules;
@@ -60,7 +61,7 @@ typedef struct gri_pack {
     int32_t *ids, *targets, *positions; ///< [tokens]
     int32_t *cu_seqlens;                ///< [sequences + microbatches]
     int32_t *image_rows;                ///< [images * image_tokens]
-    float *pixels;                      ///< [images, 3, side, side]
+    unsigned char *pixels;              ///< [images, side, side, 3]
     int64_t token_capacity, cut_capacity, row_capacity, pixel_capacity, batch_capacity;
     gri_seat *seats; ///< [seat_count]
     int64_t seat_count, seat_capacity;

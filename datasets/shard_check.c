@@ -1,5 +1,6 @@
 #include "datasets/shard_check.h"
 
+#include "datasets/frame.h"
 #include "src/base/mem.h"
 
 #include <errno.h>
@@ -26,13 +27,13 @@ done:
     return err;
 }
 
-/// The index tables of a shard while they are checked.
-typedef struct tables {
+/// A shard's headers and index tables in memory while they are checked.
+typedef struct checking {
     const char *path;
-    const gri_shard *shard;
-    void *data[GRI_TABLE_COUNT];
-    void **tokens; ///< [manifest->tokenizer_count]
-} tables;
+    gri_shard *shard;
+    gri_frame frame;
+    const unsigned char *tables[GRI_TABLE_COUNT]; ///< inside the frame, at any address
+} checking;
 
 /// Where the size of a table of labels is kept.
 static int64_t *label_bytes(gri_shard *s, gri_table table)
@@ -41,22 +42,23 @@ static int64_t *label_bytes(gri_shard *s, gri_table table)
 }
 
 /// Offsets must start at 0, never fall, and end at the size of what they cut.
-static gr_err check_offsets(const tables *t, gri_table table, int64_t count, int64_t size)
+static gr_err check_offsets(const checking *c, gri_table table, int64_t count, int64_t size)
 {
     gr_err err = GR_OK;
-    const uint64_t *offsets = t->data[table];
     const char *name = gri_table_get(table, 0, 0).name;
     uint64_t before = 0;
     for (int64_t i = 0; i <= count; i++) {
-        if (offsets[i] < before || (i == 0 && offsets[i] != 0)) {
-            GR_FAIL(GR_ERR_DATA, "%s: %s[%lld] is %llu, expected %s %llu", t->path, name,
-                    (long long)i, (unsigned long long)offsets[i], i ? "at least" : "exactly",
+        uint64_t at = 0;
+        memcpy(&at, c->tables[table] + i * (int64_t)sizeof at, sizeof at);
+        if (at < before || (i == 0 && at != 0)) {
+            GR_FAIL(GR_ERR_DATA, "%s: %s[%lld] is %llu, expected %s %llu", c->path, name,
+                    (long long)i, (unsigned long long)at, i ? "at least" : "exactly",
                     (unsigned long long)before);
         }
-        before = offsets[i];
+        before = at;
     }
     if (before != (uint64_t)size) {
-        GR_FAIL(GR_ERR_DATA, "%s: %s ends at %llu, but there are %lld to cut", t->path, name,
+        GR_FAIL(GR_ERR_DATA, "%s: %s ends at %llu, but there are %lld to cut", c->path, name,
                 (unsigned long long)before, (long long)size);
     }
 done:
@@ -78,73 +80,82 @@ done:
 }
 
 /// The content ids are those that the digest of the data set was made of.
-static gr_err check_ids(const tables *t)
+static gr_err check_ids(const checking *c)
 {
     gr_err err = GR_OK;
-    const gri_shard_entry *entry = t->shard->entry;
+    const gri_shard_entry *entry = c->shard->entry;
     gr_digest ids = {0};
-    const gr_digest *id = t->data[GRI_CONTENT_ID];
     for (int64_t i = 0; i < entry->samples; i++) {
-        ids = gri_digest_link_id(ids, id[i]);
+        gr_digest id;
+        memcpy(&id, c->tables[GRI_CONTENT_ID] + i * (int64_t)sizeof id, sizeof id);
+        ids = gri_digest_link_id(ids, id);
     }
     if (!gr_digest_equal(ids, entry->digest)) {
-        GR_TRY(complain(t->path, "content ids", ids, entry->digest));
+        GR_TRY(complain(c->path, "content ids", ids, entry->digest));
     }
 done:
     return err;
 }
 
-/// Counts of tokens, and where each table of them lies.
-static gr_err read_tokens(gri_shard *s, gri_h5 *h5, tables *t)
+/// Where the counts of each tokenizer lie.
+static gr_err locate_tokens(gri_shard *s, gri_h5 *h5)
 {
     gr_err err = GR_OK;
     const gri_manifest *manifest = s->manifest;
     char name[GRI_TOKENS_NAME];
     GR_FREE(s->tokens); // of an earlier try
     GR_ALLOC(s->tokens, manifest->tokenizer_count);
-    GR_ALLOC(t->tokens, manifest->tokenizer_count);
     for (int64_t k = 0; k < manifest->tokenizer_count; k++) {
         gri_tokens_name(manifest->tokenizers[k], name);
-        GR_TRY(gri_h5_read(h5, name, GRI_H5_I32, s->entry->samples, 0, &t->tokens[k], NULL));
         GR_TRY(gri_h5_locate_table(h5, name, GRI_H5_I32, s->entry->samples, 0, &s->tokens[k]));
     }
 done:
     return err;
 }
 
-static void tables_fini(tables *t)
-{
-    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
-        GR_FREE(t->data[k]);
-    }
-    for (int64_t k = 0; t->tokens && k < t->shard->manifest->tokenizer_count; k++) {
-        GR_FREE(t->tokens[k]);
-    }
-    GR_FREE(t->tokens);
-}
-
-/// Reads all index tables, checks them, and keeps where they are.
-static gr_err check_tables(gri_shard *s, const char *path, gri_h5 *h5)
+/// Where an index table lies, in the file and in the frame.
+static gr_err locate_table(checking *c, gri_h5 *h5, gri_table table)
 {
     gr_err err = GR_OK;
-    int64_t samples = s->entry->samples, images = s->entry->images;
-    tables t = {.path = path, .shard = s};
-    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
-        gri_table_info info = gri_table_get(k, samples, images);
-        GR_TRY(gri_h5_read(h5, info.name, info.type, info.rows, info.columns, &t.data[k],
-                           info.rows < 0 ? label_bytes(s, k) : NULL));
+    gri_shard *s = c->shard;
+    const gri_table_info info = gri_table_get(table, s->entry->samples, s->entry->images);
+    gri_region region = {0};
+    if (info.rows < 0) {
+        GR_TRY(gri_h5_locate(h5, info.name, &region.offset, &region.size));
+        *label_bytes(s, table) = region.size;
+    } else {
+        region.size = info.rows * (int64_t)info.row_size;
         GR_TRY(gri_h5_locate_table(h5, info.name, info.type, info.rows, info.columns,
-                                   &s->tables[k]));
+                                   &region.offset));
     }
-    GR_TRY(read_tokens(s, h5, &t));
-    GR_TRY(check_offsets(&t, GRI_IMAGE_OFFSETS, images, s->images.size));
-    GR_TRY(check_offsets(&t, GRI_TEXT_OFFSETS, samples, s->texts.size));
-    GR_TRY(check_offsets(&t, GRI_SAMPLE_IMAGES, samples, images));
-    GR_TRY(check_offsets(&t, GRI_SOURCE_OFFSETS, samples, s->sources));
-    GR_TRY(check_offsets(&t, GRI_TASK_OFFSETS, samples, s->tasks));
-    GR_TRY(check_ids(&t));
+    c->tables[table] = gri_frame_at(&c->frame, region);
+    if (!c->tables[table]) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s: %s (%lld bytes at byte %lld) lies among the bytes of pictures or texts",
+                c->path, info.name, (long long)region.size, (long long)region.offset);
+    }
+    s->tables[table] = region.offset;
 done:
-    tables_fini(&t);
+    return err;
+}
+
+/// Finds all index tables, checks them, and keeps where they are.
+static gr_err check_tables(checking *c, gri_h5 *h5)
+{
+    gr_err err = GR_OK;
+    gri_shard *s = c->shard;
+    int64_t samples = s->entry->samples, images = s->entry->images;
+    for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
+        GR_TRY(locate_table(c, h5, k));
+    }
+    GR_TRY(locate_tokens(s, h5));
+    GR_TRY(check_offsets(c, GRI_IMAGE_OFFSETS, images, s->images.size));
+    GR_TRY(check_offsets(c, GRI_TEXT_OFFSETS, samples, s->texts.size));
+    GR_TRY(check_offsets(c, GRI_SAMPLE_IMAGES, samples, images));
+    GR_TRY(check_offsets(c, GRI_SOURCE_OFFSETS, samples, s->sources));
+    GR_TRY(check_offsets(c, GRI_TASK_OFFSETS, samples, s->tasks));
+    GR_TRY(check_ids(c));
+done:
     return err;
 }
 
@@ -166,18 +177,17 @@ done:
     return err;
 }
 
-/// Headers and tables are those that were written. This comes before HDF5 sees the file.
-static gr_err check_frame(const char *path, const gri_shard_entry *entry)
+/// Reads headers and tables, which must be those that were written. This comes before HDF5 sees the file.
+static gr_err read_frame(const char *path, const gri_shard_entry *entry, gri_frame *frame)
 {
     gr_err err = GR_OK;
-    gr_digest frame = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         GR_FAIL(GR_ERR_IO, "%s: cannot open it: %s", path, strerror(errno));
     }
-    GR_TRY(gri_shard_frame(fd, path, entry, &frame));
-    if (!gr_digest_equal(frame, entry->frame)) {
-        GR_TRY(complain(path, "headers and index tables", frame, entry->frame));
+    GR_TRY(gri_frame_read(fd, path, entry, frame));
+    if (!gr_digest_equal(frame->digest, entry->frame)) {
+        GR_TRY(complain(path, "headers and index tables", frame->digest, entry->frame));
     }
 done:
     if (fd >= 0) {
@@ -208,15 +218,17 @@ gr_err gri_shard_check(const char *path, gri_shard *shard)
     gr_err err = GR_OK;
     gri_h5 *h5 = NULL;
     gri_shard *s = shard;
+    checking c = {.path = path, .shard = shard};
     GR_TRY(check_file(path, s->entry));
-    GR_TRY(check_frame(path, s->entry));
+    GR_TRY(read_frame(path, s->entry, &c.frame));
     GR_TRY(gri_h5_open(path, &h5));
     GR_TRY(check_schema(h5, path));
     GR_TRY(locate(h5, path, "image_bytes", s->entry->image_bytes, &s->images));
     GR_TRY(locate(h5, path, "text_bytes", s->entry->text_bytes, &s->texts));
-    GR_TRY(check_tables(s, path, h5));
+    GR_TRY(check_tables(&c, h5));
     s->known = true;
 done:
     gri_h5_destroy(&h5);
+    gri_frame_fini(&c.frame);
     return err;
 }

@@ -1,5 +1,7 @@
 #include "datasets/shard_write.h"
 
+#include "datasets/frame.h"
+
 #include "datasets/shard_format.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"

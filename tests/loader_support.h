@@ -11,6 +11,7 @@
 #include "src/base/str.h"
 #include "src/formats/image.h"
 #include "tests/check.h"
+#include "tests/pixels_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,8 +217,12 @@ static inline gr_digest digest_batch(gr_digest so_far, const gr_batch *b)
     so_far = gri_digest_link(so_far, b->positions, tokens);
     so_far = gri_digest_link(so_far, b->cu_seqlens, (size_t)(b->sequences + 1) * ints);
     so_far = gri_digest_link(so_far, b->image_rows, (size_t)b->images * IMAGE_TOKENS * ints);
-    return gri_digest_link(so_far, b->pixels,
-                           (size_t)b->images * 3 * IMAGE * IMAGE * sizeof(float));
+    int64_t values = b->images * 3 * IMAGE * IMAGE;
+    float *pixels = gr_mem_alloc((size_t)values, sizeof *pixels);
+    pixel_values(b, IMAGE, pixels);
+    so_far = gri_digest_link(so_far, pixels, (size_t)values * sizeof *pixels);
+    GR_FREE(pixels);
+    return so_far;
 }
 
 static inline gr_digest digest_view(const gr_lane_batch *batch)

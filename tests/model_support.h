@@ -176,7 +176,7 @@ static inline own_batch batch_create(const gr_model_config *config, const int *i
                          .sequences = sequences,
                          .cu_seqlens = b.cu_seqlens,
                          .images = M,
-                         .pixels = b.pixels,
+                         .pixels = {.values = b.pixels},
                          .image_rows = b.image_rows};
     return b;
 }

@@ -75,7 +75,7 @@ static inline reference reference_open(const char *name)
                          .images = 2,
                          .height = 8,
                          .width = 8,
-                         .pixels = data_of(&r, "pixel_values"),
+                         .pixels = {.values = data_of(&r, "pixel_values")},
                          .image_rows = data_of(&r, "image_rows")};
     return r;
 }

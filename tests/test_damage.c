@@ -2,6 +2,7 @@
 /// the file and, where bytes of a sample are damaged, the record) or harmless (the same samples come out). Every try is a process of
 /// its own with little memory and little time, so that a crash, a hang or a huge request is seen as what it is.
 /// GR_FLIPS=200 GR_CUTS=1000 test_damage: the long form.
+#include "datasets/frame.h"
 #include "datasets/h5.h"
 #include "datasets/manifest.h"
 #include "datasets/shard_format.h"

@@ -1,7 +1,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
-#include "src/formats/image_tiles.h"
 #include "tests/check.h"
+#include "tests/image_support.h"
 
 #include <string.h>
 
@@ -94,7 +94,7 @@ static void test_cut(void)
         GR_CHECK_OK(gr_tiles_plan(&rules, in.width, in.height, &plan));
         GR_CHECK_INT(plan.first.columns, 3);
         GR_CHECK_INT(plan.first.rows, 2);
-        GR_CHECK_OK(gr_tiles_cut(&rules, &plan, &in, &out));
+        GR_CHECK_OK(cut_tiles(&rules, &plan, &in, &out));
         GR_CHECK_INT(out.width, 4);
         GR_CHECK_INT(out.height, 4 * plan.count);
         for (int64_t i = 0; i < 6; i++) {
@@ -121,7 +121,7 @@ static void test_cut_single(void)
     make_picture(&in);
     rules.most = 1;
     GR_CHECK_OK(gr_tiles_plan(&rules, in.width, in.height, &plan));
-    GR_CHECK_OK(gr_tiles_cut(&rules, &plan, &in, &out));
+    GR_CHECK_OK(cut_tiles(&rules, &plan, &in, &out));
     GR_CHECK_INT(out.height, 14);
     check_tile(&out, 0, &in, one, 0, 0);
     gr_image_fini(&out);
@@ -130,7 +130,7 @@ static void test_cut_single(void)
     GR_CHECK_OK(gr_tiles_plan(&rules, in.width, in.height, &plan));
     GR_CHECK_INT(plan.first.columns, 1);
     GR_CHECK_INT(plan.second.columns, 2);
-    GR_CHECK_OK(gr_tiles_cut(&rules, &plan, &in, &out));
+    GR_CHECK_OK(cut_tiles(&rules, &plan, &in, &out));
     check_tile(&out, 0, &in, plan.second, 0, 0);
     check_tile(&out, 1, &in, plan.second, 1, 0);
     check_tile(&out, 2, &in, one, 0, 0);
@@ -151,7 +151,7 @@ static void test_allocation_failures(void)
     for (int n = 1; err == GR_ERR_MEMORY && n < 99; n++) {
         gr_image out = {0};
         gr_mem_fail_at(n);
-        err = gr_tiles_cut(&rules, &plan, &in, &out);
+        err = cut_tiles(&rules, &plan, &in, &out);
         gr_mem_fail_at(0);
         failures += err == GR_ERR_MEMORY;
         gr_image_fini(&out);

@@ -2,6 +2,7 @@
 #include "src/base/rng.h"
 #include "src/formats/image_taps.h"
 #include "tests/check.h"
+#include "tests/image_support.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -112,7 +113,7 @@ static void test_resize_crop(void)
         make_noise(cases[i].width, cases[i].height, &in);
         GR_CHECK_OK(
             gr_image_resize(&in, GR_IMAGE_BICUBIC, cases[i].wide, cases[i].high, &whole));
-        GR_CHECK_OK(gr_image_resize_crop(&in, GR_IMAGE_BICUBIC, 224, 224, &out));
+        GR_CHECK_OK(resize_crop(&in, GR_IMAGE_BICUBIC, 224, 224, &out));
         GR_CHECK_INT(out.width, 224);
         GR_CHECK_INT(out.height, 224);
         for (int64_t y = 0; y < 224; y++) {
@@ -126,16 +127,15 @@ static void test_resize_crop(void)
     }
     gr_image in = {0}, out = {0};
     make_noise(9, 4, &in);
-    GR_CHECK_OK(gr_image_resize_crop(&in, GR_IMAGE_BILINEAR, 8, 5, &out));
+    GR_CHECK_OK(resize_crop(&in, GR_IMAGE_BILINEAR, 8, 5, &out));
     GR_CHECK_INT(out.width * out.height, 25);
     gr_image_fini(&out);
-    GR_CHECK_ERR(gr_image_resize_crop(&in, GR_IMAGE_BICUBIC, 8, 9, &out), GR_ERR_USAGE,
+    GR_CHECK_ERR(resize_crop(&in, GR_IMAGE_BICUBIC, 8, 9, &out), GR_ERR_USAGE,
                  "a crop of 9 pixels");
-    GR_CHECK_ERR(gr_image_resize_crop(&in, GR_IMAGE_BICUBIC, 8, 0, &out), GR_ERR_USAGE,
-                 "a crop of 0");
-    GR_CHECK_ERR(gr_image_resize_crop(&in, GR_IMAGE_BICUBIC, 1 << 21, 5, &out), GR_ERR_DATA,
+    GR_CHECK_ERR(resize_crop(&in, GR_IMAGE_BICUBIC, 8, 0, &out), GR_ERR_USAGE, "a crop of 0");
+    GR_CHECK_ERR(resize_crop(&in, GR_IMAGE_BICUBIC, 1 << 21, 5, &out), GR_ERR_DATA,
                  "2097152 x 1");
-    GR_CHECK_ERR(gr_image_resize_crop(&in, GR_IMAGE_BICUBIC, 1 << 20, 5, &out), GR_ERR_DATA,
+    GR_CHECK_ERR(resize_crop(&in, GR_IMAGE_BICUBIC, 1 << 20, 5, &out), GR_ERR_DATA,
                  "2359296 x 1048576");
     GR_CHECK(out.rgb == NULL);
     gr_image_fini(&in);

@@ -10,9 +10,10 @@ static void check_pixels(const gr_batch *batch, int64_t image, int64_t n, int64_
     colour(n, i, rgb);
     for (int c = 0; c < 3; c++) {
         float want = (float)((rgb[c] / 255.0 - vision.image_mean[c]) / vision.image_std[c]);
-        const float *plane = batch->pixels + (image * 3 + c) * IMAGE * IMAGE;
-        GR_CHECK_CLOSE(&plane[0], &want, 1, 1e-6, 1e-6);
-        GR_CHECK_CLOSE(&plane[IMAGE * IMAGE - 1], &want, 1, 1e-6, 1e-6);
+        float first = pixel_value(batch, IMAGE, image, c, 0);
+        float last = pixel_value(batch, IMAGE, image, c, IMAGE * IMAGE - 1);
+        GR_CHECK_CLOSE(&first, &want, 1, 1e-6, 1e-6);
+        GR_CHECK_CLOSE(&last, &want, 1, 1e-6, 1e-6);
     }
 }
 

@@ -64,7 +64,7 @@ static void test_wrong_parts(void)
     fixture all = random_fixture(GR_PARTS_ALL), text = random_fixture(1u << GR_PART_LANGUAGE);
     fixture vision = random_fixture(1u << GR_PART_VISION);
     own_batch b = batch_create(gr_model_get_config(all.model), images, 1, 5, 0);
-    gr_batch few = b.batch, only = {.images = 1, .pixels = b.pixels};
+    gr_batch few = b.batch, only = {.images = 1, .pixels = {.values = b.pixels}};
     GR_CHECK_ERR(loss_of(&text, &b.batch), GR_ERR_DATA, "no vision part");
     GR_CHECK_ERR(loss_of(&vision, &b.batch), GR_ERR_DATA, "no language part");
     GR_CHECK_ERR(loss_of(&vision, &only), GR_ERR_DATA, "needs a language model");
@@ -143,15 +143,54 @@ static void test_groups(void)
     for (int64_t i = 0; i < IMAGES * 192; i++) {
         pixels[i] = (float)gr_rng_normal(1, 2, (uint64_t)i);
     }
-    gr_batch batch = {.images = IMAGES, .pixels = pixels};
+    gr_batch batch = {.images = IMAGES, .pixels = {.values = pixels}};
     GR_CHECK_OK(gr_model_trace(f.model, &batch, &(gr_trace){.vision_features = together}));
     for (int i = 0; i < IMAGES; i++) {
-        gr_batch one = {.images = 1, .pixels = pixels + (ptrdiff_t)i * 192};
+        gr_batch one = {.images = 1, .pixels = {.values = pixels + (ptrdiff_t)i * 192}};
         GR_CHECK_OK(gr_model_trace(f.model, &one, &(gr_trace){.vision_features = alone}));
         GR_CHECK_CLOSE(together + (ptrdiff_t)i * NUMBERS, alone, NUMBERS, 1e-5, 1e-6);
     }
     GR_FREE(pixels);
     GR_FREE(together);
+    fixture_destroy(&f);
+}
+
+/// A step over bytes and one over the numbers that they stand for have the same bits.
+static void test_bytes(void)
+{
+    enum { SIDE = 8, PIXELS = SIDE * SIDE };
+    static const int images[3] = {2, 0, 1};
+    fixture f = random_fixture(GR_PARTS_ALL);
+    const gr_params *params = gr_model_get_params(f.model);
+    own_batch b = batch_create(gr_model_get_config(f.model), images, 3, 5, 0);
+    unsigned char bytes[3 * PIXELS * 3];
+    float table[3][256], *grads[2][GR_PART_COUNT];
+    double loss[2] = {0};
+    GR_CHECK_INT(gr_model_get_config(f.model)->vision.image_size, SIDE);
+    for (int i = 0; i < 3 * 256; i++) {
+        table[i / 256][i % 256] = (float)sin(0.01 * i);
+    }
+    for (int i = 0; i < 3 * PIXELS * 3; i++) {
+        int at = i / 3 % PIXELS, c = i % 3, image = i / 3 / PIXELS;
+        bytes[i] = (unsigned char)(i * 89 + i / 7 * 31);
+        b.pixels[(image * 3 + c) * PIXELS + at] = table[c][bytes[i]];
+    }
+    gr_batch other = b.batch;
+    other.pixels = (gr_pixels){.bytes = bytes, .table = table};
+    for (int k = 0; k < 2; k++) {
+        for (int p = 0; p < GR_PART_COUNT; p++) {
+            grads[k][p] = zeros(params->size[p]);
+        }
+        GR_CHECK_OK(gr_model_loss_grad(f.model, k ? &other : &b.batch, GR_PARTS_ALL, grads[k],
+                                       &loss[k]));
+    }
+    GR_CHECK_BYTES(&loss[0], &loss[1], sizeof loss[0]);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        GR_CHECK_BYTES(grads[0][p], grads[1][p], (size_t)params->size[p] * sizeof(float));
+        GR_FREE(grads[0][p]);
+        GR_FREE(grads[1][p]);
+    }
+    batch_destroy(&b);
     fixture_destroy(&f);
 }
 
@@ -285,6 +324,7 @@ static const gr_test tests[] = {
     {"wrong_train", test_wrong_train},
     {"precision_changed", test_precision_changed},
     {"groups", test_groups},
+    {"bytes", test_bytes},
     {"generate", test_generate},
     {"generate_bf16", test_generate_bf16, bf16_missing},
     {"generate_wrong", test_generate_wrong},

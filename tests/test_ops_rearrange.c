@@ -28,7 +28,7 @@ static void patchify_formula(const op_run *r, double *const *in, double *out)
 
 static void patchify_forward(gr_exec *ex, const op_run *r)
 {
-    ex->ops->patchify(ex, r->in[0], r->size->d[3], r->out[0]);
+    ex->ops->patchify(ex, r->in[0], NULL, r->size->d[3], r->out[0]);
 }
 
 static void test_patchify(void)
@@ -48,6 +48,46 @@ static void test_patchify(void)
         {.d = {1, 3, 5, 7, 5}},   // not one patch
     };
     OP_CHECK(&c, sizes);
+}
+
+/// Bytes give what the numbers they stand for give, with pixels at the edge and any number of threads.
+static void test_patchify_bytes(void)
+{
+    enum {
+        B = 2,
+        S = 7,
+        W = 11,
+        P = 3,
+        K = 3,
+        ROWS = B * (S / P) * (W / P),
+        WIDTH = K * P * P
+    };
+    static float table[K][256], values[B * K * S * W], got[ROWS * WIDTH], want[ROWS * WIDTH];
+    unsigned char bytes[B * S * W * K];
+    for (int i = 0; i < B * S * W * K; i++) {
+        bytes[i] = (unsigned char)(i * 89 + i / 7 * 31);
+    }
+    for (int i = 0; i < K * 256; i++) {
+        table[i / 256][i % 256] = (float)i / 7;
+    }
+    for (int i = 0; i < B * K * S * W; i++) {
+        int at = i % (S * W), k = i / (S * W) % K, b = i / (S * W) / K;
+        values[i] = table[k][bytes[(b * S * W + at) * K + k]];
+    }
+    const gr_tensor shape = gr_tensor_4d(NULL, B, S, W, K);
+    for (int threads = 1; threads <= 3; threads++) {
+        gr_exec *ex = NULL;
+        if (!GR_CHECK_OK(gr_exec_create_cpu(threads, 1 << 16, &ex))) {
+            return;
+        }
+        memset(got, 0xff, sizeof got);
+        ex->ops->patchify(ex, gr_tensor_4d(values, B, K, S, W), NULL, P,
+                          gr_tensor_2d(want, ROWS, WIDTH));
+        ex->ops->patchify(ex, gr_tensor_like(shape, GR_DTYPE_U8, bytes), table, P,
+                          gr_tensor_2d(got, ROWS, WIDTH));
+        GR_CHECK_BYTES(got, want, sizeof want);
+        gr_exec_destroy(&ex);
+    }
 }
 
 /// d: images B, rows g, columns h, channels C, by column.
@@ -199,6 +239,7 @@ static void test_rows(void)
 
 static const gr_test tests[] = {
     {"patchify", test_patchify},
+    {"patchify_bytes", test_patchify_bytes},
     {"pixel shuffle", test_pixel_shuffle},
     {"copy", test_copy},
     {"rows", test_rows},

@@ -5,6 +5,7 @@
 #include "src/formats/image_tiles.h"
 #include "src/formats/pictures.h"
 #include "tests/dir_support.h"
+#include "tests/image_support.h"
 
 #include <stdlib.h>
 
@@ -55,10 +56,38 @@ static void check_squares(gr_picture_rules rules, const gr_image *squares, int64
             GR_CHECK_BYTES(got + i * VALUES, tile, sizeof tile);
         }
         free(got);
+        unsigned char *bytes = malloc((size_t)(tiles * VALUES));
+        GR_CHECK_OK(gr_picture_bytes(&v, 0, "p", data, size, tiles, bytes));
+        GR_CHECK_BYTES(bytes, squares->rgb, (size_t)(tiles * VALUES));
+        free(bytes);
+        GR_CHECK_ERR(gr_picture_bytes(&v, 0, "p", data, size, tiles + 1, NULL), GR_ERR_DATA,
+                     "header promised");
         GR_CHECK_ERR(gr_picture_pixels(&v, 0, "p", data, size, tiles + 1, NULL), GR_ERR_DATA,
                      "header promised");
     }
     GR_FREE(data);
+}
+
+/// Each byte looked up is that byte normalised, bit for bit.
+static void test_values(void)
+{
+    static const double scales[] = {0, 0.5, 1 / 255.0};
+    for (int s = 0; s < 3; s++) {
+        const gr_vision_config v = vision_of((gr_picture_rules){.rescale = scales[s]});
+        float values[3][256], alone[3];
+        gr_picture_values(&v, values);
+        for (int i = 0; i < 256; i++) {
+            unsigned char grey[3] = {(unsigned char)i, (unsigned char)i, (unsigned char)i};
+            const gr_image one = {1, 1, grey};
+            gr_image_normalize(&one, scales[s], v.image_mean, v.image_std, alone);
+            for (int c = 0; c < 3; c++) {
+                float pixel = s == 0 ? (float)i / 255.0F : (float)(i * scales[s]);
+                float want = (pixel - (float)v.image_mean[c]) / (float)v.image_std[c];
+                GR_CHECK_BYTES(&values[c][i], &want, sizeof want);
+                GR_CHECK_BYTES(&alone[c], &want, sizeof want);
+            }
+        }
+    }
 }
 
 static void test_fits(void)
@@ -75,10 +104,10 @@ static void test_fits(void)
     GR_CHECK_OK(gr_image_resize(&image, GR_IMAGE_BILINEAR, SIDE, SIDE, &want));
     check_squares((gr_picture_rules){.bilinear = true}, &want, 1);
     gr_image_fini(&want);
-    GR_CHECK_OK(gr_image_resize_crop(&image, GR_IMAGE_BICUBIC, SIDE, SIDE, &want));
+    GR_CHECK_OK(resize_crop(&image, GR_IMAGE_BICUBIC, SIDE, SIDE, &want));
     check_squares((gr_picture_rules){.fit = GR_FIT_CROP}, &want, 1);
     gr_image_fini(&want);
-    GR_CHECK_OK(gr_image_resize_crop(&image, GR_IMAGE_BICUBIC, SIDE + 3, SIDE, &want));
+    GR_CHECK_OK(resize_crop(&image, GR_IMAGE_BICUBIC, SIDE + 3, SIDE, &want));
     check_squares((gr_picture_rules){.fit = GR_FIT_CROP, .edge = SIDE + 3}, &want, 1);
     gr_image_fini(&want);
     const unsigned char colour[3] = {127, 63, 25}; // 255 times 0.5, 0.25, 0.1, cut off
@@ -106,7 +135,7 @@ static void test_tiles(void)
             gr_tile_plan plan = {0};
             GR_CHECK_OK(gr_tiles_plan(&grid, WIDE, HIGH, &plan));
             GR_CHECK(plan.count > 1);
-            GR_CHECK_OK(gr_tiles_cut(&grid, &plan, &image, &want));
+            GR_CHECK_OK(cut_tiles(&grid, &plan, &image, &want));
             check_squares((gr_picture_rules){.fit = flags & 1 ? GR_FIT_PAD : GR_FIT_STRETCH,
                                              .most = most,
                                              .thumbnail = flags & 1,
@@ -495,6 +524,7 @@ static void test_round_trip(void)
 }
 
 static const gr_test tests[] = {
+    {"values", test_values},
     {"fits", test_fits},
     {"tiles", test_tiles},
     {"sizes", test_sizes},

@@ -1,5 +1,6 @@
 /// What is wrong in a data set on disk, by a flipped bit or a lie, is found when it is read. Writing and reading: test_shard.c.
 
+#include "datasets/frame.h"
 #include "datasets/h5.h"
 #include "datasets/manifest.h"
 #include "datasets/verify.h"

@@ -364,7 +364,7 @@ gr_err gri_bench_data(int argc, char **argv)
     };
     GR_TRY(GRI_ARGS_PARSE(
         "bench data",
-        "Times the loader, from shards to packed rows with normalised pixels, in turns with "
+        "Times the loader, from shards to packed rows with their pictures, in turns with "
         "decoding and resampling the same pictures alone, in as many threads, and prints medians: the share is "
         "the time alone over the loader's. Also how full the rows are, and how level the lanes.",
         args, argc, argv, &help));

@@ -56,7 +56,7 @@ static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
         .sequences = 1,
         .cu_seqlens = ends,
         .images = seen->count,
-        .pixels = seen->pixels,
+        .pixels = {.values = seen->pixels},
         .image_rows = prompt->image_rows.data,
     };
     const gr_generation how = {

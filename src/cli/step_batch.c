@@ -180,7 +180,7 @@ static gr_err read_images(const gr_safetensors *file, const gr_vision_config *v,
         b->batch.images = t->shape[0];
         b->batch.height = t->shape[2];
         b->batch.width = t->shape[3];
-        b->batch.pixels = b->pixels;
+        b->batch.pixels = (gr_pixels){.values = b->pixels};
     }
 done:
     return err;

@@ -76,7 +76,7 @@ typedef struct gr_bench_data {
     double worst_balance;
 } gr_bench_data;
 
-/// The loader (reading, content ids, tokens, packing, decoding, resampling, normalising) in turns with decoding and resampling
+/// The loader (reading, content ids, tokens, packing, decoding, resampling) in turns with decoding and resampling
 /// alone, of the same pictures out of memory in as many threads. The first `samples` samples in file order; a round
 /// before the first warms up and is not counted.
 GR_MUST_CHECK gr_err gr_bench_data_run(const gr_bench_data_options *options,

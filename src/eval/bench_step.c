@@ -119,7 +119,7 @@ static gr_err make_batch(bench *b)
                           .sequences = b->load.sequences,
                           .cu_seqlens = b->cu,
                           .images = o->images,
-                          .pixels = b->pixels,
+                          .pixels = {.values = b->pixels},
                           .image_rows = b->image_rows};
 done:
     return err;

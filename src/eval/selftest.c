@@ -88,7 +88,7 @@ static void pack_make(pack *p, int first, int end)
                           .targets = p->targets,
                           .positions = p->positions,
                           .cu_seqlens = p->cu_seqlens,
-                          .pixels = p->pixels,
+                          .pixels = {.values = p->pixels},
                           .image_rows = p->image_rows};
     for (int i = first; i < end; i++) {
         pack_add(p, i);

@@ -54,16 +54,22 @@ typedef enum gr_image_filter { GR_IMAGE_BICUBIC, GR_IMAGE_BILINEAR } gr_image_fi
 /// way round; no published preprocessing was made with it). Both filters antialias when shrinking.
 GR_MUST_CHECK gr_err gr_image_resize(const gr_image *in, gr_image_filter filter, int64_t width,
                                      int64_t height, gr_image *out);
-/// The crop x crop pixels in the middle after the shorter side was brought to `edge`, as transformers' CLIPImageProcessor
+/// The same into `rgb` [height, width, 3], which the caller has.
+GR_MUST_CHECK gr_err gr_image_resize_to(const gr_image *in, gr_image_filter filter,
+                                        int64_t width, int64_t height, unsigned char *rgb);
+/// Into `rgb` the crop x crop pixels in the middle after the shorter side was brought to `edge`, as transformers' CLIPImageProcessor
 /// does: the longer side becomes trunc(edge * long / short), the crop begins at floor((size - crop) / 2).
 /// A crop larger than the edge is GR_ERR_USAGE.
 GR_MUST_CHECK gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter filter,
-                                          int64_t edge, int64_t crop, gr_image *out);
+                                          int64_t edge, int64_t crop, unsigned char *rgb);
 /// The picture in the middle of a square of one colour, as InternVL's expand2square (its `pad2square`, whose colour is
 /// trunc(255 * mean)).
 GR_MUST_CHECK gr_err gr_image_pad_square(const gr_image *in, const unsigned char colour[3],
                                          gr_image *out);
-/// out[c][y][x] = (rgb * scale - mean[c]) / std[c], fp32 [3, height, width]; scale 0: rgb / 255.
+/// value[c][v] = (v * scale - mean[c]) / std[c] in fp32, for each byte v of channel c; scale 0: v / 255.
+void gr_image_values(double scale, const double mean[3], const double std[3],
+                     float value[3][256]);
+/// out[c][y][x] = value[c][rgb[y][x][c]] of these values, fp32 [3, height, width].
 void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
                         const double std[3], float *out);
 /// WebP, quality 0..100, or lossless when quality is negative. Bytes in new memory (GR_FREE).

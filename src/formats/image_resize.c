@@ -4,55 +4,52 @@
 
 #include <math.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 static gr_err resize_width(const gr_image *in, gr_image_filter filter, int64_t width,
-                           gr_image *out)
+                           unsigned char *rgb)
 {
     gr_err err = GR_OK;
     gri_taps t = {0};
     gri_width_pass *pass = gri_has_avx2() ? gri_width_avx2 : gri_width_plain;
     GR_TRY(gri_taps_init(filter, in->width, width, &t));
-    GR_ALLOC(out->rgb, width * in->height * 3);
-    out->width = width;
-    out->height = in->height;
-    pass(&t, in->height, in->rgb, out->rgb);
+    pass(&t, in->height, in->rgb, rgb);
 done:
     gri_taps_fini(&t);
     return err;
 }
 
 static gr_err resize_height(const gr_image *in, gr_image_filter filter, int64_t height,
-                            gr_image *out)
+                            unsigned char *rgb)
 {
     gr_err err = GR_OK;
     gri_taps t = {0};
     gri_height_pass *pass = gri_has_avx2() ? gri_height_avx2 : gri_height_plain;
     GR_TRY(gri_taps_init(filter, in->height, height, &t));
-    GR_ALLOC(out->rgb, in->width * height * 3);
-    out->width = in->width;
-    out->height = height;
-    pass(&t, in->width * 3, in->rgb, out->rgb);
+    pass(&t, in->width * 3, in->rgb, rgb);
 done:
     gri_taps_fini(&t);
     return err;
 }
 
-/// The width x height pixels from (left, top) on.
-static gr_err cut_out(const gr_image *in, int64_t left, int64_t top, int64_t width,
-                      int64_t height, gr_image *out)
+gr_err gr_image_resize_to(const gr_image *in, gr_image_filter filter, int64_t width,
+                          int64_t height, unsigned char *rgb)
 {
     gr_err err = GR_OK;
-    unsigned char *rgb = NULL;
-    GR_ALLOC(rgb, width * height * 3);
-    for (int64_t y = 0; y < height; y++) {
-        memcpy(rgb + y * width * 3, in->rgb + ((top + y) * in->width + left) * 3,
-               (size_t)width * 3);
+    gr_image wide = {.width = width, .height = in->height};
+    GR_TRY(gri_image_check_size("resize", width, height));
+    if (height == in->height && width == in->width) {
+        memcpy(rgb, in->rgb, (size_t)(width * height * 3));
+    } else if (height == in->height) {
+        GR_TRY(resize_width(in, filter, width, rgb));
+    } else if (width == in->width) {
+        GR_TRY(resize_height(in, filter, height, rgb));
+    } else {
+        GR_ALLOC(wide.rgb, width * in->height * 3);
+        GR_TRY(resize_width(in, filter, width, wide.rgb));
+        GR_TRY(resize_height(&wide, filter, height, rgb));
     }
-    *out = (gr_image){.width = width, .height = height, .rgb = rgb};
 done:
+    gr_image_fini(&wide);
     return err;
 }
 
@@ -60,33 +57,19 @@ gr_err gr_image_resize(const gr_image *in, gr_image_filter filter, int64_t width
                        int64_t height, gr_image *out)
 {
     gr_err err = GR_OK;
-    gr_image wide = {0}, result = {0};
-    const gr_image *from = in;
+    gr_image result = {.width = width, .height = height};
     GR_TRY(gri_image_check_size("resize", width, height));
-    if (width == in->width && height == in->height) {
-        GR_TRY(cut_out(in, 0, 0, width, height, out));
-        goto done;
-    }
-    if (width != in->width) {
-        GR_TRY(resize_width(in, filter, width, &wide));
-        from = &wide;
-    }
-    if (height != in->height) {
-        GR_TRY(resize_height(from, filter, height, &result));
-    } else {
-        result = wide;
-        wide = (gr_image){0};
-    }
+    GR_ALLOC(result.rgb, width * height * 3);
+    GR_TRY(gr_image_resize_to(in, filter, width, height, result.rgb));
     *out = result;
     result = (gr_image){0};
 done:
-    gr_image_fini(&wide);
     gr_image_fini(&result);
     return err;
 }
 
 gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter filter, int64_t edge,
-                            int64_t crop, gr_image *out)
+                            int64_t crop, unsigned char *rgb)
 {
     gr_err err = GR_OK;
     gr_image whole = {0};
@@ -101,10 +84,17 @@ gr_err gr_image_resize_crop(const gr_image *in, gr_image_filter filter, int64_t 
     // Python's int(edge * longer / shorter): one rounding, then cut off.
     GR_TRY(gri_image_check_size("resize", edge, 1));
     int64_t stretched = (int64_t)((double)(edge * longer) / (double)shorter);
+    if (crop == edge && crop == stretched) {
+        GR_TRY(gr_image_resize_to(in, filter, crop, crop, rgb));
+        goto done;
+    }
     GR_TRY(gr_image_resize(in, filter, upright ? edge : stretched, upright ? stretched : edge,
                            &whole));
-    GR_TRY(
-        cut_out(&whole, (whole.width - crop) / 2, (whole.height - crop) / 2, crop, crop, out));
+    int64_t left = (whole.width - crop) / 2, top = (whole.height - crop) / 2;
+    for (int64_t y = 0; y < crop; y++) {
+        memcpy(rgb + y * crop * 3, whole.rgb + ((top + y) * whole.width + left) * 3,
+               (size_t)crop * 3);
+    }
 done:
     gr_image_fini(&whole);
     return err;
@@ -130,34 +120,15 @@ done:
     return err;
 }
 
-enum { RUN = 16 }; // pixels whose values of one channel fill a cache line
-
-/// The values of `count` pixels, channel by channel, `plane` values apart.
-static void look_up(const unsigned char *rgb, int64_t count, const float value[3][256],
-                    int64_t plane, float *out)
+void gr_image_values(double scale, const double mean[3], const double std[3],
+                     float value[3][256])
 {
-    for (int64_t i = 0; i < count; i++) {
-        out[i] = value[0][rgb[3 * i]];
-        out[plane + i] = value[1][rgb[3 * i + 1]];
-        out[2 * plane + i] = value[2][rgb[3 * i + 2]];
-    }
-}
-
-/// Writes whole cache lines past the caches: a batch of pixels is larger than they are, and to read lines that are
-/// then overwritten would cost as much again.
-static void put_run(const float values[3][RUN], int64_t plane, float *out)
-{
-#ifdef __SSE2__
     for (int64_t c = 0; c < 3; c++) {
-        for (int64_t i = 0; i < RUN; i += 4) {
-            _mm_stream_ps(out + c * plane + i, _mm_loadu_ps(values[c] + i));
+        for (int v = 0; v < 256; v++) {
+            float pixel = scale == 0 ? (float)v / 255.0F : (float)(v * scale);
+            value[c][v] = (pixel - (float)mean[c]) / (float)std[c];
         }
     }
-#else
-    for (int64_t c = 0; c < 3; c++) {
-        memcpy(out + c * plane, values[c], sizeof values[c]);
-    }
-#endif
 }
 
 void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
@@ -165,22 +136,10 @@ void gr_image_normalize(const gr_image *in, double scale, const double mean[3],
 {
     int64_t pixels = in->width * in->height;
     float value[3][256];
-    for (int64_t c = 0; c < 3; c++) {
-        for (int v = 0; v < 256; v++) {
-            float pixel = scale == 0 ? (float)v / 255.0F : (float)(v * scale);
-            value[c][v] = (pixel - (float)mean[c]) / (float)std[c];
+    gr_image_values(scale, mean, std, value);
+    for (int64_t i = 0; i < pixels; i++) {
+        for (int64_t c = 0; c < 3; c++) {
+            out[c * pixels + i] = value[c][in->rgb[3 * i + c]];
         }
     }
-    int64_t done = 0;
-    if ((uintptr_t)out % 16 == 0 && pixels % 4 == 0) {
-        for (; done + RUN <= pixels; done += RUN) {
-            float values[3][RUN];
-            look_up(in->rgb + 3 * done, RUN, value, RUN, values[0]);
-            put_run(values, pixels, out + done);
-        }
-#ifdef __SSE2__
-        _mm_sfence(); // what was put is there for other threads
-#endif
-    }
-    look_up(in->rgb + 3 * done, pixels - done, value, pixels, out + done);
 }

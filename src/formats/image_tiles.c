@@ -73,13 +73,18 @@ done:
     return err;
 }
 
-/// Resizes to the grid and writes its tiles, one under the other, to `to`; moves `to` behind them.
+/// Resizes to the grid and writes its tiles, one under the other, to `to`; moves `to` behind them. A single column is that already.
 static gr_err put_grid(const gr_tile_rules *rules, gr_tile_grid grid, const gr_image *in,
                        unsigned char **to)
 {
     gr_err err = GR_OK;
     gr_image whole = {0};
     const int64_t side = rules->side, row = side * 3;
+    if (grid.columns == 1) {
+        GR_TRY(gr_image_resize_to(in, rules->filter, side, grid.rows * side, *to));
+        *to += grid.rows * side * row;
+        goto done;
+    }
     GR_TRY(gr_image_resize(in, rules->filter, grid.columns * side, grid.rows * side, &whole));
     for (int64_t tile = 0; tile < grid.columns * grid.rows; tile++) {
         int64_t left = tile % grid.columns, top = tile / grid.columns * side;
@@ -95,15 +100,13 @@ done:
 }
 
 gr_err gr_tiles_cut(const gr_tile_rules *rules, const gr_tile_plan *plan, const gr_image *in,
-                    gr_image *out)
+                    unsigned char *rgb)
 {
     gr_err err = GR_OK;
     const gr_tile_grid one = {1, 1};
-    gr_image tiles = {.width = rules->side, .height = plan->count * rules->side};
     // SAIL-VL puts the second grid before the first one's last tile: the thumbnail, or else its only tile.
     bool single = plan->first.columns * plan->first.rows == 1;
-    GR_ALLOC(tiles.rgb, tiles.width * tiles.height * 3);
-    unsigned char *to = tiles.rgb;
+    unsigned char *to = rgb;
     if (!single) {
         GR_TRY(put_grid(rules, plan->first, in, &to));
     }
@@ -113,10 +116,7 @@ gr_err gr_tiles_cut(const gr_tile_rules *rules, const gr_tile_plan *plan, const 
     if (single || plan->thumbnail) {
         GR_TRY(put_grid(rules, one, in, &to));
     }
-    GR_ASSERT(to == tiles.rgb + tiles.width * tiles.height * 3);
-    *out = tiles;
-    tiles = (gr_image){0};
+    GR_ASSERT(to == rgb + plan->count * rules->side * rules->side * 3);
 done:
-    gr_image_fini(&tiles);
     return err;
 }

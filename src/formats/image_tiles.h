@@ -35,9 +35,9 @@ typedef struct gr_tile_plan {
 /// grids that do not divide the first (1 x 1 if none is left). Sizes or rules out of range: GR_ERR_USAGE.
 GR_MUST_CHECK gr_err gr_tiles_plan(const gr_tile_rules *rules, int64_t width, int64_t height,
                                    gr_tile_plan *out);
-/// The tiles of the plan, one under the other: out is side wide and count * side high, so tile i begins at row i * side.
+/// The tiles of the plan, one under the other, into `rgb` [count, side, side, 3], which the caller has.
 /// Each grid is the picture resized to columns * side x rows * side whatever its aspect, cut row by row.
 GR_MUST_CHECK gr_err gr_tiles_cut(const gr_tile_rules *rules, const gr_tile_plan *plan,
-                                  const gr_image *in, gr_image *out);
+                                  const gr_image *in, unsigned char *rgb);
 
 #endif

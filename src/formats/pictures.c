@@ -37,7 +37,7 @@ static void padding_colour(const gr_vision_config *v, unsigned char colour[3])
 }
 
 /// The whole picture as one square.
-static gr_err fit(const gr_vision_config *v, const gr_image *in, gr_image *out)
+static gr_err fit(const gr_vision_config *v, const gr_image *in, unsigned char *out)
 {
     gr_err err = GR_OK;
     gr_image padded = {0};
@@ -51,10 +51,10 @@ static gr_err fit(const gr_vision_config *v, const gr_image *in, gr_image *out)
     case GR_FIT_PAD:
         padding_colour(v, colour);
         GR_TRY(gr_image_pad_square(in, colour, &padded));
-        GR_TRY(gr_image_resize(&padded, filter_of(v), side, side, out));
+        GR_TRY(gr_image_resize_to(&padded, filter_of(v), side, side, out));
         break;
     case GR_FIT_STRETCH:
-        GR_TRY(gr_image_resize(in, filter_of(v), side, side, out));
+        GR_TRY(gr_image_resize_to(in, filter_of(v), side, side, out));
         break;
     }
 done:
@@ -64,7 +64,7 @@ done:
 
 /// All tiles, one under the other.
 static gr_err cut(const gr_vision_config *v, const char *name, const gr_image *in,
-                  int64_t tiles, gr_image *out)
+                  int64_t tiles, unsigned char *out)
 {
     gr_err err = GR_OK;
     gr_tile_plan plan = {.count = 1};
@@ -112,22 +112,38 @@ done:
     return err;
 }
 
+gr_err gr_picture_bytes(const gr_vision_config *vision, unsigned how, const char *name,
+                        const void *data, size_t size, int64_t tiles, unsigned char *out)
+{
+    gr_err err = GR_OK;
+    gr_image image = {0};
+    GR_TRY(gr_image_decode(name, data, size, how, &image));
+    GR_TRY_CONTEXT(cut(vision, name, &image, tiles, out), "%s", name);
+done:
+    gr_image_fini(&image);
+    return err;
+}
+
+void gr_picture_values(const gr_vision_config *vision, float value[3][256])
+{
+    gr_image_values(vision->pictures.rescale, vision->image_mean, vision->image_std, value);
+}
+
 gr_err gr_picture_pixels(const gr_vision_config *vision, unsigned how, const char *name,
                          const void *data, size_t size, int64_t tiles, float *out)
 {
     gr_err err = GR_OK;
-    gr_image image = {0}, squares = {0};
+    unsigned char *bytes = NULL;
     const int64_t side = vision->image_size, values = 3 * side * side;
-    GR_TRY(gr_image_decode(name, data, size, how, &image));
-    GR_TRY_CONTEXT(cut(vision, name, &image, tiles, &squares), "%s", name);
+    GR_ALLOC(bytes, tiles * values);
+    GR_TRY(gr_picture_bytes(vision, how, name, data, size, tiles, bytes));
     for (int64_t i = 0; i < tiles; i++) {
-        const gr_image tile = {side, side, squares.rgb + i * values};
+        const gr_image tile = {side, side, bytes + i * values};
         gr_image_normalize(&tile, vision->pictures.rescale, vision->image_mean,
                            vision->image_std, out + i * values);
     }
 done:
-    gr_image_fini(&image);
-    gr_image_fini(&squares);
+    GR_FREE(bytes);
     return err;
 }
 

@@ -92,7 +92,8 @@ static const gr_vision_config aimv2 = {.kind = GR_VISION_AIMV2,
 static gr_tensor look(tiny *t, gri_vision_kept *kept)
 {
     gr_tensor features = gri_take_matrix(t->ex, PATCHES, WIDTH);
-    gri_vision_fwd(t->ex, &t->model->vision, gr_tensor_4d(t->pixels, 1, 3, 8, 8), features,
+    gri_vision_fwd(t->ex, &t->model->vision,
+                   gri_pictures_of((gr_pixels){.values = t->pixels}, 1, 3, 8, 8), features,
                    kept);
     return features;
 }
@@ -236,7 +237,7 @@ static gr_err run_connector(void)
                             .sequences = 1,
                             .cu_seqlens = ends,
                             .images = 1,
-                            .pixels = t.pixels,
+                            .pixels = {.values = t.pixels},
                             .image_rows = rows};
     GR_TRY(gr_model_trace(t.model, &batch, &(gr_trace){.connector = out}));
     GR_TRY(compare_row("connector", out, want, IMAGE_TOKENS * CONNECTED));

@@ -177,7 +177,7 @@ void gri_images_fwd(const gr_model *model, const gr_batch *batch, bool keep_visi
             gri_take_matrix(ex, images * (patches / 4), model->config.language.width);
     }
     gri_vision_fwd(ex, &model->vision,
-                   gr_tensor_4d(batch->pixels, images, v->channels, height, width),
+                   gri_pictures_of(batch->pixels, images, v->channels, height, width),
                    out->features, keep_vision ? &out->vision : NULL);
     if (gr_tensor_present(out->outputs)) {
         gri_connector_fwd(ex, &model->connector, gri_as_grid(model, batch, out->features),

@@ -14,6 +14,13 @@
 
 typedef struct gr_model gr_model;
 
+/// Pictures: numbers, or bytes as a decoder leaves them (a quarter of the memory) and the number that each stands for.
+typedef struct gr_pixels {
+    const float *values;        ///< [images, 3, height, width], normalised; else NULL and
+    const unsigned char *bytes; ///< [images, height, width, 3]
+    const float (*table)[256];  ///< [3]: of each channel the normalised value of each byte
+} gr_pixels;
+
 /// A packed microbatch: several conversations in one row of tokens, each attending to itself only,
 /// any number of images in each. All pointers are borrowed for the call.
 typedef struct gr_batch {
@@ -26,7 +33,7 @@ typedef struct gr_batch {
     const int32_t *cu_seqlens; ///< [S + 1], 0 .. T
     int64_t images;            ///< tiles, in order of appearance
     int64_t height, width;     ///< of each image, pixels; 0: the model's image_size
-    const float *pixels;       ///< [images, 3, height, width], normalised
+    gr_pixels pixels;
     /// Training by chance: where the vision part trains, branches of its blocks are left out as the config's drop_path
     /// says. Off, the loss and its gradients are those of the whole model, as its logits are.
     bool drop_path;

@@ -48,29 +48,49 @@ static int64_t in_front(const gri_vision *v)
     return gr_tensor_present(v->class_token.value) ? 1 : 0;
 }
 
-static gr_grid grid_of(const gri_vision *v, gr_tensor pixels)
+gri_pictures gri_pictures_of(gr_pixels pixels, int64_t count, int64_t channels, int64_t height,
+                             int64_t width)
 {
-    return gr_vision_grid(v->config, pixels.shape[2], pixels.shape[3]);
+    gri_pictures p = {.table = pixels.table, .count = count, .height = height, .width = width};
+    if (pixels.bytes) {
+        gr_tensor shape = gr_tensor_4d(NULL, count, height, width, channels);
+        p.pixels = gr_tensor_like(shape, GR_DTYPE_U8, pixels.bytes);
+    } else {
+        p.pixels = gr_tensor_4d(pixels.values, count, channels, height, width);
+    }
+    return p;
 }
 
-static int64_t patches_of(const gri_vision *v, gr_tensor pixels)
+/// Pictures [from, from + count).
+static gri_pictures some_of(gri_pictures p, int64_t from, int64_t count)
 {
-    gr_grid grid = grid_of(v, pixels);
+    p.pixels = gr_tensor_rows(p.pixels, from, count);
+    p.count = count;
+    return p;
+}
+
+static gr_grid grid_of(const gri_vision *v, gri_pictures p)
+{
+    return gr_vision_grid(v->config, p.height, p.width);
+}
+
+static int64_t patches_of(const gri_vision *v, gri_pictures p)
+{
+    gr_grid grid = grid_of(v, p);
     return grid.rows * grid.columns;
 }
 
 /// [rows of all images, D] as [images, rows of one, D].
-static gr_tensor by_image(gr_tensor pixels, gr_tensor x)
+static gr_tensor by_image(gri_pictures p, gr_tensor x)
 {
-    int64_t images = pixels.shape[0];
-    return gr_tensor_3d(x.data, images, images ? x.shape[0] / images : 0, x.shape[1]);
+    return gr_tensor_3d(x.data, p.count, p.count ? x.shape[0] / p.count : 0, x.shape[1]);
 }
 
-static gr_tensor take_patches(gr_exec *ex, const gri_vision *v, gr_tensor pixels)
+static gr_tensor take_patches(gr_exec *ex, const gri_vision *v, gri_pictures p)
 {
-    gr_tensor patches = gri_take_matrix(ex, pixels.shape[0] * patches_of(v, pixels),
-                                        v->patch.weight.value.shape[1]);
-    ex->ops->patchify(ex, pixels, v->config->patch_size, patches);
+    gr_tensor patches =
+        gri_take_matrix(ex, p.count * patches_of(v, p), v->patch.weight.value.shape[1]);
+    ex->ops->patchify(ex, p.pixels, p.table, v->config->patch_size, patches);
     return patches;
 }
 
@@ -92,20 +112,20 @@ static gr_tensor patch_table(const gri_vision *v, gr_tensor table)
                         v->config->width);
 }
 
-static bool stored_grid(const gri_vision *v, gr_tensor pixels)
+static bool stored_grid(const gri_vision *v, gri_pictures pictures)
 {
-    gr_grid stored = gr_position_grid(v->config), grid = grid_of(v, pixels);
+    gr_grid stored = gr_position_grid(v->config), grid = grid_of(v, pictures);
     return stored.rows == grid.rows && stored.columns == grid.columns;
 }
 
 /// Positions [tokens of an image, D] for this grid: the table itself, or resized in the arena.
-static gr_tensor positions_for(gr_exec *ex, const gri_vision *v, gr_tensor pixels)
+static gr_tensor positions_for(gr_exec *ex, const gri_vision *v, gri_pictures pictures)
 {
     gr_tensor table = v->positions.value;
-    if (stored_grid(v, pixels)) {
+    if (stored_grid(v, pictures)) {
         return table;
     }
-    gr_grid grid = grid_of(v, pixels);
+    gr_grid grid = grid_of(v, pictures);
     int64_t D = v->config->width, first = in_front(v);
     gr_tensor p = gri_take_matrix(ex, first + grid.rows * grid.columns, D);
     if (first) {
@@ -119,14 +139,14 @@ static gr_tensor positions_for(gr_exec *ex, const gri_vision *v, gr_tensor pixel
 }
 
 /// Adds the gradient of the position table from d [images, tokens, D].
-static void positions_bwd(gr_exec *ex, const gri_vision *v, gr_tensor pixels, gr_tensor d,
+static void positions_bwd(gr_exec *ex, const gri_vision *v, gri_pictures pictures, gr_tensor d,
                           gr_tensor dtable)
 {
-    if (stored_grid(v, pixels)) {
+    if (stored_grid(v, pictures)) {
         ex->ops->positions_bwd(ex, d, dtable);
         return;
     }
-    gr_grid grid = grid_of(v, pixels);
+    gr_grid grid = grid_of(v, pictures);
     int64_t mark = gr_arena_mark(ex->scratch);
     int64_t D = v->config->width, first = in_front(v), B = d.shape[0];
     gr_tensor dp = gri_take_matrix(ex, grid.rows * grid.columns, D);
@@ -146,22 +166,22 @@ static void positions_bwd(gr_exec *ex, const gri_vision *v, gr_tensor pixels, gr
 /// The first block's input [images * tokens, D], with kept->embedded below it.
 static gr_tensor embed(gr_exec *ex, const gri_vision *v, gri_vision_kept *kept)
 {
-    gr_tensor pixels = kept->pixels;
-    int64_t patches = patches_of(v, pixels), images = pixels.shape[0], D = v->config->width;
+    gri_pictures pictures = kept->pictures;
+    int64_t patches = patches_of(v, pictures), images = pictures.count, D = v->config->width;
     bool normed = gr_tensor_present(v->patch_norm.weight.value);
     gr_tensor x = gri_take_matrix(ex, images * (patches + in_front(v)), D);
     gr_tensor y = normed || in_front(v) ? gri_take_matrix(ex, images * patches, D) : x;
     kept->embedded = y;
     kept->n0 = normed ? gri_norm_take(ex, &v->patch_norm, y.shape[0]) : (gri_norm_kept){0};
     int64_t mark = gr_arena_mark(ex->scratch);
-    gri_linear_fwd(ex, &v->patch, take_patches(ex, v, pixels), y);
+    gri_linear_fwd(ex, &v->patch, take_patches(ex, v, pictures), y);
     if (normed) {
         gri_norm_fwd(ex, &v->patch_norm, v->config->norm_eps, y, x, &kept->n0);
     } else if (in_front(v)) {
-        ex->ops->prepend_fwd(ex, by_image(pixels, y), v->class_token.value,
-                             by_image(pixels, x));
+        ex->ops->prepend_fwd(ex, by_image(pictures, y), v->class_token.value,
+                             by_image(pictures, x));
     }
-    ex->ops->positions_fwd(ex, positions_for(ex, v, pixels), by_image(pixels, x));
+    ex->ops->positions_fwd(ex, positions_for(ex, v, pictures), by_image(pictures, x));
     gr_arena_reset(ex->scratch, mark);
     return x;
 }
@@ -180,11 +200,11 @@ static gri_drop drop_of(const gri_vision *v, const gri_vision_kept *kept)
                       .stream = kept->stream};
 }
 
-static void encode(gr_exec *ex, const gri_vision *v, gr_tensor pixels, bool keep,
+static void encode(gr_exec *ex, const gri_vision *v, gri_pictures pictures, bool keep,
                    gr_tensor features, gri_vision_kept *kept)
 {
-    kept->pixels = pixels;
-    kept->seq = take_sequences(ex, pixels.shape[0], patches_of(v, pixels) + in_front(v));
+    kept->pictures = pictures;
+    kept->seq = take_sequences(ex, pictures.count, patches_of(v, pictures) + in_front(v));
     kept->seq.drop = keep && kept->drop_path ? drop_of(v, kept) : (gri_drop){0};
     gr_tensor x = embed(ex, v, kept);
     kept->last = gri_stack_fwd(ex, &v->stack, kept->seq, x, keep ? &kept->blocks : NULL);
@@ -192,25 +212,22 @@ static void encode(gr_exec *ex, const gri_vision *v, gr_tensor pixels, bool keep
         kept->n = gri_norm_take(ex, &v->final_norm, x.shape[0]);
         gri_norm_fwd(ex, &v->final_norm, v->config->norm_eps, kept->last, features, &kept->n);
     } else {
-        ex->ops->prepend_bwd(ex, by_image(pixels, kept->last), by_image(pixels, features),
+        ex->ops->prepend_bwd(ex, by_image(pictures, kept->last), by_image(pictures, features),
                              gr_tensor_none());
     }
 }
 
-void gri_vision_fwd(gr_exec *ex, const gri_vision *v, gr_tensor pixels, gr_tensor features,
+void gri_vision_fwd(gr_exec *ex, const gri_vision *v, gri_pictures pictures, gr_tensor features,
                     gri_vision_kept *kept)
 {
-    const int64_t *shape = pixels.shape;
-    int64_t N = patches_of(v, pixels), images = shape[0];
+    int64_t N = patches_of(v, pictures), images = pictures.count;
     int64_t group = kept ? images : N < GROUP_TOKENS ? GROUP_TOKENS / N : 1;
     for (int64_t from = 0; from < images; from += group) {
         int64_t count = images - from < group ? images - from : group;
         int64_t mark = gr_arena_mark(ex->scratch);
         gri_vision_kept passing = {0};
-        encode(ex, v,
-               gr_tensor_4d(gr_tensor_f32(pixels, from), count, shape[1], shape[2], shape[3]),
-               kept != NULL, gr_tensor_rows(features, from * N, count * N),
-               kept ? kept : &passing);
+        encode(ex, v, some_of(pictures, from, count), kept != NULL,
+               gr_tensor_rows(features, from * N, count * N), kept ? kept : &passing);
         if (!kept) {
             gr_arena_reset(ex->scratch, mark);
         }
@@ -221,17 +238,18 @@ void gri_vision_fwd(gr_exec *ex, const gri_vision *v, gr_tensor pixels, gr_tenso
 static void embed_bwd(gr_exec *ex, const gri_vision *v, const gri_vision_kept *kept,
                       gr_tensor d, float *grads)
 {
-    gr_tensor pixels = kept->pixels, dembedded = d;
-    positions_bwd(ex, v, pixels, by_image(pixels, d), gri_grad(v->positions, grads));
+    gri_pictures pictures = kept->pictures;
+    gr_tensor dembedded = d;
+    positions_bwd(ex, v, pictures, by_image(pictures, d), gri_grad(v->positions, grads));
     if (gr_tensor_present(v->patch_norm.weight.value)) {
         dembedded = gri_take_matrix(ex, kept->embedded.shape[0], d.shape[1]);
         gri_norm_bwd(ex, &v->patch_norm, d, kept->embedded, &kept->n0, dembedded, false, grads);
     } else if (in_front(v)) {
         dembedded = gri_take_matrix(ex, kept->embedded.shape[0], d.shape[1]);
-        ex->ops->prepend_bwd(ex, by_image(pixels, d), by_image(pixels, dembedded),
+        ex->ops->prepend_bwd(ex, by_image(pictures, d), by_image(pictures, dembedded),
                              gri_grad(v->class_token, grads));
     }
-    gri_linear_bwd_weight(ex, &v->patch, dembedded, take_patches(ex, v, pixels), grads);
+    gri_linear_bwd_weight(ex, &v->patch, dembedded, take_patches(ex, v, pictures), grads);
 }
 
 void gri_vision_bwd(gr_exec *ex, const gri_vision *v, const gri_vision_kept *kept,
@@ -242,8 +260,8 @@ void gri_vision_bwd(gr_exec *ex, const gri_vision *v, const gri_vision_kept *kep
     if (has_final_norm(v)) {
         gri_norm_bwd(ex, &v->final_norm, dfeatures, kept->last, &kept->n, d, false, grads);
     } else {
-        ex->ops->prepend_fwd(ex, by_image(kept->pixels, dfeatures), gr_tensor_none(),
-                             by_image(kept->pixels, d));
+        ex->ops->prepend_fwd(ex, by_image(kept->pictures, dfeatures), gr_tensor_none(),
+                             by_image(kept->pictures, d));
     }
     gri_stack_bwd(ex, &v->stack, kept->seq, kept->blocks, grads, d);
     embed_bwd(ex, v, kept, d, grads);

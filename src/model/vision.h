@@ -10,6 +10,7 @@
 /// and is no feature: it is dropped at the end.
 
 #include "src/model/layer.h"
+#include "src/model/model.h"
 
 typedef struct gri_vision {
     const gr_vision_config *config; ///< borrowed
@@ -21,11 +22,20 @@ typedef struct gri_vision {
     bool unnormed; ///< leave out the final norm
 } gri_vision;
 
+/// Pictures as patchify takes them (src/ops/rearrange.h), and their sides.
+typedef struct gri_pictures {
+    gr_tensor pixels;
+    const float (*table)[256];
+    int64_t count, height, width;
+} gri_pictures;
+gri_pictures gri_pictures_of(gr_pixels pixels, int64_t count, int64_t channels, int64_t height,
+                             int64_t width);
+
 /// What backward needs, in the arena; the pixels stay the caller's.
 typedef struct gri_vision_kept {
     bool drop_path;        ///< leave out branches as the config says; set by the caller, with
     uint64_t seed, stream; ///< the names of its random numbers
-    gr_tensor pixels;
+    gri_pictures pictures;
     gr_tensor embedded; ///< [images * patches, D]: before the patch norm
     gri_norm_kept n0;
     gri_sequences seq;
@@ -38,9 +48,9 @@ GR_MUST_CHECK gr_err gri_vision_bind(const gr_model_config *config, const gr_par
                                      gri_flat flat, gri_vision *out);
 void gri_vision_fini(gri_vision *v);
 
-/// features [images * patches, D] from pixels [images, 3, height, width]. Without `kept` (NULL) images pass in
+/// features [images * patches, D]. Without `kept` (NULL) images pass in
 /// small groups that use the same memory one after another.
-void gri_vision_fwd(gr_exec *ex, const gri_vision *v, gr_tensor pixels, gr_tensor features,
+void gri_vision_fwd(gr_exec *ex, const gri_vision *v, gri_pictures pictures, gr_tensor features,
                     gri_vision_kept *kept);
 /// Adds all weight gradients. Spoils `kept`.
 void gri_vision_bwd(gr_exec *ex, const gri_vision *v, const gri_vision_kept *kept,

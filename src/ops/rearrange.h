@@ -1,14 +1,16 @@
 #ifndef SRC_OPS_REARRANGE_H
 #define SRC_OPS_REARRANGE_H
 
-/// Copies that only change the order of numbers.
+/// Copies that only change the order of numbers, or look each up.
 
 #include "src/ops/exec.h"
 
 /// Images to patch rows: y[(b * g + r) * h + c] = the patch of row r, column c, its K = channels p p values in
-/// the order channel, row, column.   pixels [B, channels, S, W], g = floor(S / p), h = floor(W / p): pixels
-/// beyond the last whole patch are not used; y [B g h, K].
-typedef void gr_patchify_fn(gr_exec *ex, gr_tensor pixels, int64_t patch, gr_tensor y);
+/// the order channel, row, column.   g = floor(S / p), h = floor(W / p): pixels beyond the last whole patch are not
+/// used; y [B g h, K].   pixels: fp32 [B, channels, S, W] with `table` NULL, or bytes (U8) [B, S, W, channels], of which
+/// byte v of channel k has the value table[k][v].
+typedef void gr_patchify_fn(gr_exec *ex, gr_tensor pixels, const float (*table)[256],
+                            int64_t patch, gr_tensor y);
 
 /// Space to depth, ratio 1/2: y[b][r, c][(2 dr + dc) C + k] = x[b][2r + dr, 2c + dc][k].
 /// x [B, g, h, C], g and h even; y [B, g h / 4, 4 C]: out tokens row by row, or column by column when

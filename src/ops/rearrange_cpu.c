@@ -20,15 +20,41 @@ static void copy_patch(const float *image, const int64_t *shape, int64_t patch, 
     }
 }
 
-void gr_patchify_cpu(gr_exec *ex, gr_tensor pixels, int64_t patch, gr_tensor y)
+/// The same of one image [height, width, channels] of bytes.
+static void look_up_patch(const unsigned char *image, const int64_t *shape,
+                          const float (*table)[256], int64_t patch, int64_t r, int64_t c,
+                          float *out)
 {
-    GR_ASSERT(pixels.dtype == GR_DTYPE_F32 && pixels.ndim == 4 && patch > 0);
-    int64_t B = pixels.shape[0], g = pixels.shape[2] / patch, h = pixels.shape[3] / patch;
-    GR_ASSERT(gri_is_2d(y, B * g * h, pixels.shape[1] * patch * patch));
+    int64_t width = shape[2], channels = shape[3];
+    for (int64_t k = 0; k < channels; k++) {
+        for (int64_t i = 0; i < patch; i++) {
+            const unsigned char *from =
+                image + ((r * patch + i) * width + c * patch) * channels + k;
+            for (int64_t j = 0; j < patch; j++) {
+                out[j] = table[k][from[j * channels]];
+            }
+            out += patch;
+        }
+    }
+}
+
+void gr_patchify_cpu(gr_exec *ex, gr_tensor pixels, const float (*table)[256], int64_t patch,
+                     gr_tensor y)
+{
+    bool bytes = pixels.dtype == GR_DTYPE_U8;
+    GR_ASSERT(pixels.ndim == 4 && patch > 0 && bytes == (table != NULL));
+    const int64_t *shape = pixels.shape, *sides = shape + (bytes ? 1 : 2);
+    int64_t B = shape[0], g = sides[0] / patch, h = sides[1] / patch;
+    GR_ASSERT(gri_is_2d(y, B * g * h, shape[bytes ? 3 : 1] * patch * patch));
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
     for (int64_t i = 0; i < B * g * h; i++) {
-        copy_patch(gr_tensor_f32(pixels, i / (g * h)), pixels.shape, patch, i / h % g, i % h,
-                   gr_tensor_f32(y, i));
+        int64_t image = i / (g * h), r = i / h % g, c = i % h;
+        if (bytes) {
+            look_up_patch((const unsigned char *)pixels.data + image * pixels.row_stride, shape,
+                          table, patch, r, c, gr_tensor_f32(y, i));
+        } else {
+            copy_patch(gr_tensor_f32(pixels, image), shape, patch, r, c, gr_tensor_f32(y, i));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // Pictures: decoded in each way, resized, cut into tiles, turned to numbers.
 #include "src/base/mem.h"
-#include "src/formats/image_tiles.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/image_support.h"
 
 static void use(const gr_image *image)
 {
@@ -18,9 +18,9 @@ static void use(const gr_image *image)
     }
     gr_image_fini(&out);
     GR_ASSERT(gr_tiles_plan(&rules, image->width, image->height, &plan) == GR_OK);
-    GR_ASSERT(gr_tiles_cut(&rules, &plan, image, &out) == GR_OK);
+    GR_ASSERT(cut_tiles(&rules, &plan, image, &out) == GR_OK);
     gr_image_fini(&out);
-    if (gr_image_resize_crop(image, GR_IMAGE_BICUBIC, 9, 7, &out) == GR_OK) {
+    if (resize_crop(image, GR_IMAGE_BICUBIC, 9, 7, &out) == GR_OK) {
         gr_image_fini(&out);
     }
 }

@@ -1,6 +1,7 @@
 // The reader of data sets. Bytes that begin with 'S' are what the datasets of a shard hold, end to end in the order of its file (the
 // rest is as it was); the manifest says their digests, so that they come past those. HDF5's headers stay sound: damaged ones
 // are never shown to it (test_damage.c). Other bytes are a manifest: what is accepted is saved and loaded again as it was.
+#include "datasets/frame.h"
 #include "datasets/h5.h"
 #include "datasets/manifest.h"
 #include "datasets/shard_format.h"
@@ -71,13 +72,13 @@ static gr_err find_places(void)
     GR_TRY(gri_h5_open(shard_path, &h5));
     for (gri_table k = 0; k < GRI_TABLE_COUNT; k++) {
         gri_table_info info = gri_table_get(k, SAMPLES, 3);
-        int64_t rows = 0;
-        void *data = NULL;
-        GR_TRY(gri_h5_read(h5, info.name, info.type, info.rows, info.columns, &data, &rows));
-        GR_FREE(data);
-        GR_TRY(gri_h5_locate_table(h5, info.name, info.type, rows, info.columns,
-                                   &places[k].offset));
-        places[k].size = rows * (int64_t)info.row_size;
+        if (info.rows < 0) {
+            GR_TRY(gri_h5_locate(h5, info.name, &places[k].offset, &places[k].size));
+        } else {
+            GR_TRY(gri_h5_locate_table(h5, info.name, info.type, info.rows, info.columns,
+                                       &places[k].offset));
+            places[k].size = info.rows * (int64_t)info.row_size;
+        }
     }
     ids = places[GRI_CONTENT_ID];
     places[GRI_TABLE_COUNT] = manifest.shards[0].image_bytes;
