@@ -185,6 +185,22 @@ static gr_err enter_folder(const gr_trainer *t, int *lock)
     return gr_world_agree(t->world, err);
 }
 
+/// digests.jsonl up to where the run stands; it begins with what the run is made of. Rank 0 only.
+static gr_err prepare_digests(const gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    gr_str head = {0};
+    GR_TRY(gr_lines_truncate(t->options->run, gri_digests_name, t->progress.updates,
+                             t->progress.step == 0));
+    if (t->progress.updates == 0 && t->recipe->digests_every > 0) {
+        GR_TRY(gri_step_digest_head(t->setup, &t->identity, &head));
+        GR_TRY(gri_step_digest_append(t->options->run, &head));
+    }
+done:
+    gr_str_fini(&head);
+    return err;
+}
+
 /// Resolved recipe and metrics, before the first step. Rank 0 only.
 static gr_err prepare_folder(const gr_trainer *t)
 {
@@ -202,6 +218,7 @@ static gr_err prepare_folder(const gr_trainer *t)
     }
     GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
                              t->progress.step == 0));
+    GR_TRY(prepare_digests(t));
 done:
     GR_FREE(path);
     GR_FREE(json);
