@@ -12,7 +12,7 @@
 
 const char gri_digests_name[] = "digests.jsonl";
 
-enum { SCHEMA = 1, HEX_DIGITS = 16 };
+enum { HEX_DIGITS = 16 };
 
 /// What ranks add up, for each tensor.
 typedef enum sum_kind { LANES, GRADIENTS, FIRST, SECOND, SUMS } sum_kind;
@@ -537,7 +537,7 @@ gr_err gri_step_digest_head(const gr_setup *setup, const gr_identity *identity, 
     gr_json_map_begin(&j, NULL);
     gr_json_int(&j, "update", 0);
     gr_json_int(&j, "step", 0);
-    gr_json_int(&j, "schema", SCHEMA);
+    gr_json_int(&j, "schema", GRI_DIGESTS_SCHEMA);
     gr_json_map_begin(&j, "identity");
     gr_identity_write(identity, &j);
     gr_json_map_end(&j);

@@ -25,6 +25,7 @@
 #include "stages/updater.h"
 
 extern const char gri_digests_name[];
+enum { GRI_DIGESTS_SCHEMA = 1 };
 
 typedef struct gri_step_place {
     const char *stage;

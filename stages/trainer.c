@@ -112,19 +112,11 @@ static gr_err agree_on_checkpoint(const gr_trainer *t, char **path)
 {
     gr_err err = GR_OK;
     char *chosen = NULL;
-    int64_t size = 0;
     if (gri_trainer_leads(t)) {
         err = choose_checkpoint(t->options, &chosen);
-        size = chosen ? (int64_t)strlen(chosen) + 1 : 0;
     }
     GR_TRY(gr_world_agree(t->world, err));
-    GR_TRY(gr_world_broadcast(t->world, &size, sizeof size, 0));
-    if (size > 0 && !gri_trainer_leads(t)) {
-        GR_ALLOC(chosen, size);
-    }
-    if (size > 0) {
-        GR_TRY(gr_world_broadcast(t->world, chosen, (size_t)size, 0));
-    }
+    GR_TRY(gr_world_broadcast_text(t->world, &chosen, 0));
     *path = chosen;
     chosen = NULL;
 done:
