@@ -18,7 +18,7 @@ typedef struct gr_lane_totals {
     int64_t dropped;     ///< samples of weight 0
 } gr_lane_totals;
 
-typedef struct gri_step_digest gri_step_digest;
+typedef struct gr_step_digest gr_step_digest;
 
 typedef struct gr_lane_step {
     const gr_world *world; ///< borrowed, as are model and loader
@@ -29,9 +29,8 @@ typedef struct gr_lane_step {
     uint64_t seed, stream;      ///< of random numbers in training: the run's and the stage's
     gr_lanes *lanes;            ///< gradient vectors of the lanes; NULL when nothing trains
     gr_lane_totals *mine, *all; ///< private: what this rank and every rank counted
-    gri_step_digest
-        *digest;  ///< borrowed: hears of each own lane (step_digest.h); NULL: nobody does
-    gr_flip flip; ///< a fault on purpose, in the update of this number
+    gr_step_digest *digest;     ///< borrowed: hears of each own lane; NULL: nobody does
+    gr_flip flip;               ///< a fault on purpose, in the update of this number
     int64_t update;
     gr_str *dropped; ///< what this rank's lanes left out since it was cleared (ledger.h)
 } gr_lane_step;

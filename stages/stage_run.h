@@ -37,7 +37,7 @@ typedef struct gr_stage_run {
     gr_loader *loader, *validation_loader;
     gr_lane_step train, validate;
     gr_updater *updater;
-    gri_step_digest *digest;
+    gr_step_digest *digest;
 } gr_stage_run;
 
 /// What one step gave.

@@ -17,7 +17,7 @@ enum { HEX_DIGITS = 16 };
 /// What ranks add up, for each tensor.
 typedef enum sum_kind { LANES, GRADIENTS, FIRST, SECOND, SUMS } sum_kind;
 
-struct gri_step_digest {
+struct gr_step_digest {
     const gr_world *world;
     const gr_setup *setup;
     const gr_params *params;
@@ -36,10 +36,10 @@ struct gri_step_digest {
 };
 
 gr_err gri_step_digest_create(const gr_world *world, const gr_setup *setup,
-                              const gr_updater *updater, int threads, gri_step_digest **out)
+                              const gr_updater *updater, int threads, gr_step_digest **out)
 {
     gr_err err = GR_OK;
-    gri_step_digest *d = NULL;
+    gr_step_digest *d = NULL;
     GR_ALLOC(d, 1);
     d->world = world;
     d->setup = setup;
@@ -59,9 +59,9 @@ done:
     return err;
 }
 
-void gri_step_digest_destroy(gri_step_digest **digest)
+void gri_step_digest_destroy(gr_step_digest **digest)
 {
-    gri_step_digest *d = *digest;
+    gr_step_digest *d = *digest;
     if (d) {
         GR_FREE(d->before);
         GR_FREE(d->after);
@@ -75,12 +75,12 @@ void gri_step_digest_destroy(gri_step_digest **digest)
     }
 }
 
-static uint64_t *sums_of(const gri_step_digest *d, sum_kind kind)
+static uint64_t *sums_of(const gr_step_digest *d, sum_kind kind)
 {
     return d->mine + kind * d->params->count;
 }
 
-static bool trains(const gri_step_digest *d, int part)
+static bool trains(const gr_step_digest *d, int part)
 {
     return d->updater->trains & (1u << part);
 }
@@ -96,7 +96,7 @@ static uint64_t joined(const uint64_t *tensors, int64_t first, int64_t end)
 }
 
 /// This rank's copy of all weights.
-static void digest_weights(const gri_step_digest *d, uint64_t *tensors)
+static void digest_weights(const gr_step_digest *d, uint64_t *tensors)
 {
     memset(tensors, 0, (size_t)d->params->count * sizeof *tensors);
     for (int p = 0; p < GR_PART_COUNT; p++) {
@@ -109,7 +109,7 @@ static void digest_weights(const gri_step_digest *d, uint64_t *tensors)
 }
 
 /// The own range of a vector over what trains; values[0] is its first element.
-static void digest_own(const gri_step_digest *d, const float *values, uint64_t *tensors)
+static void digest_own(const gr_step_digest *d, const float *values, uint64_t *tensors)
 {
     for (int p = 0; p < GR_PART_COUNT; p++) {
         gr_range part = d->updater->parts[p];
@@ -129,13 +129,13 @@ typedef struct copy_state {
     int64_t changed; ///< first tensor that is not what the step before left; -1: none is known
 } copy_state;
 
-static void moment_name(const gri_step_digest *d, bool done, char *text, size_t size)
+static void moment_name(const gr_step_digest *d, bool done, char *text, size_t size)
 {
     snprintf(text, size, "stage %s, step %lld: %s update %lld", d->place.stage,
              (long long)d->place.step, done ? "after" : "before", (long long)d->place.update);
 }
 
-static gr_err judge_changes(const gri_step_digest *d, const copy_state *all, const char *moment)
+static gr_err judge_changes(const gr_step_digest *d, const copy_state *all, const char *moment)
 {
     gr_err err = GR_OK;
     for (int r = 0; r < d->world->size; r++) {
@@ -152,7 +152,7 @@ done:
 }
 
 /// Rank `rank` has other digests of tensors than rank 0. `all`: every rank's [tensors].
-static gr_err name_difference(const gri_step_digest *d, const uint64_t *all, int rank,
+static gr_err name_difference(const gr_step_digest *d, const uint64_t *all, int rank,
                               const char *moment)
 {
     gr_err err = GR_OK;
@@ -170,7 +170,7 @@ done:
 }
 
 /// All ranks have the same weights, and (changed < 0) what the step before left. Collective.
-static gr_err check_copies(const gri_step_digest *d, const uint64_t *tensors, int64_t changed,
+static gr_err check_copies(const gr_step_digest *d, const uint64_t *tensors, int64_t changed,
                            bool done)
 {
     gr_err err = GR_OK;
@@ -193,7 +193,7 @@ done:
     return err;
 }
 
-static int64_t first_change(const gri_step_digest *d)
+static int64_t first_change(const gr_step_digest *d)
 {
     if (d->after_update < 0 || d->after_update != d->place.update - 1) {
         return -1;
@@ -206,7 +206,7 @@ static int64_t first_change(const gri_step_digest *d)
     return -1;
 }
 
-gr_err gri_step_digest_begin(gri_step_digest *d, const gri_step_place *place, bool last)
+gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place, bool last)
 {
     gr_err err = GR_OK;
     int64_t every = d->setup->recipe->digests_every;
@@ -249,7 +249,7 @@ static unsigned tokens_digest(const gr_batch *batch, int64_t at, int64_t count)
 }
 
 /// "SET:INDEX:TOKENS[:PIXELS]" of each sample, with blanks between. Samples follow each other in the microbatches.
-static gr_err list_samples(const gri_step_digest *d, const gr_lane_batch *lane, gr_str *text)
+static gr_err list_samples(const gr_step_digest *d, const gr_lane_batch *lane, gr_str *text)
 {
     gr_err err = GR_OK;
     const gr_model_config *config = gr_model_get_config(d->setup->model);
@@ -284,7 +284,7 @@ static void link_data(uint64_t *so_far, const void *data, int64_t count, size_t 
 }
 
 /// All that the model is given.
-static uint64_t data_digest(const gri_step_digest *d, const gr_lane_batch *lane)
+static uint64_t data_digest(const gr_step_digest *d, const gr_lane_batch *lane)
 {
     const gr_model_config *config = gr_model_get_config(d->setup->model);
     bool sees = config->parts & 1u << GR_PART_VISION;
@@ -311,8 +311,7 @@ static void put_hex(gr_json *j, const char *key, uint64_t value)
 }
 
 /// The lane's gradient, by tensor, into the sums; *whole is one digest of all.
-static void digest_lane(gri_step_digest *d, int64_t lane, const float *gradient,
-                        uint64_t *whole)
+static void digest_lane(gr_step_digest *d, int64_t lane, const float *gradient, uint64_t *whole)
 {
     memset(d->lane, 0, (size_t)d->params->count * sizeof *d->lane);
     for (int p = 0; p < GR_PART_COUNT; p++) {
@@ -328,7 +327,7 @@ static void digest_lane(gri_step_digest *d, int64_t lane, const float *gradient,
     }
 }
 
-gr_err gri_step_digest_lane(gri_step_digest *d, int64_t lane, const gr_lane_batch *batch,
+gr_err gri_step_digest_lane(gr_step_digest *d, int64_t lane, const gr_lane_batch *batch,
                             double loss, const float *gradient)
 {
     gr_err err = GR_OK;
@@ -358,7 +357,7 @@ done:
     return err;
 }
 
-void gri_step_digest_sum(gri_step_digest *d, const float *gradient)
+void gri_step_digest_sum(gr_step_digest *d, const float *gradient)
 {
     if (d->active) {
         digest_own(d, gradient + d->updater->own.begin, sums_of(d, GRADIENTS));
@@ -366,7 +365,7 @@ void gri_step_digest_sum(gri_step_digest *d, const float *gradient)
 }
 
 /// Adds up what the ranks have, into d->mine, which is then the same on all. Collective.
-static gr_err add_ranks(gri_step_digest *d)
+static gr_err add_ranks(gr_step_digest *d)
 {
     gr_err err = GR_OK;
     const int64_t n = SUMS * d->params->count;
@@ -382,7 +381,7 @@ done:
 }
 
 /// Room for `size` bytes of each rank.
-static gr_err reserve_texts(gri_step_digest *d, int64_t size)
+static gr_err reserve_texts(gr_step_digest *d, int64_t size)
 {
     gr_err err = GR_OK;
     if (size * d->world->size > d->text_capacity) {
@@ -394,7 +393,7 @@ done:
 }
 
 /// The ranks' lists of lanes, one after another, as the list of all. Collective.
-static gr_err gather_lanes(gri_step_digest *d, gr_str *line)
+static gr_err gather_lanes(gr_step_digest *d, gr_str *line)
 {
     gr_err err = GR_OK;
     int64_t size = 0;
@@ -415,7 +414,7 @@ done:
 }
 
 /// {PART: DD...} of what trains.
-static void put_tensors(gr_json *j, const gri_step_digest *d, const char *key,
+static void put_tensors(gr_json *j, const gr_step_digest *d, const char *key,
                         const uint64_t *tensors)
 {
     gr_json_map_begin(j, key);
@@ -434,7 +433,7 @@ static void put_tensors(gr_json *j, const gri_step_digest *d, const char *key,
     gr_json_map_end(j);
 }
 
-static void put_before(gr_json *j, const gri_step_digest *d)
+static void put_before(gr_json *j, const gr_step_digest *d)
 {
     gr_json_map_begin(j, "before");
     for (int p = 0; p < GR_PART_COUNT; p++) {
@@ -446,7 +445,7 @@ static void put_before(gr_json *j, const gri_step_digest *d)
     gr_json_map_end(j);
 }
 
-static void put_update(gr_json *j, const gri_step_digest *d, int64_t targets,
+static void put_update(gr_json *j, const gr_step_digest *d, int64_t targets,
                        const gr_update_report *report)
 {
     if (d->setup->recipe->digests_lanes) {
@@ -467,7 +466,7 @@ static void put_update(gr_json *j, const gri_step_digest *d, int64_t targets,
 }
 
 /// The line, whose list of lanes is `lanes`. Rank 0 only.
-static gr_err write_line(gri_step_digest *d, const char *lanes, int64_t targets,
+static gr_err write_line(gr_step_digest *d, const char *lanes, int64_t targets,
                          const gr_update_report *report)
 {
     gr_err err = GR_OK;
@@ -492,7 +491,7 @@ done:
     return err;
 }
 
-gr_err gri_step_digest_finish(gri_step_digest *d, int64_t targets,
+gr_err gri_step_digest_finish(gr_step_digest *d, int64_t targets,
                               const gr_update_report *report, const gr_str **line)
 {
     gr_err err = GR_OK;

@@ -35,21 +35,21 @@ typedef struct gri_step_place {
 /// For one stage; pointers are borrowed. Not collective.
 GR_MUST_CHECK gr_err gri_step_digest_create(const gr_world *world, const gr_setup *setup,
                                             const gr_updater *updater, int threads,
-                                            gri_step_digest **out);
-void gri_step_digest_destroy(gri_step_digest **digest);
+                                            gr_step_digest **out);
+void gri_step_digest_destroy(gr_step_digest **digest);
 
 /// Before the step; `last`: it is the stage's. What is not recorded costs nothing. GR_ERR_FAILED: copies of the weights differ. Collective.
-GR_MUST_CHECK gr_err gri_step_digest_begin(gri_step_digest *d, const gri_step_place *place,
+GR_MUST_CHECK gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place,
                                            bool last);
 /// A lane is computed. Not collective.
-GR_MUST_CHECK gr_err gri_step_digest_lane(gri_step_digest *d, int64_t lane,
+GR_MUST_CHECK gr_err gri_step_digest_lane(gr_step_digest *d, int64_t lane,
                                           const gr_lane_batch *batch, double loss,
                                           const float *gradient);
 /// `gradient` as gr_lanes_reduce gives it. Not collective.
-void gri_step_digest_sum(gri_step_digest *d, const float *gradient);
+void gri_step_digest_sum(gr_step_digest *d, const float *gradient);
 /// The update is done. *line is the record on rank 0, with its newline, until the next begin; NULL there when the step is not recorded, and on
 /// other ranks. Collective.
-GR_MUST_CHECK gr_err gri_step_digest_finish(gri_step_digest *d, int64_t targets,
+GR_MUST_CHECK gr_err gri_step_digest_finish(gr_step_digest *d, int64_t targets,
                                             const gr_update_report *report,
                                             const gr_str **line);
 
