@@ -65,6 +65,8 @@ typedef struct gr_used {
     const gr_dataset *dataset;
     int64_t index;
     int64_t batch; ///< which microbatch of the lane
+    int64_t tokens,
+        images; ///< that it takes there, behind those before it; 0: it was left out unmeasured
 } gr_used;
 
 /// The microbatches of one lane of one step.

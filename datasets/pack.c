@@ -187,8 +187,11 @@ gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_win
         for (int64_t i = row->begin; i < row->end; i++) {
             int64_t n = window->order[i];
             gri_size size = window->sizes[n];
-            pack->used[pack->seat_count] =
-                (gr_used){refs[n].dataset, refs[n].index, at.batches};
+            pack->used[pack->seat_count] = (gr_used){.dataset = refs[n].dataset,
+                                                     .index = refs[n].index,
+                                                     .batch = at.batches,
+                                                     .tokens = size.tokens,
+                                                     .images = size.images};
             pack->seats[pack->seat_count++] = (gri_seat){.ref = refs[n],
                                                          .size = size,
                                                          .kept = kept ? &kept[n] : NULL,

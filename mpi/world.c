@@ -227,6 +227,23 @@ done:
     return err;
 }
 
+gr_err gr_world_broadcast_text(const gr_world *world, char **text, int root)
+{
+    gr_err err = GR_OK;
+    int64_t size = *text ? (int64_t)strlen(*text) + 1 : 0;
+    GR_TRY(gr_world_broadcast(world, &size, sizeof size, root));
+    if (world->rank != root && size > 0) {
+        *text = gr_mem_alloc((size_t)size, 1);
+        err = *text ? GR_OK : GR_ERR_MEMORY;
+    }
+    GR_TRY(gr_world_agree(world, err));
+    if (size > 0) {
+        GR_TRY(gr_world_broadcast(world, *text, (size_t)size, root));
+    }
+done:
+    return err;
+}
+
 gr_err gr_world_gather(const gr_world *world, const void *mine, size_t size, void *all)
 {
     gr_err err = GR_OK;

@@ -38,6 +38,8 @@ bool gr_world_knows_error(const gr_world *world);
 /// Collective. Bytes of rank `root` to all.
 GR_MUST_CHECK gr_err gr_world_broadcast(const gr_world *world, void *data, size_t size,
                                         int root);
+/// Collective. The text of rank `root`, which may be NULL, to all: on the others in new memory (GR_FREE), *text being NULL before.
+GR_MUST_CHECK gr_err gr_world_broadcast_text(const gr_world *world, char **text, int root);
 /// Collective. `size` bytes of each rank, in rank order, into all [world->size * size].
 GR_MUST_CHECK gr_err gr_world_gather(const gr_world *world, const void *mine, size_t size,
                                      void *all);

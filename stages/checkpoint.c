@@ -73,17 +73,18 @@ gr_err gr_checkpoint_verify(const char *path)
     return gri_checkpoint_dir_verify(path);
 }
 
-gr_err gr_checkpoint_find(const char *run, char **path)
+/// The newest whole one of at most `updates`; *damaged counts those that were passed over.
+static gr_err find_newest(const char *run, int64_t updates, char **path, int64_t *damaged)
 {
     gr_err err = GR_OK;
     char *folder = NULL;
     char *candidate = NULL;
     char **names = NULL;
-    int64_t count = 0, damaged = 0;
+    int64_t count = 0;
     GR_TRY(list_checkpoints(run, &folder, &names, &count));
     *path = NULL;
     for (int64_t i = count - 1; i >= 0 && !*path; i--) {
-        if (number_of(names[i]) < 0) {
+        if (number_of(names[i]) < 0 || number_of(names[i]) > updates) {
             continue;
         }
         GR_FREE(candidate);
@@ -94,20 +95,35 @@ gr_err gr_checkpoint_find(const char *run, char **path)
         } else {
             gr_log_warn("checkpoint %s is passed over: %s", candidate, gr_err_message());
             gr_err_clear();
-            damaged++;
+            *damaged += 1;
         }
-    }
-    if (damaged > 0 && !*path) {
-        GR_FAIL(
-            GR_ERR_DATA,
-            "%s: all %lld checkpoints are damaged, so the run cannot go on; repair one, name another with --resume "
-            "PATH, or move this folder away to begin anew",
-            folder, (long long)damaged);
     }
 done:
     GR_FREE(candidate);
     GR_FREE(folder);
     gr_dir_list_free(&names, count);
+    return err;
+}
+
+gr_err gr_checkpoint_find_up_to(const char *run, int64_t updates, char **path)
+{
+    int64_t damaged = 0;
+    return find_newest(run, updates, path, &damaged);
+}
+
+gr_err gr_checkpoint_find(const char *run, char **path)
+{
+    gr_err err = GR_OK;
+    int64_t damaged = 0;
+    GR_TRY(find_newest(run, INT64_MAX, path, &damaged));
+    if (damaged > 0 && !*path) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s/checkpoints: all %lld checkpoints are damaged, so the run cannot go on; repair one, name another with --resume "
+            "PATH, or move this folder away to begin anew",
+            run, (long long)damaged);
+    }
+done:
     return err;
 }
 

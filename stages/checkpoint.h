@@ -25,6 +25,8 @@ GR_MUST_CHECK gr_err gr_checkpoint_remove_old(const char *run, int64_t updates, 
 /// Path of the newest checkpoint of the run whose files all have their digests, in new memory; NULL if there is
 /// none. Damaged ones are passed over with a warning that names the file.
 GR_MUST_CHECK gr_err gr_checkpoint_find(const char *run, char **path);
+/// The same among those of at most `updates`; NULL also when all of them are damaged.
+GR_MUST_CHECK gr_err gr_checkpoint_find_up_to(const char *run, int64_t updates, char **path);
 /// Checks one checkpoint's manifest and files: GR_ERR_DATA names the first wrong one.
 GR_MUST_CHECK gr_err gr_checkpoint_verify(const char *path);
 

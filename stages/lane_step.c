@@ -3,6 +3,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "stages/ledger.h"
+#include "stages/step_digest.h"
 #include "stages/stop.h"
 #include "stages/updater.h"
 
@@ -48,6 +49,12 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
     out->rows = batch->count;
     out->dropped = batch->dropped;
     GR_TRY(gr_ledger_note(s->dropped, lane, batch));
+    if (gradient && s->flip.kind == GR_FLIP_GRADIENT) {
+        gr_flip_apply(&s->flip, GR_FLIP_GRADIENT, lane, s->update, grads[s->flip.tensor->part]);
+    }
+    if (s->digest) {
+        GR_TRY(gri_step_digest_lane(s->digest, lane, batch, out->loss, gradient));
+    }
 done:
     if (err != GR_OK) {
         gr_err_context("step %lld, lane %lld", (long long)step, (long long)lane);

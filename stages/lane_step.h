@@ -6,6 +6,7 @@
 
 #include "mpi/lanes.h"
 #include "src/base/str.h"
+#include "stages/flip.h"
 #include "stages/setup.h"
 
 /// Sums over the lanes of one step.
@@ -17,6 +18,8 @@ typedef struct gr_lane_totals {
     int64_t dropped;     ///< samples of weight 0
 } gr_lane_totals;
 
+typedef struct gr_step_digest gr_step_digest;
+
 typedef struct gr_lane_step {
     const gr_world *world; ///< borrowed, as are model and loader
     gr_model *model;
@@ -26,6 +29,9 @@ typedef struct gr_lane_step {
     uint64_t seed, stream;      ///< of random numbers in training: the run's and the stage's
     gr_lanes *lanes;            ///< gradient vectors of the lanes; NULL when nothing trains
     gr_lane_totals *mine, *all; ///< private: what this rank and every rank counted
+    gr_step_digest *digest;     ///< borrowed: hears of each own lane; NULL: nobody does
+    gr_flip flip;               ///< a fault on purpose, in the update of this number
+    int64_t update;
     gr_str *dropped; ///< what this rank's lanes left out since it was cleared (ledger.h)
 } gr_lane_step;
 

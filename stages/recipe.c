@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MOST_LANES = 1 << 20, MANY = 1 << 30 };
+enum { MOST_LANES = 1 << 20, MANY = 1 << 30, DIGESTS_EVERY = 10 };
 
 static gr_err parse_model(const gr_node *root, gr_recipe *out)
 {
@@ -42,6 +42,23 @@ static gr_err parse_checkpoints(const gr_node *root, gr_recipe *out)
         GR_TRY(gr_node_opt_int(map, "keep", 1, MANY, &out->checkpoint_keep));
         GR_TRY(gr_node_opt_int(map, "keep_every", 0, MANY, &out->checkpoint_keep_every));
         GR_TRY(gr_node_opt_bool(map, "background", &out->checkpoint_background));
+    }
+done:
+    return err;
+}
+
+static gr_err parse_digests(const gr_node *root, gr_recipe *out)
+{
+    static const char *const keys[] = {"every", "lanes", NULL};
+    gr_err err = GR_OK;
+    const gr_node *map = NULL;
+    out->digests_every = DIGESTS_EVERY;
+    out->digests_lanes = true;
+    if (gr_node_find(root, "digests")) {
+        GR_TRY(gr_node_get_map(root, "digests", &map));
+        GR_TRY(gr_node_check_keys(map, keys));
+        GR_TRY(gr_node_opt_int(map, "every", 0, MANY, &out->digests_every));
+        GR_TRY(gr_node_opt_bool(map, "lanes", &out->digests_lanes));
     }
 done:
     return err;
@@ -99,9 +116,9 @@ done:
 
 static gr_err parse_recipe(gr_recipe *out)
 {
-    static const char *const keys[] = {"seed",        "lanes",     "model",
-                                       "tokenizer",   "precision", "system",
-                                       "checkpoints", "stages",    NULL};
+    static const char *const keys[] = {"seed",      "lanes",  "model",       "tokenizer",
+                                       "precision", "system", "checkpoints", "digests",
+                                       "stages",    NULL};
     static const char *const precisions[] = {
         [GR_PRECISION_FP32] = "fp32", [GR_PRECISION_BF16] = "bf16", NULL};
     gr_err err = GR_OK;
@@ -118,6 +135,7 @@ static gr_err parse_recipe(gr_recipe *out)
     GR_TRY(gri_recipe_choice(root, "precision", precisions, &precision));
     GR_TRY(gr_node_opt_string(root, "system", &out->system));
     GR_TRY(parse_checkpoints(root, out));
+    GR_TRY(parse_digests(root, out));
     GR_TRY(parse_stages(root, out));
     out->seed = (uint64_t)seed;
     out->precision = (gr_precision)precision;

@@ -71,6 +71,8 @@ typedef struct gr_recipe {
     int64_t checkpoint_keep;  ///< newest ones kept
     int64_t checkpoint_keep_every; ///< and those whose number is a multiple of it; 0: none
     bool checkpoint_background;    ///< written while training goes on
+    int64_t digests_every;         ///< updates between lines of digests.jsonl; 0: none
+    bool digests_lanes;            ///< with digests of each lane's gradient
     gr_recipe_stage *stages;       ///< owned
     int64_t stage_count;
 } gr_recipe;

@@ -1,4 +1,4 @@
-/// The step loop. Read it from the bottom: gri_stage_run runs the steps, one_step a step.
+/// The step loop. Read it from the bottom: gri_stage_run runs the steps, gri_stage_step is one.
 
 #include "stages/stage_run.h"
 
@@ -14,39 +14,27 @@
 
 static const double seconds_between_lines = 5.0;
 
-/// What lives as long as one stage.
-typedef struct gr_stage_run {
-    const gr_recipe_stage *stage;
-    gr_schedule schedule;
-    int64_t steps;
-    gr_loader *loader, *validation_loader;
-    gr_lane_step train, validate;
-    gr_updater *updater;
-} gr_stage_run;
-
 bool gri_trainer_leads(const gr_trainer *t)
 {
     return t->world->rank == 0;
 }
 
-static void stage_close(gr_stage_run *r)
+void gri_stage_close(gr_stage_run *r)
 {
     gr_lane_step_fini(&r->train);
     gr_lane_step_fini(&r->validate);
+    gri_step_digest_destroy(&r->digest);
     gr_updater_destroy(&r->updater);
     gr_loader_destroy(&r->loader);
     gr_loader_destroy(&r->validation_loader);
 }
 
-/// Opens loaders and memory of the current stage. Collective.
-static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
+/// Loader and optimizer of the current stage. Collective.
+static gr_err open_training(gr_trainer *t, gr_stage_run *r)
 {
     gr_err err = GR_OK;
-    const gr_recipe_stage *stage = &t->recipe->stages[t->progress.stage];
+    const gr_recipe_stage *stage = r->stage;
     const gr_params *params = gr_model_get_params(t->setup->model);
-    int64_t lanes = t->recipe->lanes;
-    r->stage = stage;
-    GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, stage)));
     GR_TRY(gr_world_agree(t->world, gr_setup_loader(t->setup, stage, false, &r->loader)));
     r->steps = gr_loader_steps(r->loader);
     r->schedule = (gr_schedule){.kind = stage->schedule,
@@ -55,31 +43,65 @@ static gr_err stage_open(gr_trainer *t, gr_stage_run *r)
                                 .final_fraction = stage->final_fraction};
     GR_TRY(gr_world_agree(t->world,
                           gr_updater_create(t->world, params, stage->trains, &r->updater)));
-    GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, lanes, stage->trains,
-                             &r->train));
-    if (t->recipe->checkpoint_every > 0) {
-        err = gr_saver_reserve(t->saver, r->updater);
-    }
-    GR_TRY(gr_world_agree(t->world, err));
+    GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, t->recipe->lanes,
+                             stage->trains, &r->train));
     r->train.seed = t->recipe->seed;
     r->train.stream = gr_rng_stream(stage->name);
-    if (stage->validation.count > 0) {
-        GR_TRY(gr_world_agree(t->world,
-                              gr_setup_loader(t->setup, stage, true, &r->validation_loader)));
-        GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader, lanes, 0,
-                                 &r->validate));
+done:
+    return err;
+}
+
+/// Who keeps the books of the steps, if the recipe wants them. Not collective.
+static gr_err open_digest(gr_trainer *t, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_flip_read(gr_model_get_params(t->setup->model), &r->train.flip));
+    GR_TRY(gri_step_digest_create(t->world, t->setup, r->updater, t->options->threads,
+                                  &r->digest));
+    r->train.digest = r->digest;
+done:
+    return err;
+}
+
+gr_err gri_stage_open(gr_trainer *t, gr_stage_run *r, const char *checkpoint)
+{
+    gr_err err = GR_OK;
+    r->stage = &t->recipe->stages[t->progress.stage];
+    GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, r->stage)));
+    GR_TRY(open_training(t, r));
+    GR_TRY(gr_world_agree(t->world, open_digest(t, r)));
+    if (checkpoint && t->progress.step > 0) {
+        GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r->updater)));
     }
 done:
     return err;
 }
 
-/// Announces the rest of the stage to the loader, so that it prepares ahead.
-static gr_err expect_lanes(gr_trainer *t, gr_stage_run *r)
+/// What training needs besides: room for copies, held-out data. Collective.
+static gr_err open_rest(gr_trainer *t, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    if (t->recipe->checkpoint_every > 0) {
+        err = gr_saver_reserve(t->saver, r->updater);
+    }
+    GR_TRY(gr_world_agree(t->world, err));
+    if (r->stage->validation.count > 0) {
+        GR_TRY(gr_world_agree(
+            t->world, gr_setup_loader(t->setup, r->stage, true, &r->validation_loader)));
+        GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader,
+                                 t->recipe->lanes, 0, &r->validate));
+    }
+done:
+    return err;
+}
+
+gr_err gri_stage_expect(gr_trainer *t, gr_stage_run *r, int64_t end)
 {
     int64_t first = 0;
     int64_t count = 0;
     gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
-    return gr_loader_expect(r->loader, t->progress.step, r->steps, first, count);
+    return gr_world_agree(t->world,
+                          gr_loader_expect(r->loader, t->progress.step, end, first, count));
 }
 
 /// Lists what a pass left out, as of this update and step. Collective.
@@ -167,15 +189,16 @@ static double balance_of(const gr_trainer *t, const gr_lane_totals *totals)
                : 1.0;
 }
 
-static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *totals,
-                          const gr_update_report *update, double seconds, double data_wait)
+static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_step_result *result,
+                          double seconds, double data_wait)
 {
     gr_err err = GR_OK;
+    const gr_lane_totals *totals = &result->totals;
     gr_step_metrics m = {.stage = r->stage->name,
                          .update = t->progress.updates,
                          .step = t->progress.step,
                          .loss = totals->loss / (double)totals->targets,
-                         .report = *update,
+                         .report = result->update,
                          .samples = totals->samples,
                          .tokens = totals->tokens,
                          .targets = totals->targets,
@@ -189,6 +212,9 @@ static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_lane_totals *
     if (gri_trainer_leads(t)) {
         show_progress(t, r, &m);
         err = gr_metrics_add_step(t->options->run, &m);
+        err = err || !result->digests
+                  ? err
+                  : gri_step_digest_append(t->options->run, result->digests);
     }
     return gr_world_agree(t->world, err);
 }
@@ -215,38 +241,71 @@ static bool is_due(int64_t every, int64_t step)
     return every > 0 && step % every == 0;
 }
 
-/// Lanes forward and backward, sum over lanes, update. Collective.
+/// The summed gradient to new weights; `copy` as gr_updater_apply takes it. Collective.
+static gr_err update_weights(gr_trainer *t, gr_stage_run *r, float *gradient,
+                             const gr_updater_copy *copy, gr_step_result *out)
+{
+    gr_err err = GR_OK;
+    const gr_flip *flip = &r->train.flip;
+    const int64_t update = t->progress.updates + 1;
+    if (flip->kind == GR_FLIP_SUM) {
+        gr_flip_apply(flip, GR_FLIP_SUM, t->world->rank, update,
+                      gradient + r->updater->parts[flip->tensor->part].begin);
+    }
+    gri_step_digest_sum(r->digest, gradient);
+    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
+                            t->progress.step, gradient, out->totals.targets,
+                            t->options->threads, copy, &out->update));
+    GR_TRY(gri_step_digest_finish(r->digest, out->totals.targets, &out->update, &out->digests));
+    if (flip->kind == GR_FLIP_WEIGHTS) {
+        gr_flip_apply(flip, GR_FLIP_WEIGHTS, t->world->rank, update,
+                      gr_model_edit_weights(t->setup->model, flip->tensor->part));
+    }
+done:
+    return err;
+}
+
+gr_err gri_stage_step(gr_trainer *t, gr_stage_run *r, gr_step_result *out)
+{
+    gr_err err = GR_OK;
+    float *gradient = NULL;
+    const gr_updater_copy *copy = NULL;
+    const gri_step_place place = {r->stage->name, t->progress.updates + 1,
+                                  t->progress.step + 1};
+    *out = (gr_step_result){0};
+    GR_TRY(gri_step_digest_begin(r->digest, &place, place.step == r->steps));
+    r->train.update = place.update;
+    GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &out->totals, &out->asked));
+    GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
+    GR_TRY(gr_world_alike(t->world, check_totals(t, r, &out->totals)));
+    if (t->saver && is_due(t->recipe->checkpoint_every, place.update) &&
+        place.step < r->steps) {
+        GR_TRY(gr_saver_expect(t->saver, &copy));
+    }
+    GR_TRY(update_weights(t, r, gradient, copy, out));
+    t->progress.step++;
+    t->progress.updates++;
+    t->progress.samples += out->totals.samples;
+    t->progress.tokens += out->totals.tokens;
+done:
+    return err;
+}
+
+/// A step and what is written of it. Collective.
 static gr_err one_step(gr_trainer *t, gr_stage_run *r)
 {
     gr_err err = GR_OK;
-    bool asked = false;
-    float *gradient = NULL;
-    gr_lane_totals totals;
-    gr_update_report update = {0};
-    const gr_updater_copy *copy = NULL;
+    gr_step_result result;
     double start = gr_clock();
     double waited = gr_loader_waited(r->loader);
-    GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &totals, &asked));
-    GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
-    GR_TRY(gr_world_alike(t->world, check_totals(t, r, &totals)));
-    if (is_due(t->recipe->checkpoint_every, t->progress.updates + 1) &&
-        t->progress.step + 1 < r->steps) {
-        GR_TRY(gr_saver_expect(t->saver, &copy));
-    }
-    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
-                            t->progress.step, gradient, totals.targets, t->options->threads,
-                            copy, &update));
+    GR_TRY(gri_stage_step(t, r, &result));
     gr_saver_changed(t->saver, r->stage->trains);
-    t->progress.step++;
-    t->progress.updates++;
     t->updates_here++;
-    t->stopping =
-        asked || (t->options->stop_after > 0 && t->updates_here >= t->options->stop_after);
-    t->progress.samples += totals.samples;
-    t->progress.tokens += totals.tokens;
-    GR_TRY(list_dropped(t, r, &r->train, totals.dropped, "data"));
-    GR_TRY(report_step(t, r, &totals, &update, gr_clock() - start,
-                       gr_loader_waited(r->loader) - waited));
+    t->stopping = result.asked ||
+                  (t->options->stop_after > 0 && t->updates_here >= t->options->stop_after);
+    GR_TRY(list_dropped(t, r, &r->train, result.totals.dropped, "data"));
+    GR_TRY(
+        report_step(t, r, &result, gr_clock() - start, gr_loader_waited(r->loader) - waited));
 done:
     return err;
 }
@@ -319,11 +378,9 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     gr_err err = GR_OK;
     gr_stage_run r = {0};
     t->last_validation = NAN;
-    GR_TRY(stage_open(t, &r));
-    if (checkpoint && t->progress.step > 0) {
-        GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r.updater)));
-    }
-    GR_TRY(gr_world_agree(t->world, expect_lanes(t, &r)));
+    GR_TRY(gri_stage_open(t, &r, checkpoint));
+    GR_TRY(open_rest(t, &r));
+    GR_TRY(gri_stage_expect(t, &r, r.steps));
     if (t->progress.step == 0) {
         GR_TRY(validate(t, &r));
     }
@@ -334,6 +391,6 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
 done:
     gr_progress_end();
     err = complete_save(t, err);
-    stage_close(&r);
+    gri_stage_close(&r);
     return err;
 }

@@ -5,9 +5,11 @@
 
 #include "mpi/world.h"
 #include "stages/identity.h"
+#include "stages/lane_step.h"
 #include "stages/progress.h"
 #include "stages/saver.h"
 #include "stages/setup.h"
+#include "stages/step_digest.h"
 #include "stages/trainer.h"
 
 /// A run on this rank; the same on all ranks but for world->rank.
@@ -19,13 +21,42 @@ typedef struct gr_trainer {
     char *check;          ///< path of the verdict about the data; NULL: none fits. Rank 0
     gr_identity identity; ///< of what the run is made of
     gr_progress progress;
-    gr_saver *saver;
+    gr_saver *saver;         ///< NULL: nothing is saved (run_verify.h)
     int64_t updates_here;    ///< in this call, for stop_after
     int64_t planned_updates; ///< of the whole run
     bool stopping;           ///< asked to stop: the next safe place is the last
     double last_validation;  ///< newest held-out loss of this stage, NaN before the first
     int64_t validated_step;  ///< the step of this stage behind which it was measured
 } gr_trainer;
+
+/// What lives as long as one stage.
+typedef struct gr_stage_run {
+    const gr_recipe_stage *stage;
+    gr_schedule schedule;
+    int64_t steps;
+    gr_loader *loader, *validation_loader;
+    gr_lane_step train, validate;
+    gr_updater *updater;
+    gr_step_digest *digest;
+} gr_stage_run;
+
+/// What one step gave.
+typedef struct gr_step_result {
+    gr_lane_totals totals;
+    gr_update_report update;
+    const gr_str *digests; ///< the line for digests.jsonl, if there is one: step_digest.h
+    bool asked;            ///< some rank was asked to stop
+} gr_step_result;
+
+/// Loader, lanes and optimizer of stage t->progress.stage; with the moments of `checkpoint` when the run goes on inside
+/// it (else NULL). `r` is zeroed; end it with gri_stage_close. Collective.
+GR_MUST_CHECK gr_err gri_stage_open(gr_trainer *t, gr_stage_run *r, const char *checkpoint);
+/// May be called on a zeroed struct.
+void gri_stage_close(gr_stage_run *r);
+/// Announces the rest of the stage, up to step `end`, to the loader, so that it prepares ahead. Collective.
+GR_MUST_CHECK gr_err gri_stage_expect(gr_trainer *t, gr_stage_run *r, int64_t end);
+/// One step: lanes forward and backward, their sum, the update; t->progress counts it. Collective.
+GR_MUST_CHECK gr_err gri_stage_step(gr_trainer *t, gr_stage_run *r, gr_step_result *out);
 
 /// Whether this rank writes and speaks.
 bool gri_trainer_leads(const gr_trainer *t);

@@ -112,19 +112,11 @@ static gr_err agree_on_checkpoint(const gr_trainer *t, char **path)
 {
     gr_err err = GR_OK;
     char *chosen = NULL;
-    int64_t size = 0;
     if (gri_trainer_leads(t)) {
         err = choose_checkpoint(t->options, &chosen);
-        size = chosen ? (int64_t)strlen(chosen) + 1 : 0;
     }
     GR_TRY(gr_world_agree(t->world, err));
-    GR_TRY(gr_world_broadcast(t->world, &size, sizeof size, 0));
-    if (size > 0 && !gri_trainer_leads(t)) {
-        GR_ALLOC(chosen, size);
-    }
-    if (size > 0) {
-        GR_TRY(gr_world_broadcast(t->world, chosen, (size_t)size, 0));
-    }
+    GR_TRY(gr_world_broadcast_text(t->world, &chosen, 0));
     *path = chosen;
     chosen = NULL;
 done:
@@ -185,6 +177,22 @@ static gr_err enter_folder(const gr_trainer *t, int *lock)
     return gr_world_agree(t->world, err);
 }
 
+/// digests.jsonl up to where the run stands; it begins with what the run is made of. Rank 0 only.
+static gr_err prepare_digests(const gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    gr_str head = {0};
+    GR_TRY(gr_lines_truncate(t->options->run, gri_digests_name, t->progress.updates,
+                             t->progress.step == 0));
+    if (t->progress.updates == 0 && t->recipe->digests_every > 0) {
+        GR_TRY(gri_step_digest_head(t->setup, &t->identity, &head));
+        GR_TRY(gri_step_digest_append(t->options->run, &head));
+    }
+done:
+    gr_str_fini(&head);
+    return err;
+}
+
 /// Resolved recipe and metrics, before the first step. Rank 0 only.
 static gr_err prepare_folder(const gr_trainer *t)
 {
@@ -202,6 +210,7 @@ static gr_err prepare_folder(const gr_trainer *t)
     }
     GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
                              t->progress.step == 0));
+    GR_TRY(prepare_digests(t));
 done:
     GR_FREE(path);
     GR_FREE(json);

@@ -7,6 +7,7 @@
 ///   ledger.jsonl    samples that were left out, see ledger.h
 ///   check.json      the verdict about the data, when there is one that fits (preflight.h)
 ///   metrics.jsonl   see metrics.h                final/         the trained model, when complete
+///   digests.jsonl   see step_digest.h
 
 #include "mpi/world.h"
 #include "stages/recipe.h"

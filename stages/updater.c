@@ -145,7 +145,7 @@ gr_err gr_updater_apply(gr_updater *u, gr_model *model, const gr_recipe_stage *s
                     .eps = stage->eps,
                     .step = u->updates,
                     .grad_scale = clip / (double)targets};
-    *report = (gr_update_report){.grad_norm = norm};
+    *report = (gr_update_report){.grad_norm = norm, .scale = opt.grad_scale};
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (u->trains & (1u << p)) {
             float *weights = gr_model_edit_weights(model, (gr_part)p);

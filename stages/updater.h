@@ -41,7 +41,8 @@ typedef struct gr_updater_copy {
 } gr_updater_copy;
 
 typedef struct gr_update_report {
-    double grad_norm;                    ///< of the mean gradient, before clipping
+    double grad_norm; ///< of the mean gradient, before clipping
+    double scale;     ///< of the summed gradient: one over the targets, times clipping
     double learning_rate[GR_PART_COUNT]; ///< used by this update; 0 for frozen parts
 } gr_update_report;
 

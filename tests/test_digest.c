@@ -42,6 +42,23 @@ static void test_stream_equals_whole(void)
     }
 }
 
+/// The library's digest, whatever the width of vectors that long data is read with.
+static void test_widths(void)
+{
+    static unsigned char data[40000];
+    fill(data, sizeof data);
+    for (size_t size = 0; size < sizeof data; size += 1 + size / 7) {
+        for (size_t at = 0; at < 3; at++) {
+            gr_digest_stream *s = NULL;
+            GR_CHECK_OK(gr_digest_stream_create(&s));
+            gr_digest_stream_add(s, data + at, size - (size > at ? at : 0));
+            GR_CHECK(gr_digest_equal(gr_digest_stream_result(s),
+                                     gr_digest_of(data + at, size - (size > at ? at : 0))));
+            gr_digest_stream_destroy(&s);
+        }
+    }
+}
+
 static void test_every_bit_counts(void)
 {
     unsigned char data[100];
@@ -99,6 +116,7 @@ static void test_cpu(void)
 
 static const gr_test tests[] = {
     {"pieces give what the whole gives", test_stream_equals_whole},
+    {"every width of vectors", test_widths},
     {"every bit counts", test_every_bit_counts},
     {"text", test_parse},
     {"files", test_file},

@@ -58,6 +58,7 @@ static void test_good(void)
     GR_CHECK_INT(r->lanes, 4);
     GR_CHECK_STR(r->part[GR_PART_CONNECTOR], "c");
     GR_CHECK_INT(r->stage_count, 1);
+    GR_CHECK(r->digests_every == 10 && r->digests_lanes);
     const gr_recipe_stage *s = &r->stages[0];
     GR_CHECK_INT(s->trains, 1 << GR_PART_CONNECTOR);
     GR_CHECK(s->data.items[0].to == 0.9);

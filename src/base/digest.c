@@ -1,11 +1,14 @@
 #include "src/base/digest.h"
 
+#include "src/base/cpu.h"
+#include "src/base/digest_wide.h"
 #include "src/base/file_private.h"
 #include "src/base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +16,7 @@
 #define XXH_STATIC_LINKING_ONLY // for the size of the state, so that it comes from our memory
 #include <xxhash.h>
 
-enum { PIECE = 1 << 20 };
+enum { PIECE = 1 << 20, WIDE = 1024 };
 
 struct gr_digest_stream {
     XXH3_state_t state;
@@ -24,9 +27,34 @@ static gr_digest from_xxh(XXH128_hash_t hash)
     return (gr_digest){.high = hash.high64, .low = hash.low64};
 }
 
-gr_digest gr_digest_of(const void *data, size_t size)
+/// The library, for what is small and for processors that have no wider vectors.
+static gr_digest digest_plain(const void *data, size_t size)
 {
     return from_xxh(XXH3_128bits(data, size));
+}
+
+static gr_digest (*digest_wide)(const void *, size_t) = digest_plain;
+static pthread_once_t chosen = PTHREAD_ONCE_INIT;
+
+/// An unusable GRADUS_VECTORS is refused where kernels are chosen; here it means plain.
+static void choose_width(void)
+{
+    gr_vectors vectors = GR_VECTORS_PLAIN;
+    if (gr_cpu_vectors(&vectors) != GR_OK) {
+        gr_err_clear();
+    }
+    digest_wide = vectors == GR_VECTORS_AVX512 ? gri_digest_avx512
+                  : vectors == GR_VECTORS_AVX2 ? gri_digest_avx2
+                                               : digest_plain;
+}
+
+gr_digest gr_digest_of(const void *data, size_t size)
+{
+    if (size < WIDE) {
+        return digest_plain(data, size);
+    }
+    pthread_once(&chosen, choose_width);
+    return digest_wide(data, size);
 }
 
 bool gr_digest_equal(gr_digest a, gr_digest b)

@@ -25,6 +25,6 @@ GR_MUST_CHECK gri_command_fn gri_debug_step, gri_debug_pictures;
 GR_MUST_CHECK gri_command_fn gri_generate;
 GR_MUST_CHECK gri_command_fn gri_bench_checkpoint, gri_bench_data, gri_bench_matmul,
     gri_bench_reduce, gri_bench_step;
-GR_MUST_CHECK gri_command_fn gri_train;
+GR_MUST_CHECK gri_command_fn gri_train, gri_verify, gri_diff;
 
 #endif

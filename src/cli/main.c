@@ -38,6 +38,8 @@ static const gri_command commands[] = {
     {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step,
      true},
     {"train", "run a recipe of stages on all ranks", gri_train, true},
+    {"verify", "compute steps of a run again and compare their digests", gri_verify, true},
+    {"diff", "where two runs part, and in what", gri_diff, false},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -14,6 +14,7 @@ lanes: 8
 model: {vision: model, connector: model, language: model}
 tokenizer: tokenizer
 checkpoints: {every: 4, keep: 100}
+digests: {every: 3}
 stages:
   - {name: first, trains: [connector, language], data: [{path: data}], global_batch: 12, window: 2, sequence_length: 160,
      steps: 10, learning_rate: 1.0e-3, warmup_steps: 2, weight_decay: 0.1}
@@ -50,6 +51,12 @@ for ranks in 3 8; do
     done
     diff -r fp32-1/final fp32-$ranks/final >/dev/null || fail "the model of $ranks ranks differs"
 done
+[ "$(wc -l <fp32-1/digests.jsonl)" = 24 ] || fail "digests.jsonl: expected a first line, updates 1, 10, 11 and each third of 60"
+for precision in $precisions; do
+    for run in $precision-*; do
+        cmp $precision-1/digests.jsonl $run/digests.jsonl || fail "the digests of the steps of $run are others"
+    done
+done
 
 # On 4 from what 1 wrote, on 1 from what 3 wrote, inside the second stage; and each in the foreground.
 for pair in "1 4" "3 1" "5 2"; do
@@ -57,6 +64,7 @@ for pair in "1 4" "3 1" "5 2"; do
     expect_code 75 "stopped in stage second after step 7" on "$1" recipe.yaml --run from-$1 --stop-after 17
     expect_code 0 "going on from from-$1/checkpoints/update-00000017: 17 of 60" on "$2" recipe.yaml --run from-$1
     expect_same parts.fp32 "$2 ranks after $1"
+    cmp fp32-1/digests.jsonl from-$1/digests.jsonl || fail "the digests of the steps depend on the stop"
 done
 expect_code 0 "complete" on 3 recipe.yaml --run foreground --set checkpoints.background=false
 expect_same parts.fp32 "written in the foreground"

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 commands="doctor|model init|model info|model export|data import|data synth|data info|data show|data check|tokenizer train
-tokenizer encode|tokenizer decode|debug step|debug pictures|generate|train"
+tokenizer encode|tokenizer decode|debug step|debug pictures|generate|train|verify|diff"
 
 expect_code 0 "^gradus [0-9]+\.[0-9]+\.[0-9]+$" "$GRADUS" --version
 expect_code 0 "^Usage: gradus COMMAND" "$GRADUS" --help
