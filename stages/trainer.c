@@ -10,6 +10,7 @@
 #include "stages/ledger.h"
 #include "stages/metrics.h"
 #include "stages/preflight.h"
+#include "stages/recipe_bits.h"
 #include "stages/run_lock.h"
 #include "stages/run_plan.h"
 #include "stages/stage_run.h"
@@ -132,18 +133,30 @@ done:
     return err;
 }
 
-/// Adds to the message which key of the recipe differs from the one that lies in the checkpoint's run folder, if it does.
+/// Path of the recipe that lies in the checkpoint's run folder.
+static gr_err recipe_of(const char *checkpoint, char **out)
+{
+    gr_err err = GR_OK;
+    char *checkpoints = NULL, *run = NULL;
+    GR_TRY(gr_path_dir(checkpoint, &checkpoints));
+    GR_TRY(gr_path_dir(checkpoints, &run));
+    GR_TRY(gr_path_join(run, recipe_name, out));
+done:
+    GR_FREE(checkpoints);
+    GR_FREE(run);
+    return err;
+}
+
+/// Adds to the message which key of the recipe differs from the one that the run began with, if it does.
 static void name_difference(const gr_trainer *t, const char *checkpoint)
 {
-    char *checkpoints = NULL, *run = NULL, *path = NULL, *key = NULL, *message = NULL;
+    char *path = NULL, *key = NULL, *message = NULL;
     gr_doc *then = NULL;
     gr_err err = GR_OK;
     GR_STRDUP(message, gr_err_message()); // what follows may set another
-    GR_TRY(gr_path_dir(checkpoint, &checkpoints));
-    GR_TRY(gr_path_dir(checkpoints, &run));
-    GR_TRY(gr_path_join(run, recipe_name, &path));
+    GR_TRY(recipe_of(checkpoint, &path));
     GR_TRY(gr_doc_load(path, GR_ERR_DATA, &then));
-    GR_TRY(gr_doc_difference(t->recipe->doc, then, &key));
+    GR_TRY(gr_recipe_difference(t->recipe->doc, then, &key));
 done:
     if (message) { // what could not be read says nothing more
         (void)gr_err_set(GR_ERR_RECIPE, __FILE__, __LINE__, __func__, "%s%s%s%s%s%s", message,
@@ -153,9 +166,29 @@ done:
     gr_doc_destroy(&then);
     GR_FREE(key);
     GR_FREE(path);
-    GR_FREE(run);
-    GR_FREE(checkpoints);
     GR_FREE(message);
+}
+
+/// Says what changed of the keys that decide no bit. A recipe that is not there, or is one of another version, says nothing.
+static void announce_changes(const gr_trainer *t, const char *checkpoint)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_recipe *then = NULL;
+    gr_str text = {0};
+    GR_TRY(recipe_of(checkpoint, &path));
+    GR_TRY(gr_recipe_load(path, NULL, 0, &then));
+    GR_TRY(gr_recipe_changes(then, t->recipe, &text));
+    if (text.size > 0 && gri_trainer_leads(t)) {
+        gr_log_info("the recipe changed since, in nothing that changes a bit: %s", text.data);
+    }
+done:
+    if (err != GR_OK) {
+        gr_err_clear();
+    }
+    gr_str_fini(&text);
+    gr_recipe_destroy(&then);
+    GR_FREE(path);
 }
 
 /// Takes up a run from its checkpoint: where it stood, and the parameters.
@@ -168,8 +201,9 @@ static gr_err take_up(gr_trainer *t, const char *checkpoint)
     }
     GR_TRY(err);
     GR_TRY(gr_checkpoint_load(checkpoint, t->setup, NULL));
-    gr_log_info("going on from %s: %lld of %lld updates done", checkpoint,
+    gr_log_info("going on from %s: %lld of %lld steps done", checkpoint,
                 (long long)t->progress.updates, (long long)t->planned_updates);
+    announce_changes(t, checkpoint);
 done:
     return err;
 }
