@@ -23,43 +23,53 @@
 
 static const char recipe_name[] = "recipe.json";
 
+static void announce_good(const gr_verdict_found *found, const char *path)
+{
+    gr_log_info("data: checked, %lld samples good (%s)", (long long)found->good, path);
+    if (found->bad > 0) {
+        gr_log_warn("data: bad_samples: drop leaves out %lld of %lld samples (%.1f %%)",
+                    (long long)found->bad, (long long)(found->good + found->bad),
+                    100.0 * (double)found->bad / (double)(found->good + found->bad));
+    }
+}
+
 /// Says whether the data was checked; *copy is the verdict's path when it belongs into the run folder. Rank 0 only.
 static gr_err look_up_check(const gr_trainer *t, char **copy)
 {
     gr_err err = GR_OK;
     char *path = NULL;
-    gr_verdict verdict = GR_VERDICT_NONE;
-    int64_t samples = 0;
+    gr_verdict_found found = {0};
     if (t->options->check) {
         GR_STRDUP(path, t->options->check);
     } else {
         GR_TRY(gr_preflight_path(t->recipe, &path));
     }
-    GR_TRY(gr_preflight_find(t->setup, path, &verdict, &samples));
-    if (verdict == GR_VERDICT_NONE && t->options->check) {
+    GR_TRY(gr_preflight_find(t->setup, path, &found));
+    if (found.verdict == GR_VERDICT_NONE && t->options->check) {
         GR_FAIL(GR_ERR_MISSING, "%s: no such verdict; make one with gradus data check", path);
     }
-    switch (verdict) {
+    switch (found.verdict) {
     case GR_VERDICT_NONE:
         gr_log_info("data: not checked before (no %s; gradus data check makes one)", path);
         break;
     case GR_VERDICT_OTHER:
-        gr_log_info("data: not checked before (%s is about other data, another tokenizer or "
-                    "other settings)",
-                    path);
+        gr_log_info("data: not checked before (%s is about other data or settings%s%s)", path,
+                    found.differs.size > 0 ? ": first difference " : "",
+                    found.differs.size > 0 ? found.differs.data : "");
         break;
     case GR_VERDICT_BAD:
         gr_log_warn("data: %s says that some samples cannot be trained on", path);
         break;
     case GR_VERDICT_GOOD:
-        gr_log_info("data: checked, %lld samples good (%s)", (long long)samples, path);
+        announce_good(&found, path);
         break;
     }
-    if (verdict == GR_VERDICT_GOOD || verdict == GR_VERDICT_BAD) {
+    if (found.verdict == GR_VERDICT_GOOD || found.verdict == GR_VERDICT_BAD) {
         *copy = path;
         path = NULL;
     }
 done:
+    gr_str_fini(&found.differs);
     GR_FREE(path);
     return err;
 }
