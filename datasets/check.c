@@ -58,7 +58,13 @@ static gr_err check_content(const gri_pack_rules *rules, const gr_sample *sample
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
-    GR_TRY(gri_encode(rules, sample, &encoded));
+    GR_TRY(gri_encode_any(rules, sample, &encoded));
+    if (encoded.size.tokens > rules->window.sequence_length) {
+        r->too_long++;
+        r->longest_bad =
+            encoded.size.tokens > r->longest_bad ? encoded.size.tokens : r->longest_bad;
+    }
+    GR_TRY(gri_encode_check_fit(rules, encoded.size));
     for (int64_t i = 0; i < sample->images; i++) {
         GR_TRY_CONTEXT(check_picture(sample, i), "image %lld", (long long)i);
     }
@@ -252,6 +258,9 @@ void gr_check_add(gr_check_report *sum, const gr_check_report *part)
     sum->longest = part->longest > sum->longest ? part->longest : sum->longest;
     sum->bad += part->bad;
     sum->unusable += part->unusable;
+    sum->too_long += part->too_long;
+    sum->longest_bad =
+        part->longest_bad > sum->longest_bad ? part->longest_bad : sum->longest_bad;
     sum->rows += part->rows;
     sum->row_tokens += part->row_tokens;
     sum->image_tokens =

@@ -34,6 +34,8 @@ typedef struct gr_check_report {
     int64_t samples, images, tokens, targets; ///< of good samples, each once; images: tiles
     int64_t longest;                          ///< tokens of the longest
     int64_t bad; ///< samples that cannot be used; the first GR_CHECK_LISTED are in the list
+    int64_t too_long;    ///< of `bad`, those with more tokens than a row
+    int64_t longest_bad; ///< tokens of the longest of these
     int64_t unusable; ///< of `bad`, those that `drop` does not help: their shard cannot be read
     gr_check_bad list[GR_CHECK_LISTED];
     int64_t rows, row_tokens; ///< microbatches of the stage, and their tokens

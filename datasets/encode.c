@@ -75,7 +75,7 @@ done:
 }
 
 /// Nothing is truncated: what does not fit in an empty microbatch is refused.
-static gr_err check_fit(const gri_pack_rules *rules, gri_size size)
+gr_err gri_encode_check_fit(const gri_pack_rules *rules, gri_size size)
 {
     gr_err err = GR_OK;
     const gri_window_rules *row = &rules->window;
@@ -97,17 +97,29 @@ done:
     return err;
 }
 
-gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
+gr_err gri_encode_any(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
     GR_TRY(gri_encode_tiles(rules, sample, &encoded));
     GR_TRY(encode_turns(rules, sample, &encoded));
-    GR_TRY(check_fit(rules, encoded.size));
     *out = encoded;
     encoded = (gri_encoded){0};
 done:
     gri_encoded_fini(&encoded);
+    return err;
+}
+
+gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gri_encode_any(rules, sample, out));
+    err = gri_encode_check_fit(rules, out->size);
+    if (err != GR_OK) {
+        gri_encoded_fini(out);
+    }
+    GR_TRY(err);
+done:
     return err;
 }
 

@@ -15,6 +15,10 @@ typedef struct gri_encoded {
 /// must be zeroed; free it with gri_encoded_fini.
 GR_MUST_CHECK gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sample,
                                 gri_encoded *out);
+/// The same of any size, and what gri_encode then asks: whether it fits.
+GR_MUST_CHECK gr_err gri_encode_any(const gri_pack_rules *rules, const gr_sample *sample,
+                                    gri_encoded *out);
+GR_MUST_CHECK gr_err gri_encode_check_fit(const gri_pack_rules *rules, gri_size size);
 /// Only the tiles of its pictures, and `size.images`; the same errors about them.
 GR_MUST_CHECK gr_err gri_encode_tiles(const gri_pack_rules *rules, const gr_sample *sample,
                                       gri_encoded *out);

@@ -4,7 +4,7 @@
 /// Import of other formats into a data set.
 ///
 /// llava: a JSON list or JSONL of {"id", "image": "a.png" | ["a.png", ...], "conversations": [{"from", "value"}, ...]}, as LLaVA,
-/// ShareGPT4V, LLaVA-OneVision and InternVL have it ("images" is read as "image"), or an InternVL meta file, a map
+/// ShareGPT4V, LLaVA-OneVision and InternVL have it ("images" is read as "image"; "messages": [{"role", "content"}, ...] as "conversations"), or an InternVL meta file, a map
 /// {NAME: {"annotation": FILE, "root": FOLDER}}. The id (or "#INDEX", "#LINE" without one) is the sample's source.
 ///
 /// webdataset: a tar (also compressed with gzip, zstd, xz or bzip2), or a folder of such; several put end to end in one file are refused. Consecutive entries with the same name

@@ -181,6 +181,9 @@ gr_err gri_plan_count(const gri_plan *plan, const gr_import_options *options, in
         goto done;
     }
     GR_TRY(gri_reader_open(&plan->source.files[file], options, &reader));
+    if (reader->notice) {
+        gr_log_warn("%s: %s", reader->file->path, reader->notice);
+    }
     while (there) {
         GR_TRY(reader->next(reader, false, &there));
         count += there;

@@ -1,5 +1,6 @@
 #include "datasets/record.h"
 
+#include "datasets/messages.h"
 #include "datasets/shard_format.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
@@ -209,7 +210,12 @@ gr_err gri_record_picture_file(gri_record *record, const gr_import_options *opti
     char *path = NULL, *real = NULL, *data = NULL;
     GR_TRY(check_name(name, size));
     GR_TRY(gr_path_join(folder, name, &path));
-    GR_TRY(find_image(folder, name, path, &real));
+    err = find_image(folder, name, path, &real);
+    if (err == GR_ERR_MISSING && !options->images) {
+        gr_err_context("no image \"%s\" below %s (--images DIR names another folder)", name,
+                       *folder ? folder : "the current folder");
+    }
+    GR_TRY(err);
     GR_TRY(gr_file_read(real, GRI_MAX_FILE, &data, &size));
     GR_TRY(gri_record_picture(record, options, path, &data, size));
 done:
@@ -232,24 +238,63 @@ static int64_t count_placeholders(const char *text)
 /// What the turns of a conversation hold.
 typedef struct census {
     int64_t human, gpt, placeholders;
+    bool gpt_first; ///< before any turn from human
 } census;
+
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/// A text of a turn; null is no text, and said so.
+static gr_err get_text(const gr_node *turn, const char *key, const char **out)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < turn->u.list.count; i++) {
+        const gr_node *item = &turn->u.list.items[i];
+        if (strcmp(item->key, key) == 0 && item->type == GR_DOC_NULL) {
+            GR_TRY(gr_node_error(item, "expected a text, got null"));
+        }
+    }
+    GR_TRY(gr_node_get_string(turn, key, out));
+done:
+    return err;
+}
 
 static gr_err check_turn(const gr_node *turn, census *sum)
 {
     gr_err err = GR_OK;
     const char *from = NULL, *value = NULL;
     GR_TRY(gr_node_expect(turn, GR_DOC_MAP));
-    GR_TRY(gr_node_get_string(turn, "from", &from));
-    GR_TRY(gr_node_get_string(turn, "value", &value));
+    GR_TRY(get_text(turn, "from", &from));
+    GR_TRY(get_text(turn, "value", &value));
     if (strcmp(from, "human") == 0) {
         sum->human++;
         sum->placeholders += count_placeholders(value);
     } else if (strcmp(from, "gpt") == 0) {
         sum->gpt++;
+        sum->gpt_first = sum->gpt_first || sum->human == 0;
+        if (is_blank(value)) {
+            GR_TRY(gr_node_error(turn, "the answer is empty: nothing to learn but silence"));
+        }
     } else if (strcmp(from, "system") != 0) {
         GR_TRY(gr_node_error(gr_node_find(turn, "from"),
                              "expected human, gpt or system, got \"%s\"", from));
     }
+done:
+    return err;
+}
+
+static gr_err find_turns(const gr_node *node, const gr_node **out)
+{
+    gr_err err = GR_OK;
+    if (!gr_node_find(node, "conversations")) {
+        GR_TRY(gr_node_error(
+            node,
+            "expected \"conversations\": [{\"from\": \"human\", \"value\": \"...\"}, ...], or "
+            "\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, ...]"));
+    }
+    GR_TRY(gr_node_get_list(node, "conversations", out));
 done:
     return err;
 }
@@ -259,12 +304,17 @@ static gr_err check_conversation(const gr_node *node, int64_t images)
     gr_err err = GR_OK;
     const gr_node *turns = NULL;
     census sum = {0};
-    GR_TRY(gr_node_get_list(node, "conversations", &turns));
+    GR_TRY(find_turns(node, &turns));
     for (int64_t i = 0; i < turns->u.list.count; i++) {
         GR_TRY(check_turn(&turns->u.list.items[i], &sum));
     }
     if (sum.gpt == 0) {
         GR_TRY(gr_node_error(turns, "no turn from gpt: nothing to learn"));
+    }
+    if (sum.gpt_first && sum.human > 0) {
+        GR_TRY(gr_node_error(
+            turns, "it begins with an answer: expected a turn from human before the first "
+                   "from gpt (or none at all: text to learn)"));
     }
     if (sum.placeholders > 0 && sum.placeholders != images) {
         GR_TRY(gr_node_error(turns, "%lld <image> in human turns, but %lld images",
@@ -355,6 +405,11 @@ gr_err gri_record_finish(gri_record *record, const gr_node *node, const char *co
                          const char *task)
 {
     gr_err err = GR_OK;
+    gr_doc *converted = NULL;
+    if (gri_has_messages(node)) {
+        GR_TRY(gri_messages_convert(node, &converted));
+        node = gr_doc_root(converted);
+    }
     GR_TRY(check_conversation(node, record->images));
     GR_TRY(choose_task(record, node, task));
     GR_TRY(write_text(node, left_out, &record->text));
@@ -367,6 +422,7 @@ gr_err gri_record_finish(gri_record *record, const gr_node *node, const char *co
                                  .image_size = record->image_size,
                                  .pixels = (const int32_t(*)[2])record->pixels};
 done:
+    gr_doc_destroy(&converted);
     return err;
 }
 

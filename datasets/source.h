@@ -34,7 +34,8 @@ typedef struct gri_reader gri_reader;
 struct gri_reader {
     const gri_source_file *file;
     const gr_import_options *options;
-    gri_place place; ///< of the current record
+    gri_place place;    ///< of the current record
+    const char *notice; ///< what whoever imports the file should know; NULL: nothing
     /// Goes to the next record. *there: there is one. `wanted`: it will be read. Errors are the file's: truncated, another format.
     gr_err (*next)(gri_reader *self, bool wanted, bool *there);
     /// Reads the current record; may be called once, if it was wanted. `out` must hold nothing; its source is set if it has one

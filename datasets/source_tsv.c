@@ -182,19 +182,63 @@ static int by_index(const void *a, const void *b)
     return order ? order : (x->at > y->at) - (x->at < y->at);
 }
 
-/// Notes where each index stands, for pictures that refer to it.
+/// Whether a cell of a picture ends as one: a list closed, base64 in fours (or another row's index).
+static bool is_whole_picture(const cell *c)
+{
+    const char *text = c->data + c->quoted;
+    const size_t size = c->size - (c->quoted ? 2 : 0);
+    return size <= SHORT || (*text == '[' ? text[size - 1] == ']' : size % 4 == 0);
+}
+
+/// Whether the file seems to end in the middle of its last row: cells are missing, or its last cell is a picture whose base64 is not
+/// whole. `line` is where the row begins.
+static gr_err check_last_row(const tsv_reader *r, const cells *last, int64_t line)
+{
+    gr_err err = GR_OK;
+    const bool ended = r->end > r->start && r->end[-1] == '\n';
+    const int64_t have = last->count, want = r->header.count;
+    if (have == 0) {
+        goto done;
+    }
+    if (have < want) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s:%lld: the last row has %lld cell%s, but the header names %lld columns: the file is truncated",
+            r->base.file->path, (long long)line, (long long)have, have == 1 ? "" : "s",
+            (long long)want);
+    }
+    if (!ended && have == want && strcmp(r->names[want - 1].data, "image") == 0 &&
+        !is_whole_picture(&last->items[have - 1])) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s:%lld: the file ends inside the last row's image, without a line end: it is truncated",
+            r->base.file->path, (long long)line);
+    }
+done:
+    return err;
+}
+
+/// Notes where each index stands, for pictures that refer to it. Every row is walked: a file that is cut is found now.
 static gr_err index_rows(tsv_reader *r)
 {
     gr_err err = GR_OK;
     gr_str index = {0};
+    cells last = {0};
+    int64_t last_line = 0;
     bool there = false, named = false;
     const char *start = r->at;
     const int64_t line = r->line;
     do {
         const char *at = r->at;
         GR_TRY(next_row(&r->base, false, &there));
+        if (there) { // its cells become the last row's, whose memory takes the next
+            const cells row_ = r->cells;
+            r->cells = last;
+            last = row_;
+            last_line = r->base.place.number;
+        }
         gr_str_clear(&index);
-        GR_TRY(get_text(r, &r->cells, "index", &index, &named));
+        GR_TRY(get_text(r, &last, "index", &index, &named));
         if (!there || !named) {
             continue;
         }
@@ -205,13 +249,19 @@ static gr_err index_rows(tsv_reader *r)
         }
         r->rows[r->row_count++] = (row){gr_digest_of(index.data, index.size), at};
     } while (there);
+    GR_TRY(check_last_row(r, &last, last_line));
     if (r->row_count > 0) {
         qsort(r->rows, (size_t)r->row_count, sizeof *r->rows, by_index);
     }
     r->at = start;
     r->line = line;
     r->base.place.number = 0;
+    if (r->end > r->start && r->end[-1] != '\n') {
+        r->base.notice =
+            "the last line has no line end: if the file was cut there, its last cell is not whole";
+    }
 done:
+    GR_FREE(last.items);
     gr_str_fini(&index);
     return err;
 }
@@ -497,7 +547,7 @@ static gr_err read_record(gri_reader *self, gri_record *out)
     char name[64];
     snprintf(name, sizeof name, "line %lld", (long long)self->place.number);
     GR_TRY(read_labels(r, out, &category));
-    if (r->cells.count > r->header.count) {
+    if (r->cells.count != r->header.count) {
         GR_FAIL(GR_ERR_DATA, "%lld cells, but the header names %lld columns",
                 (long long)r->cells.count, (long long)r->header.count);
     }

@@ -30,7 +30,7 @@ GR_MUST_CHECK gr_err gr_checkpoint_find_up_to(const char *run, int64_t updates, 
 /// Checks one checkpoint's manifest and files: GR_ERR_DATA names the first wrong one.
 GR_MUST_CHECK gr_err gr_checkpoint_verify(const char *path);
 
-/// Reads where the run stood. A checkpoint of another recipe, other data, tokenizer or first weights is
+/// Reads where the run stood. A checkpoint of another recipe (in a key that decides bits), other data, tokenizer or first weights is
 /// GR_ERR_RECIPE; another BLAS kernel or version of the program is a warning.
 GR_MUST_CHECK gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity,
                                                  gr_progress *out);

@@ -3,6 +3,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/ops/exec.h"
+#include "stages/recipe_bits.h"
 
 #include <string.h>
 
@@ -26,14 +27,17 @@ static gr_digest link_digests(gr_digest so_far, gr_digest next)
     return gr_digest_of(pair, sizeof pair);
 }
 
-static gr_err of_recipe(const gr_recipe *recipe, gr_digest *out)
+static gr_err of_recipe(const gr_recipe *recipe, gr_identity *out)
 {
     gr_err err = GR_OK;
-    char *json = NULL;
-    GR_TRY(gr_doc_to_json(recipe->doc, &json));
-    *out = of_text(json);
+    char *deciding = NULL, *whole = NULL;
+    GR_TRY(gr_recipe_deciding(recipe->doc, &deciding));
+    GR_TRY(gr_doc_to_json(recipe->doc, &whole));
+    out->items[GR_IDENTITY_RECIPE] = of_text(deciding);
+    out->items[GR_IDENTITY_SETTINGS] = of_text(whole);
 done:
-    GR_FREE(json);
+    GR_FREE(deciding);
+    GR_FREE(whole);
     return err;
 }
 
@@ -106,7 +110,7 @@ static gr_digest of_model(const gr_setup *setup)
 gr_err gr_identity_take(const gr_setup *setup, gr_identity *out)
 {
     gr_err err = GR_OK;
-    GR_TRY(of_recipe(setup->recipe, &out->items[GR_IDENTITY_RECIPE]));
+    GR_TRY(of_recipe(setup->recipe, out));
     GR_TRY(gr_tokenizer_digest(setup->tokenizer, &out->items[GR_IDENTITY_TOKENIZER]));
     out->items[GR_IDENTITY_DATA] = of_data(setup);
     out->items[GR_IDENTITY_MODEL] = of_model(setup);
@@ -158,15 +162,26 @@ void gr_identity_write(const gr_identity *identity, gr_json *json)
     }
 }
 
+/// Versions before "settings" wrote the digest of the whole recipe as "recipe".
+static bool is_same(const gr_identity *identity, int i, gr_digest then)
+{
+    return gr_digest_equal(then, identity->items[i]) ||
+           (i == GR_IDENTITY_RECIPE &&
+            gr_digest_equal(then, identity->items[GR_IDENTITY_SETTINGS]));
+}
+
 gr_err gr_identity_check(const gr_identity *identity, const gr_node *map, const char *path)
 {
     gr_err err = GR_OK;
     for (int i = 0; i < GR_IDENTITY_COUNT; i++) {
         const char *text = NULL;
         gr_digest then;
+        if (i == GR_IDENTITY_SETTINGS) {
+            continue;
+        }
         GR_TRY(gr_node_get_string(map, item_names[i].key, &text));
         GR_TRY(gr_digest_parse(text, &then));
-        if (gr_digest_equal(then, identity->items[i])) {
+        if (is_same(identity, i, then)) {
             continue;
         }
         if (i == GR_IDENTITY_KERNEL || i == GR_IDENTITY_VERSION) {

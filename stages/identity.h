@@ -2,7 +2,8 @@
 #define STAGES_IDENTITY_H
 
 /// What decides the bits of a run, as one digest each: all ranks must have the same, and so must a run that goes on
-/// from a checkpoint. Stage, step and moments are the checkpoint's own matter.
+/// from a checkpoint. Stage, step and moments are the checkpoint's own matter. "recipe" is of the keys that decide bits
+/// (recipe_bits.h); "settings" of the whole recipe, which ranks must share, since they save together, but a restart may change.
 
 #include "mpi/world.h"
 #include "src/base/digest.h"
@@ -12,6 +13,7 @@
 /// X(name, key in state.json, what a message calls it)
 #define GR_IDENTITY_LIST(X)                                                                    \
     X(GR_IDENTITY_RECIPE, "recipe", "recipe")                                                  \
+    X(GR_IDENTITY_SETTINGS, "settings", "recipe (in what changes no bit)")                     \
     X(GR_IDENTITY_DATA, "data", "data sets (their content ids)")                               \
     X(GR_IDENTITY_TOKENIZER, "tokenizer", "tokenizer")                                         \
     X(GR_IDENTITY_MODEL, "model", "model's sizes and first weights")                           \

@@ -1,5 +1,6 @@
 #include "stages/ledger.h"
 
+#include "src/base/doc.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/log.h"
@@ -29,6 +30,27 @@ gr_err gr_ledger_note(gr_str *notes, int64_t lane, const gr_lane_batch *batch)
         GR_TRY(err);
     }
 done:
+    return err;
+}
+
+gr_err gr_ledger_first_reason(const gr_str *notes, char **reason)
+{
+    gr_err err = GR_OK;
+    gr_doc *doc = NULL;
+    gr_str line = {0};
+    const char *text = NULL;
+    *reason = NULL;
+    if (notes->size == 0) {
+        goto done;
+    }
+    GR_TRY(gr_str_add(&line, "{"));
+    GR_TRY(gr_str_add_bytes(&line, notes->data, strcspn(notes->data, "\n")));
+    GR_TRY(gr_doc_parse_json("ledger", line.data, line.size, GR_ERR_DATA, &doc));
+    GR_TRY(gr_node_get_string(gr_doc_root(doc), "reason", &text));
+    GR_STRDUP(*reason, text);
+done:
+    gr_doc_destroy(&doc);
+    gr_str_fini(&line);
     return err;
 }
 
@@ -93,9 +115,9 @@ gr_err gr_ledger_add(const gr_world *world, const char *run, const gr_ledger_pla
     if (world->rank == 0) {
         gr_progress_end();
         gr_log_warn(
-            "stage %s, step %lld: %lld samples of %s cannot be used and count nothing: see %s/%s",
-            place->stage, (long long)place->step, (long long)dropped, place->set, run,
-            gr_ledger_name);
+            "stage %s, step %lld: %lld sample%s of %s cannot be used and count%s nothing: see %s/%s",
+            place->stage, (long long)place->step, (long long)dropped, dropped == 1 ? "" : "s",
+            place->set, dropped == 1 ? "s" : "", run, gr_ledger_name);
         err = write_lines(run, place, all, world->size, size);
     }
     GR_TRY(gr_world_agree(world, err));

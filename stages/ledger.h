@@ -20,6 +20,8 @@ typedef struct gr_ledger_place {
 
 /// Adds what a lane left out to `notes`.
 GR_MUST_CHECK gr_err gr_ledger_note(gr_str *notes, int64_t lane, const gr_lane_batch *batch);
+/// The reason of the first note, in new memory (GR_FREE); NULL: there is none.
+GR_MUST_CHECK gr_err gr_ledger_first_reason(const gr_str *notes, char **reason);
 /// Collective. Rank 0 writes the notes of all ranks and warns of the `dropped` samples; notes are empty afterwards.
 GR_MUST_CHECK gr_err gr_ledger_add(const gr_world *world, const char *run,
                                    const gr_ledger_place *place, gr_str *notes,

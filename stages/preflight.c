@@ -6,9 +6,10 @@
 
 #include <string.h>
 
-static void put_sources(gr_json *j, const gr_setup *setup, const gr_recipe_sources *sources)
+static void put_sources(gr_json *j, const char *key, const gr_setup *setup,
+                        const gr_recipe_sources *sources)
 {
-    gr_json_list_begin(j, NULL);
+    gr_json_list_begin(j, key);
     for (int64_t i = 0; i < sources->count; i++) {
         const gr_recipe_source *s = &sources->items[i];
         gr_digest digest = {0};
@@ -17,37 +18,50 @@ static void put_sources(gr_json *j, const gr_setup *setup, const gr_recipe_sourc
                 digest = gr_dataset_digest(setup->datasets[d]);
             }
         }
-        gr_json_digest(j, NULL, digest);
-        gr_json_real(j, NULL, s->from);
-        gr_json_real(j, NULL, s->to);
-        gr_json_real(j, NULL, s->weight);
-        gr_json_real(j, NULL, s->max_repeats);
+        gr_json_map_begin(j, NULL);
+        gr_json_digest(j, "content", digest);
+        gr_json_real(j, "from", s->from);
+        gr_json_real(j, "to", s->to);
+        gr_json_real(j, "weight", s->weight);
+        gr_json_real(j, "max_repeats", s->max_repeats);
+        gr_json_map_end(j);
     }
     gr_json_list_end(j);
 }
 
+static void put_ints(gr_json *j, const char *const *keys, const int64_t *numbers)
+{
+    for (; *keys; keys++, numbers++) {
+        gr_json_int(j, *keys, *numbers);
+    }
+}
+
 static void put_stage(gr_json *j, const gr_setup *setup, const gr_recipe_stage *s)
 {
-    gr_json_list_begin(j, NULL);
-    gr_json_string(j, NULL, s->name);
-    put_sources(j, setup, &s->data);
-    put_sources(j, setup, &s->validation);
+    static const char *const keys[] = {
+        "global_batch", "window", "sequence_length", "max_images", "tiles",    "thumbnail",
+        "own_fit",      "fit",    "steps",           "drop",       "loss_all", "trains",
+        "recompute",    NULL};
     const int64_t numbers[] = {s->global_batch,   s->window,       s->sequence_length,
                                s->max_images,     s->images.tiles, s->images.thumbnail,
                                s->images.own_fit, s->images.fit,   s->steps,
                                s->drop,           s->all_text,     s->trains,
                                s->recompute};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        gr_json_int(j, NULL, numbers[i]);
-    }
-    gr_json_real(j, NULL, s->epochs);
-    gr_json_string(j, NULL, s->template ? s->template->name : "");
-    gr_json_list_end(j);
+    gr_json_map_begin(j, NULL);
+    gr_json_string(j, "name", s->name);
+    put_sources(j, "data", setup, &s->data);
+    put_sources(j, "validation", setup, &s->validation);
+    put_ints(j, keys, numbers);
+    gr_json_real(j, "epochs", s->epochs);
+    gr_json_string(j, "template", s->template ? s->template->name : "");
+    gr_json_map_end(j);
 }
 
 /// How the model wants its pictures.
 static void put_vision(gr_json *j, const gr_setup *setup)
 {
+    static const char *const keys[] = {"image_size", "image_tokens", "fit", "edge",
+                                       "bilinear",   "second_scale", NULL};
     const gr_model_config *config = gr_model_get_config(setup->model);
     const gr_vision_config *v = &config->vision;
     const gr_picture_rules *p = &setup->pictures;
@@ -55,27 +69,41 @@ static void put_vision(gr_json *j, const gr_setup *setup)
     const int64_t numbers[] = {
         sees ? v->image_size : 0, sees ? gr_image_tokens(v) : 0, p->fit, p->edge, p->bilinear,
         p->second_scale};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        gr_json_int(j, NULL, numbers[i]);
-    }
+    gr_json_map_begin(j, "vision");
+    put_ints(j, keys, numbers);
+    gr_json_map_end(j);
 }
 
-/// Everything that the verdict depends on, but the tokenizer.
+/// Everything that the verdict depends on, but the tokenizer, as {"about": {...}}.
+static void put_about(gr_json *j, const gr_setup *setup)
+{
+    const gr_recipe *recipe = setup->recipe;
+    gr_json_map_begin(j, "about");
+    gr_json_digest(j, "seed", gr_digest_of(&recipe->seed, sizeof recipe->seed));
+    gr_json_int(j, "lanes", recipe->lanes);
+    gr_json_string(j, "system", recipe->system ? recipe->system : "(template's)");
+    put_vision(j, setup);
+    gr_json_list_begin(j, "stages");
+    for (int64_t i = 0; i < recipe->stage_count; i++) {
+        put_stage(j, setup, &recipe->stages[i]);
+    }
+    gr_json_list_end(j);
+    gr_json_map_end(j);
+}
+
+static gr_err write_about(const gr_setup *setup, gr_json *j)
+{
+    gr_json_map_begin(j, NULL);
+    put_about(j, setup);
+    gr_json_map_end(j);
+    return gr_json_finish(j);
+}
+
 static gr_err digest_of_data(const gr_setup *setup, gr_digest *out)
 {
     gr_err err = GR_OK;
     gr_json j = {0};
-    const gr_recipe *recipe = setup->recipe;
-    gr_json_list_begin(&j, NULL);
-    gr_json_digest(&j, NULL, gr_digest_of(&recipe->seed, sizeof recipe->seed));
-    gr_json_int(&j, NULL, recipe->lanes);
-    gr_json_string(&j, NULL, recipe->system ? recipe->system : "(template's)");
-    put_vision(&j, setup);
-    for (int64_t i = 0; i < recipe->stage_count; i++) {
-        put_stage(&j, setup, &recipe->stages[i]);
-    }
-    gr_json_list_end(&j);
-    GR_TRY(gr_json_finish(&j));
+    GR_TRY(write_about(setup, &j));
     *out = gr_digest_of(j.text.data, j.text.size);
 done:
     gr_json_fini(&j);
@@ -174,7 +202,8 @@ done:
 
 static bool is_good(const gr_preflight_part *part)
 {
-    return part->found.unusable == 0 && (part->drop || part->found.bad == 0);
+    return part->found.unusable == 0 &&
+           (part->found.bad == 0 || (part->drop && part->found.samples > 0));
 }
 
 /// Samples first; microbatches only of data that can be used.
@@ -231,7 +260,7 @@ done:
 gr_err gr_preflight_run(const gr_world *world, gr_setup *setup, bool measure, gr_preflight *out)
 {
     gr_err err = GR_OK;
-    gr_preflight p = {.good = true};
+    gr_preflight p = {.good = true, .setup = setup};
     const gr_recipe *recipe = setup->recipe;
     GR_TRY(gr_world_agree(world, prepare(setup, &p)));
     for (int64_t i = 0; i < 2 * recipe->stage_count; i++) {
@@ -284,6 +313,8 @@ static void put_part(gr_json *j, const gr_preflight_part *part)
     gr_json_int(j, "targets", r->targets);
     gr_json_int(j, "longest", r->longest);
     gr_json_int(j, "bad", r->bad);
+    gr_json_int(j, "too_long", r->too_long);
+    gr_json_int(j, "longest_bad", r->longest_bad);
     gr_json_bool(j, "dropped", part->drop);
     gr_json_list_begin(j, "list");
     for (int64_t i = 0; i < r->bad && i < GR_CHECK_LISTED; i++) {
@@ -312,6 +343,7 @@ void gr_preflight_put(const gr_preflight *preflight, const char *recipe, gr_json
     gr_json_string(json, "recipe", recipe);
     gr_json_digest(json, "data", preflight->data);
     gr_json_digest(json, "tokenizer", preflight->tokenizer);
+    put_about(json, preflight->setup);
     gr_json_string(json, "verdict", preflight->good ? "good" : "bad");
     gr_json_list_begin(json, "stages");
     for (int64_t i = 0; i < preflight->count; i++) {
@@ -344,46 +376,84 @@ done:
     return err;
 }
 
-static gr_err count_samples(const gr_node *map, int64_t *out)
+static gr_err count_samples(const gr_node *map, int64_t *good, int64_t *bad)
 {
     gr_err err = GR_OK;
     const gr_node *list = NULL;
-    *out = 0;
+    *good = *bad = 0;
     GR_TRY(gr_node_get_list(map, "stages", &list));
     for (int64_t i = 0; i < list->u.list.count; i++) {
-        int64_t samples = 0;
-        GR_TRY(gr_node_expect(&list->u.list.items[i], GR_DOC_MAP));
-        GR_TRY(gr_node_get_int(&list->u.list.items[i], "samples", 0, INT64_MAX / 2, &samples));
-        *out += samples;
+        int64_t samples = 0, more = 0;
+        const gr_node *part = &list->u.list.items[i];
+        GR_TRY(gr_node_expect(part, GR_DOC_MAP));
+        GR_TRY(gr_node_get_int(part, "samples", 0, INT64_MAX / 2, &samples));
+        GR_TRY(gr_node_get_int(part, "bad", 0, INT64_MAX / 2, &more));
+        *good += samples;
+        *bad += more;
     }
 done:
     return err;
 }
 
-gr_err gr_preflight_find(const gr_setup *setup, const char *path, gr_verdict *out,
-                         int64_t *samples)
+/// The first setting that the verdict has otherwise; nothing when the file does not say what it is about.
+static gr_err name_difference(const gr_setup *setup, const gr_node *root, gr_str *out)
+{
+    gr_err err = GR_OK;
+    gr_json now = {0}, then = {0};
+    gr_doc *a = NULL, *b = NULL;
+    char *path = NULL;
+    const gr_node *about = gr_node_find(root, "about");
+    if (!about) {
+        goto done;
+    }
+    gr_json_map_begin(&then, NULL);
+    gr_node_write(&then, about);
+    gr_json_map_end(&then);
+    GR_TRY(gr_json_finish(&then));
+    GR_TRY(write_about(setup, &now));
+    GR_TRY(gr_doc_parse_json("now", now.text.data, now.text.size, GR_ERR_DATA, &a));
+    GR_TRY(gr_doc_parse_json("then", then.text.data, then.text.size, GR_ERR_DATA, &b));
+    GR_TRY(gr_doc_difference(a, b, &path));
+    if (path) {
+        GR_TRY(gr_str_add(out, path + strcspn(path, ".") + (strchr(path, '.') != NULL)));
+    }
+done:
+    GR_FREE(path);
+    gr_doc_destroy(&a);
+    gr_doc_destroy(&b);
+    gr_json_fini(&now);
+    gr_json_fini(&then);
+    return err;
+}
+
+gr_err gr_preflight_find(const gr_setup *setup, const char *path, gr_verdict_found *out)
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
     gr_digest data = {0}, tokenizer = {0};
     const char *verdict = NULL;
-    bool same = true;
-    *out = GR_VERDICT_NONE;
-    *samples = 0;
+    bool same_data = true, same_tokenizer = true;
+    *out = (gr_verdict_found){.verdict = GR_VERDICT_NONE};
     if (!gr_file_exists(path)) {
         goto done;
     }
     GR_TRY(digest_of_data(setup, &data));
     GR_TRY(gr_tokenizer_digest(setup->tokenizer, &tokenizer));
     GR_TRY(gr_doc_load(path, GR_ERR_DATA, &doc));
-    GR_TRY(gr_node_expect(gr_doc_root(doc), GR_DOC_MAP));
-    GR_TRY(same_digest(gr_doc_root(doc), "data", data, &same));
-    GR_TRY(same_digest(gr_doc_root(doc), "tokenizer", tokenizer, &same));
-    GR_TRY(gr_node_get_string(gr_doc_root(doc), "verdict", &verdict));
-    GR_TRY(count_samples(gr_doc_root(doc), samples));
-    *out = !same                          ? GR_VERDICT_OTHER
-           : strcmp(verdict, "good") == 0 ? GR_VERDICT_GOOD
-                                          : GR_VERDICT_BAD;
+    const gr_node *root = gr_doc_root(doc);
+    GR_TRY(gr_node_expect(root, GR_DOC_MAP));
+    GR_TRY(same_digest(root, "data", data, &same_data));
+    GR_TRY(same_digest(root, "tokenizer", tokenizer, &same_tokenizer));
+    GR_TRY(gr_node_get_string(root, "verdict", &verdict));
+    GR_TRY(count_samples(root, &out->good, &out->bad));
+    if (!same_tokenizer) {
+        GR_TRY(gr_str_add(&out->differs, "tokenizer"));
+    } else if (!same_data) {
+        GR_TRY(name_difference(setup, root, &out->differs));
+    }
+    out->verdict = !same_data || !same_tokenizer  ? GR_VERDICT_OTHER
+                   : strcmp(verdict, "good") == 0 ? GR_VERDICT_GOOD
+                                                  : GR_VERDICT_BAD;
 done:
     gr_doc_destroy(&doc);
     return err;

@@ -7,6 +7,7 @@
 #include "datasets/check.h"
 #include "mpi/world.h"
 #include "src/base/json.h"
+#include "src/base/str.h"
 #include "stages/setup.h"
 
 /// The training or validation data of one stage.
@@ -19,6 +20,7 @@ typedef struct gr_preflight_part {
 } gr_preflight_part;
 
 typedef struct gr_preflight {
+    const gr_setup *setup; ///< borrowed
     /// What was checked: the data sets' digests with all of the recipe that decides how they are shown, and the tokenizer.
     gr_digest data, tokenizer;
     bool good;
@@ -26,7 +28,7 @@ typedef struct gr_preflight {
     int64_t count;
 } gr_preflight;
 
-/// Collective; the same result on every rank. Samples that cannot be used make the verdict bad, unless the stage drops them.
+/// Collective; the same result on every rank. Samples that cannot be used make the verdict bad, unless the stage drops them and others are left.
 /// measure: rank 0 computes, forward and backward as the stage would, the microbatches that are largest (gr_check_report.most, at most
 /// 15), and reports the one that took most memory of its arena (of bad data nothing is measured).
 GR_MUST_CHECK gr_err gr_preflight_run(const gr_world *world, gr_setup *setup, bool measure,
@@ -44,8 +46,14 @@ typedef enum gr_verdict {
     GR_VERDICT_BAD,
     GR_VERDICT_GOOD,
 } gr_verdict;
-/// Reads the verdict about what `setup` holds. *samples: how many were good, of all stages.
-GR_MUST_CHECK gr_err gr_preflight_find(const gr_setup *setup, const char *path, gr_verdict *out,
-                                       int64_t *samples);
+typedef struct gr_verdict_found {
+    gr_verdict verdict;
+    int64_t good, bad; ///< samples of all stages
+    gr_str
+        differs; ///< of GR_VERDICT_OTHER: the first key that is another, if the file tells; free it with gr_str_fini
+} gr_verdict_found;
+/// Reads the verdict about what `setup` holds.
+GR_MUST_CHECK gr_err gr_preflight_find(const gr_setup *setup, const char *path,
+                                       gr_verdict_found *out);
 
 #endif

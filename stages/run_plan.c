@@ -2,6 +2,7 @@
 
 #include "mpi/lanes.h"
 #include "src/base/log.h"
+#include "src/base/mem.h"
 
 #include <stdio.h>
 
@@ -43,13 +44,19 @@ static gr_err try_first_step(const gr_trainer *t, const gr_recipe_stage *stage,
 {
     gr_err err = GR_OK;
     const int64_t most = gr_model_get_config(t->setup->model)->language.max_positions;
-    int64_t first = 0, count = 0, targets = 0;
+    int64_t first = 0, count = 0, targets = 0, samples = 0, dropped = 0;
+    char *reason = NULL;
     const gr_lane_batch *lane = NULL;
     gr_lanes_of_rank(t->recipe->lanes, t->world->rank, t->world->size, &first, &count);
     GR_TRY(gr_loader_expect(loader, 0, 1, first, count));
     for (int64_t l = first; l < first + count; l++) {
         GR_TRY(gr_loader_lane(loader, 0, l, &lane));
         targets += lane->targets;
+        samples += lane->samples;
+        dropped += lane->dropped;
+        if (!reason && lane->dropped > 0) {
+            GR_STRDUP(reason, lane->drops[0].reason);
+        }
         for (int64_t m = 0; m < lane->count; m++) {
             const gr_batch *b = &lane->batches[m];
             for (int64_t i = 0; i < b->tokens; i++) {
@@ -63,6 +70,20 @@ static gr_err try_first_step(const gr_trainer *t, const gr_recipe_stage *stage,
             }
         }
     }
+    if (dropped > 0 && dropped == samples && t->world->size == 1) {
+        GR_FAIL(GR_ERR_DATA,
+                "bad_samples: drop leaves out all %lld samples of the batch; the first: %s "
+                "(gradus data check counts them all)",
+                (long long)dropped, reason);
+    }
+    if (dropped > 0) {
+        gr_log_warn(
+            "stage %s, step 0: bad_samples: drop leaves out %lld of %lld samples%s (%.1f %%); the "
+            "first: %s (gradus data check counts them all)",
+            stage->name, (long long)dropped, (long long)samples,
+            t->world->size > 1 ? " of this rank" : "",
+            100.0 * (double)dropped / (double)samples, reason);
+    }
     if (targets == 0 && t->world->size == 1) {
         GR_FAIL(GR_ERR_DATA, "no sample of the batch has a target token");
     }
@@ -70,6 +91,7 @@ done:
     if (err != GR_OK) {
         gr_err_context("stage %s, step 0", stage->name);
     }
+    GR_FREE(reason);
     return err;
 }
 

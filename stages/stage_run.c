@@ -3,6 +3,7 @@
 #include "stages/stage_run.h"
 
 #include "src/base/log.h"
+#include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "stages/checkpoint.h"
 #include "stages/ledger.h"
@@ -224,6 +225,15 @@ static gr_err check_totals(const gr_trainer *t, const gr_stage_run *r,
                            const gr_lane_totals *totals)
 {
     gr_err err = GR_OK;
+    char *reason = NULL;
+    if (totals->dropped > 0 && totals->dropped == totals->samples) {
+        GR_TRY(gr_ledger_first_reason(r->train.dropped, &reason));
+        GR_FAIL(GR_ERR_DATA,
+                "stage %s, step %lld: bad_samples: drop leaves out all %lld samples of the "
+                "batch; the first: %s (gradus data check counts them all)",
+                r->stage->name, (long long)t->progress.step, (long long)totals->dropped,
+                reason ? reason : "of another rank");
+    }
     if (totals->targets == 0) {
         GR_FAIL(GR_ERR_DATA, "stage %s, step %lld: no sample of the batch has a target token",
                 r->stage->name, (long long)t->progress.step);
@@ -233,6 +243,7 @@ static gr_err check_totals(const gr_trainer *t, const gr_stage_run *r,
                 (long long)t->progress.step, totals->loss);
     }
 done:
+    GR_FREE(reason);
     return err;
 }
 

@@ -10,6 +10,7 @@
 #include "stages/ledger.h"
 #include "stages/metrics.h"
 #include "stages/preflight.h"
+#include "stages/recipe_bits.h"
 #include "stages/run_lock.h"
 #include "stages/run_plan.h"
 #include "stages/stage_run.h"
@@ -22,43 +23,53 @@
 
 static const char recipe_name[] = "recipe.json";
 
+static void announce_good(const gr_verdict_found *found, const char *path)
+{
+    gr_log_info("data: checked, %lld samples good (%s)", (long long)found->good, path);
+    if (found->bad > 0) {
+        gr_log_warn("data: bad_samples: drop leaves out %lld of %lld samples (%.1f %%)",
+                    (long long)found->bad, (long long)(found->good + found->bad),
+                    100.0 * (double)found->bad / (double)(found->good + found->bad));
+    }
+}
+
 /// Says whether the data was checked; *copy is the verdict's path when it belongs into the run folder. Rank 0 only.
 static gr_err look_up_check(const gr_trainer *t, char **copy)
 {
     gr_err err = GR_OK;
     char *path = NULL;
-    gr_verdict verdict = GR_VERDICT_NONE;
-    int64_t samples = 0;
+    gr_verdict_found found = {0};
     if (t->options->check) {
         GR_STRDUP(path, t->options->check);
     } else {
         GR_TRY(gr_preflight_path(t->recipe, &path));
     }
-    GR_TRY(gr_preflight_find(t->setup, path, &verdict, &samples));
-    if (verdict == GR_VERDICT_NONE && t->options->check) {
+    GR_TRY(gr_preflight_find(t->setup, path, &found));
+    if (found.verdict == GR_VERDICT_NONE && t->options->check) {
         GR_FAIL(GR_ERR_MISSING, "%s: no such verdict; make one with gradus data check", path);
     }
-    switch (verdict) {
+    switch (found.verdict) {
     case GR_VERDICT_NONE:
         gr_log_info("data: not checked before (no %s; gradus data check makes one)", path);
         break;
     case GR_VERDICT_OTHER:
-        gr_log_info("data: not checked before (%s is about other data, another tokenizer or "
-                    "other settings)",
-                    path);
+        gr_log_info("data: not checked before (%s is about other data or settings%s%s)", path,
+                    found.differs.size > 0 ? ": first difference " : "",
+                    found.differs.size > 0 ? found.differs.data : "");
         break;
     case GR_VERDICT_BAD:
         gr_log_warn("data: %s says that some samples cannot be trained on", path);
         break;
     case GR_VERDICT_GOOD:
-        gr_log_info("data: checked, %lld samples good (%s)", (long long)samples, path);
+        announce_good(&found, path);
         break;
     }
-    if (verdict == GR_VERDICT_GOOD || verdict == GR_VERDICT_BAD) {
+    if (found.verdict == GR_VERDICT_GOOD || found.verdict == GR_VERDICT_BAD) {
         *copy = path;
         path = NULL;
     }
 done:
+    gr_str_fini(&found.differs);
     GR_FREE(path);
     return err;
 }
@@ -124,18 +135,30 @@ done:
     return err;
 }
 
-/// Adds to the message which key of the recipe differs from the one that lies in the checkpoint's run folder, if it does.
+/// Path of the recipe that lies in the checkpoint's run folder.
+static gr_err recipe_of(const char *checkpoint, char **out)
+{
+    gr_err err = GR_OK;
+    char *checkpoints = NULL, *run = NULL;
+    GR_TRY(gr_path_dir(checkpoint, &checkpoints));
+    GR_TRY(gr_path_dir(checkpoints, &run));
+    GR_TRY(gr_path_join(run, recipe_name, out));
+done:
+    GR_FREE(checkpoints);
+    GR_FREE(run);
+    return err;
+}
+
+/// Adds to the message which key of the recipe differs from the one that the run began with, if it does.
 static void name_difference(const gr_trainer *t, const char *checkpoint)
 {
-    char *checkpoints = NULL, *run = NULL, *path = NULL, *key = NULL, *message = NULL;
+    char *path = NULL, *key = NULL, *message = NULL;
     gr_doc *then = NULL;
     gr_err err = GR_OK;
     GR_STRDUP(message, gr_err_message()); // what follows may set another
-    GR_TRY(gr_path_dir(checkpoint, &checkpoints));
-    GR_TRY(gr_path_dir(checkpoints, &run));
-    GR_TRY(gr_path_join(run, recipe_name, &path));
+    GR_TRY(recipe_of(checkpoint, &path));
     GR_TRY(gr_doc_load(path, GR_ERR_DATA, &then));
-    GR_TRY(gr_doc_difference(t->recipe->doc, then, &key));
+    GR_TRY(gr_recipe_difference(t->recipe->doc, then, &key));
 done:
     if (message) { // what could not be read says nothing more
         (void)gr_err_set(GR_ERR_RECIPE, __FILE__, __LINE__, __func__, "%s%s%s%s%s%s", message,
@@ -145,9 +168,29 @@ done:
     gr_doc_destroy(&then);
     GR_FREE(key);
     GR_FREE(path);
-    GR_FREE(run);
-    GR_FREE(checkpoints);
     GR_FREE(message);
+}
+
+/// Says what changed of the keys that decide no bit. A recipe that is not there, or is one of another version, says nothing.
+static void announce_changes(const gr_trainer *t, const char *checkpoint)
+{
+    gr_err err = GR_OK;
+    char *path = NULL;
+    gr_recipe *then = NULL;
+    gr_str text = {0};
+    GR_TRY(recipe_of(checkpoint, &path));
+    GR_TRY(gr_recipe_load(path, NULL, 0, &then));
+    GR_TRY(gr_recipe_changes(then, t->recipe, &text));
+    if (text.size > 0 && gri_trainer_leads(t)) {
+        gr_log_info("the recipe changed since, in nothing that changes a bit: %s", text.data);
+    }
+done:
+    if (err != GR_OK) {
+        gr_err_clear();
+    }
+    gr_str_fini(&text);
+    gr_recipe_destroy(&then);
+    GR_FREE(path);
 }
 
 /// Takes up a run from its checkpoint: where it stood, and the parameters.
@@ -160,8 +203,9 @@ static gr_err take_up(gr_trainer *t, const char *checkpoint)
     }
     GR_TRY(err);
     GR_TRY(gr_checkpoint_load(checkpoint, t->setup, NULL));
-    gr_log_info("going on from %s: %lld of %lld updates done", checkpoint,
+    gr_log_info("going on from %s: %lld of %lld steps done", checkpoint,
                 (long long)t->progress.updates, (long long)t->planned_updates);
+    announce_changes(t, checkpoint);
 done:
     return err;
 }

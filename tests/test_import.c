@@ -348,6 +348,22 @@ static void test_bad_records(void)
     check_bad("{\"conversations\": [{\"from\": \"gpt\", \"value\": \"a\\u0000b\"}]}", "value");
     check_bad("{\"conversations\": [{\"from\": \"user\", \"value\": \"a\"}]}",
               "expected human, gpt or system, got \"user\"");
+    check_bad("{\"conversations\": [{\"from\": \"gpt\", \"value\": null}]}",
+              "conversations[0].value: expected a text, got null");
+    check_bad(
+        "{\"conversations\": [{\"from\": \"human\", \"value\": \"a\"}, {\"from\": \"gpt\", "
+        "\"value\": \" \\n\"}]}",
+        "conversations[1]: the answer is empty");
+    check_bad(
+        "{\"conversations\": [{\"from\": \"gpt\", \"value\": \"a\"}, {\"from\": \"human\", "
+        "\"value\": \"b\"}]}",
+        "it begins with an answer");
+    check_bad("{\"id\": \"n\"}", "or \"messages\": [{\"role\"");
+    check_bad("{\"messages\": [{\"role\": \"gpt\", \"content\": \"a\"}]}",
+              "messages[0].role: expected user, assistant or system, got \"gpt\"");
+    check_bad("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\"}]}]}",
+              "messages[0].content: expected a text");
+    check_bad("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}", "no turn from gpt");
     check_bad("{\"conversations\": []}", "no turn from gpt");
     check_bad("{\"conversations\": [{\"from\": \"human\", \"value\": \"a\"}]}",
               "no turn from gpt");

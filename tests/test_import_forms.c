@@ -412,7 +412,7 @@ static void test_vlmeval(void)
     png_base64(&s);
     add(&s, "', '");
     png_base64(&s);
-    add(&s, "']\"\n20\tq\t\t\t\t\ta"); // no picture, no newline at the end, cells missing
+    add(&s, "']\"\t\n20\tq\t\t\t\t\ta\t\t\t"); // no picture, no newline at the end
     put_tsv(dir, &s);
     GR_CHECK_OK(import_into(dir, "a.tsv", tsv_options, &r));
     GR_CHECK_INT(r.samples, 4);
@@ -466,7 +466,7 @@ static void test_bad_rows(void)
     gr_import_result r = {0};
     gr_str s = {0};
     add(&s, "index\tquestion\tanswer\timage\n"
-            "good\tq\ta\n"
+            "good\tq\ta\t\n"
             "1\tq\t\t\n"
             "2\t\ta\t\n"
             "3\tq\ta\t\tmore\n"
@@ -477,7 +477,8 @@ static void test_bad_rows(void)
             "twin\tq\ta\t\n"
             "twin\tq\t<image>\t\n"
             "8\tq<image>\ta\t\n"
-            "9\tq\ta\t[1, 2]\n");
+            "9\tq\ta\t[1, 2]\n"
+            "short\tq\ta\n");
     add(&s, "10\tq\ta\t");
     for (int i = 0; i < 20; i++) {
         add(&s, "iVBO*0KG");
@@ -487,15 +488,16 @@ static void test_bad_rows(void)
         add(&s, "ab");
     }
     add(&s, "\n12\tq\ta");
-    add_bytes(&s, "\0b", 2);
+    add_bytes(&s, "\0b\t", 3);
     add(&s, "\n13\tq\ta");
-    add_bytes(&s, "\xf6\n", 2);
+    add_bytes(&s, "\xf6\t\n", 3);
     put_tsv(dir, &s);
-    options.max_rejects = 13;
+    options.max_rejects = 14;
     GR_CHECK_OK(import_into(dir, "a.tsv", options, &r));
     GR_CHECK_INT(r.samples, 3); // good and the twins
     GR_CHECK(is_listed(dir, "rejects.jsonl", "{\"line\":3,\"id\":\"1\"", "no answer"));
     GR_CHECK(is_listed(dir, "rejects.jsonl", "{\"line\":4,\"id\":\"2\"", "no question"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"short\"", "3 cells, but the header names 4"));
     GR_CHECK(is_listed(dir, "rejects.jsonl", "\"3\"", "5 cells, but the header names 4"));
     GR_CHECK(is_listed(dir, "rejects.jsonl", "\"4\"", "\\\"absent\\\", and no row has"));
     GR_CHECK(is_listed(dir, "rejects.jsonl", "\"5\"", "has none itself"));
@@ -526,6 +528,8 @@ static void check_bad_tsv(const char *text, const char *message)
     check_bad_source("a.tsv", text, tsv_options, message);
 }
 
+#define CUT_PICTURE "iVBORw0KGgoiVBORw0KGgoiVBORw0KGgoiVBORw0KGgoiVBORw0KGgoiVBORw0KGgoiVBOR"
+
 static void test_bad_tsvs(void)
 {
     check_bad_tsv("", "a.tsv:1: expected a header with a column \"question\"");
@@ -535,6 +539,17 @@ static void test_bad_tsvs(void)
     check_bad_tsv("question\tanswer\nq\t\"a\n",
                   "a.tsv:2:3: the quotes that begin here do not end");
     check_bad_tsv("question\tanswer\n\n\n", "a.tsv: names no record");
+    // Cut in its last row: cells are missing, whatever stands behind them, or a picture without its end.
+    check_bad_tsv(
+        "index\tquestion\tanswer\n1\tq\ta\n2\tq",
+        "a.tsv:3: the last row has 2 cells, but the header names 3 columns: the file is truncated");
+    check_bad_tsv("index\tquestion\tanswer\n1\tq\ta\n\"2\n\"\tq\n\n",
+                  "a.tsv:3: the last row has 2 cells");
+    check_bad_tsv("index\tquestion\tanswer\n1\tq\ta\n2", "the last row has 1 cell, but");
+    check_bad_tsv("question\tanswer\timage\nq\ta\t" CUT_PICTURE,
+                  "a.tsv:2: the file ends inside the last row's image");
+    check_bad_tsv("question\tanswer\timage\nq\ta\t['" CUT_PICTURE "', '" CUT_PICTURE "'",
+                  "a.tsv:2: the file ends inside the last row's image");
 }
 
 /// Other spellings of LLaVA's records.
@@ -569,6 +584,34 @@ static void test_llava_forms(void)
     check_sample(dir, 2, "5", "chat", 0,
                  "{\"task\":7,\"odd\":\"]}\\\\\",\"conversations\":[{\"from\":\"human\","
                  "\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}]}");
+}
+
+/// OpenAI's form, and pictures that are looked for beside the source because no folder was named.
+static void test_messages(void)
+{
+    const char *dir = fresh_dir("messages");
+    gr_import_options options = llava_options;
+    gr_import_result r = {0};
+    static const char text[] =
+        "{\"k\": 1, \"images\": [\"a.png\"], \"messages\": [{\"role\": \"system\", \"content\": \"s\"}, "
+        "{\"role\": \"user\", \"content\": \"<image>q\"}, {\"content\": \"a\\u00e4\", \"role\": \"assistant\"}], \"z\": []}\n"
+        "{\"messages\": 3, " TALK ", \"image\": \"a.png\"}\n"
+        "{\"image\": \"pictures/b.png\", " TALK "}\n";
+    put(dir, "a.png", png_4x2, sizeof png_4x2);
+    put(dir, "a.jsonl", text, strlen(text));
+    options.max_rejects = 1;
+    GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+    GR_CHECK_INT(r.samples, 2);
+    check_sample(
+        dir, 0, "#1", "", 1,
+        "{\"k\":1,\"conversations\":[{\"from\":\"system\",\"value\":\"s\"},{\"from\":\"human\","
+        "\"value\":\"<image>q\"},{\"from\":\"gpt\",\"value\":\"a\xc3\xa4\"}],\"z\":[]}");
+    check_sample(
+        dir, 1, "#2", "", 1,
+        "{\"messages\":3,\"conversations\":[{\"from\":\"human\",\"value\":\"<image>\\nq\"},"
+        "{\"from\":\"gpt\",\"value\":\"a\"}]}");
+    GR_CHECK(
+        is_listed(dir, "rejects.jsonl", "\"line\":3", "(--images DIR names another folder)"));
 }
 
 /// InternVL's list of annotation files, each with its folder of pictures.
@@ -809,7 +852,7 @@ static void test_memory_failures(void)
     fail_each_request(dir, "a.tar", options);
     add(&s, "index\tquestion\tanswer\timage\tA\n1\tq\ta\t");
     png_base64(&s);
-    add(&s, "\tx\n2\tq\ta\t1\n3\tq\t\t\t\n");
+    add(&s, "\tx\n2\tq\ta\t1\t\n3\tq\t\t\t\n");
     put_tsv(dir, &s);
     options = tsv_options;
     options.max_rejects = 1;
@@ -818,24 +861,15 @@ static void test_memory_failures(void)
 }
 
 static const gr_test tests[] = {
-    {"webdataset", test_webdataset},
-    {"img2dataset", test_img2dataset},
-    {"tar_tricks", test_tar_tricks},
-    {"damaged_tars", test_damaged_tars},
-    {"tar_holes", test_tar_holes},
-    {"joined_tars", test_joined_tars},
-    {"tar_ends", test_tar_ends},
-    {"vlmeval", test_vlmeval},
-    {"vlmeval_paths", test_vlmeval_paths},
-    {"bad_rows", test_bad_rows},
-    {"bad_tsvs", test_bad_tsvs},
-    {"llava_forms", test_llava_forms},
-    {"meta", test_meta},
-    {"bad_lists", test_bad_lists},
-    {"long_caption", test_long_caption},
-    {"duplicates", test_duplicates},
-    {"again", test_again},
-    {"crashed_parts", test_crashed_parts},
-    {"memory_failures", test_memory_failures},
+    {"webdataset", test_webdataset},       {"img2dataset", test_img2dataset},
+    {"tar_tricks", test_tar_tricks},       {"damaged_tars", test_damaged_tars},
+    {"tar_holes", test_tar_holes},         {"joined_tars", test_joined_tars},
+    {"tar_ends", test_tar_ends},           {"vlmeval", test_vlmeval},
+    {"vlmeval_paths", test_vlmeval_paths}, {"bad_rows", test_bad_rows},
+    {"bad_tsvs", test_bad_tsvs},           {"llava_forms", test_llava_forms},
+    {"messages", test_messages},           {"meta", test_meta},
+    {"bad_lists", test_bad_lists},         {"long_caption", test_long_caption},
+    {"duplicates", test_duplicates},       {"again", test_again},
+    {"crashed_parts", test_crashed_parts}, {"memory_failures", test_memory_failures},
 };
 GR_TEST_MAIN("import_forms", tests)

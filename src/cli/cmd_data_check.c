@@ -24,6 +24,14 @@ static void print_row(const char *what, const gr_check_row *row)
            (long long)row->tokens, (long long)row->images, (long long)row->targets);
 }
 
+/// "  left out: 3 of 80 samples (3.8 %)"
+static void print_share(const gr_preflight_part *part, const char *what, int64_t count)
+{
+    const int64_t all = part->found.samples + part->found.bad;
+    printf("  %s: %lld of %lld samples (%.1f %%)", what, (long long)count, (long long)all,
+           100.0 * (double)count / (double)all);
+}
+
 static void print_part(const gr_preflight_part *part)
 {
     const gr_check_report *r = &part->found;
@@ -33,6 +41,14 @@ static void print_part(const gr_preflight_part *part)
            (long long)r->images, (long long)r->tokens, (long long)r->targets,
            (long long)r->longest, (long long)r->bad,
            part->drop && r->bad > 0 ? " (left out)" : "");
+    if (part->drop && r->bad > 0) {
+        print_share(part, "left out by bad_samples: drop", r->bad);
+        printf("\n");
+    }
+    if (r->too_long > 0) {
+        print_share(part, "longer than sequence_length", r->too_long);
+        printf(", the longest has %lld tokens\n", (long long)r->longest_bad);
+    }
     for (int64_t i = 0; i < r->bad && i < GR_CHECK_LISTED; i++) {
         printf("  bad: %s\n", r->list[i].reason);
     }
@@ -73,13 +89,14 @@ static gr_err judge(const check_arguments *a, const gr_preflight *p)
     gr_err err = GR_OK;
     int64_t bad = 0;
     for (int64_t i = 0; i < p->count; i++) {
-        bad += p->parts[i].drop ? p->parts[i].found.unusable : p->parts[i].found.bad;
+        const gr_check_report *r = &p->parts[i].found;
+        bad += p->parts[i].drop && r->samples > 0 ? r->unusable : r->bad;
     }
     if (!p->good) {
         GR_FAIL(GR_ERR_DATA,
-                "%s: %lld samples cannot be trained on: correct the data sets, raise the "
+                "%s: %lld sample%s cannot be trained on: correct the data sets, raise the "
                 "limits that are named, or set bad_samples to drop where that helps",
-                a->recipe, (long long)bad);
+                a->recipe, (long long)bad, bad == 1 ? "" : "s");
     }
 done:
     return err;

@@ -50,7 +50,7 @@ expect_code 0 "data: checked, [0-9]+ samples good .recipe.check.json." "$GRADUS"
 cmp recipe.check.json run/check.json || fail "the run folder has no verdict"
 expect_code 0 "data: checked, .*other.json" "$GRADUS" train recipe.yaml --dry-run --check other.json
 expect_code 66 "no such verdict" "$GRADUS" train recipe.yaml --dry-run --check nowhere.json
-expect_code 0 "not checked before .recipe.check.json is about other" "$GRADUS" train recipe.yaml --dry-run --set stages.world.sequence_length=190
+expect_code 0 "not checked before .recipe.check.json is about other data or settings: first difference stages.1..sequence_length" "$GRADUS" train recipe.yaml --dry-run --set stages.world.sequence_length=190
 expect_code 0 "data: checked" "$GRADUS" train recipe.yaml --dry-run --set stages.world.learning_rate=2.0e-3
 echo '{"schema": "gradus-check"' >torn.json
 expect_code 65 "torn.json" "$GRADUS" train recipe.yaml --dry-run --check torn.json
@@ -64,6 +64,16 @@ grep '"verdict": "bad"' recipe.check.json || fail "the file has no bad verdict"
 expect_code 65 "warning.*some samples cannot be trained on" "$GRADUS" train recipe.yaml --dry-run --set stages.warm-up.sequence_length=60
 expect_code 0 "^verdict good$" "$GRADUS" data check recipe.yaml --set stages.warm-up.sequence_length=60 --set stages.warm-up.bad_samples=drop
 grep -Eq "[1-9][0-9]* bad .left out." stdout || fail "what is left out is not counted: $(cat stdout)"
+grep -Eq "^  left out by bad_samples: drop: [1-9][0-9]* of [0-9]+ samples .[0-9.]+ %.$" stdout || fail "no share of what is left out: $(cat stdout)"
+grep -Eq "^  longer than sequence_length: [1-9][0-9]* of [0-9]+ samples .[0-9.]+ %., the longest has [0-9]+ tokens$" stdout || fail "no word of lengths: $(cat stdout)"
+dropping=(--set stages.warm-up.sequence_length=60 --set stages.warm-up.bad_samples=drop)
+expect_code 0 "warning: data: bad_samples: drop leaves out [1-9][0-9]* of [0-9]+ samples" "$GRADUS" train recipe.yaml --dry-run "${dropping[@]}"
+grep -Eq "warning: stage warm-up, step 0: bad_samples: drop leaves out [1-9] of 8 samples .[0-9.]+ %.; the first: data: sample .* sequence_length is 60" stderr || fail "a dry run does not say what it drops: $(cat stderr)"
+# Where none is left there is nothing to train on, and the reason is said.
+none=(--set stages.warm-up.sequence_length=9 --set stages.warm-up.bad_samples=drop)
+expect_code 65 "^verdict bad$" "$GRADUS" data check recipe.yaml --out none.json "${none[@]}"
+expect_code 65 "step 0: bad_samples: drop leaves out all 16 samples of the batch; the first: data: sample .*tokens, but sequence_length is 9" "$GRADUS" train recipe.yaml --dry-run "${none[@]}"
+expect_code 65 "step 0: bad_samples: drop leaves out all 16 samples of the batch; the first: data: sample .*tokens, but sequence_length is 9" mpirun -n 2 "$GRADUS" train recipe.yaml --run none --check none.json "${none[@]}"
 
 # Damage: one byte of a picture, then a whole shard.
 cp -r data sound

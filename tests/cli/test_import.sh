@@ -175,4 +175,9 @@ make_tokenizer tokenizer
 expect_code 0 "" mpirun -n 2 "$GRADUS" data import --from vlmeval a.tsv --out counted --tokenizer tokenizer
 grep -q '"tokenizers": \[' counted/manifest.json || fail "no tokenizer in the manifest"
 
+# A TSV whose last line has no end is taken, with a word, on any number of ranks once.
+printf 'index\tquestion\tanswer\n1\tq\ta\n2\tr\tb' >open.tsv
+expect_code 0 "^samples 2$" mpirun -n 2 "$GRADUS" data import --from vlmeval open.tsv --out open
+[ "$(grep -c "open.tsv: the last line has no line end" stderr)" = 1 ] || fail "not one word of the missing line end: $(cat stderr)"
+
 echo "import: all as expected"

@@ -178,7 +178,7 @@ expect_code 65 "data-bad/shard-00000.h5: sample [0-9]+ .*is damaged" on 2 odd.ya
 sed 's/    window: 3/    window: 3\n    bad_samples: drop/' odd.yaml >drop.yaml
 expect_code 0 "complete: 30 updates" on 1 drop.yaml --run drop
 parts >parts.drop
-grep -q "1 samples of \(data\|validation\) cannot be used and count nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
+grep -q "1 sample of \(data\|validation\) cannot be used and count nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
 grep -Eq '^\{"update": ?[0-9]+, ?"stage": ?"[a-z-]+", ?"step": ?[0-9]+, ?"set": ?"(data|validation)", ?"lane": ?[0-9]+, ?"path": ?"data-bad", ?"index": ?7, ?"reason": ?".*damaged' drop/ledger.jsonl ||
     fail "the ledger does not name the sample: $(cat drop/ledger.jsonl)"
 expect_code 0 "complete: 30 updates" on 3 drop.yaml --run drop3
@@ -199,6 +199,20 @@ parts >parts.now
 cmp parts.now parts.mixed || fail "a mixture on 4 ranks: other bits"
 sed 's/weight: 3/weight: 3, max_repeats: 2/' mixed.yaml >short.yaml
 expect_code 78 "stage warm-up, data: the stage uses 90 samples, but max_repeats allows [0-9]+: raise it" on 2 short.yaml --run bad
+
+# Keys that decide no bit may change while a run is stopped, and what changed is said; ranks must share these keys all the same: they save together.
+expect_code 75 "stopped" on 2 recipe.yaml --run changed --stop-after 4
+expect_code 75 "the recipe changed since, in nothing that changes a bit: checkpoints.every 3 -> 2, checkpoints.keep 100 -> 1, checkpoints.background 1 -> 0, world.recompute 0 -> 1$" on 1 recipe.yaml --run changed --stop-after 9 --set 'checkpoints={every: 2, keep: 1, background: false}' --set stages.world.recompute=true
+[ "$(ls changed/checkpoints | wc -l)" -le 3 ] || fail "checkpoints.keep did not change: $(ls changed/checkpoints)"
+expect_code 0 "changes a bit: .*world.validate_every 4 -> 0" on 3 recipe.yaml --run changed --set stages.world.validate_every=0
+expect_same parts.one "keys that decide no bit changed"
+expect_code 78 "rank 1 has another recipe \(in what changes no bit\) than rank 0" mpirun -n 1 "$GRADUS" train recipe.yaml --run apart : -n 1 "$GRADUS" train recipe.yaml --run apart --set checkpoints.every=1
+expect_code 78 "first difference from one/recipe.json: seed\)" on 1 recipe.yaml --run one --set checkpoints.every=9 --set seed=6
+
+# Training goes on from a finished run with a recipe whose parts it is.
+sed 's/^model: .*/model: {vision: one\/final, connector: one\/final, language: one\/final}/; s/^tokenizer: .*/tokenizer: one\/final/' recipe.yaml >more.yaml
+expect_code 0 "complete: 30 " on 2 more.yaml --run more
+expect_differ one/final/model-language.safetensors more/final/model-language.safetensors "a run that begins with another's result did not train"
 
 # Mistakes.
 sed '0,/steps: 10/s//epochs: 0.001/' recipe.yaml >short.yaml
