@@ -3,6 +3,8 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 
+#include <stdio.h>
+
 static gr_err note_reject(gri_import *im, const gri_part_item *item)
 {
     gr_err err = GR_OK;
@@ -56,12 +58,16 @@ static gr_err judge_rejects(gri_import *im)
     gr_err err = GR_OK;
     const char *source = im->options->source, *out = im->options->out;
     long long allowed = im->options->max_rejects, found = im->result.rejects;
+    char all[64] = "the only record is";
+    if (found > 1) {
+        snprintf(all, sizeof all, "all %lld records are", found);
+    }
     if (im->result.samples == 0) {
         im->useless = true;
         GR_FAIL(GR_ERR_DATA,
-                "%s: all %lld records are bad, nothing to import; the first is %s; "
-                "%s/rejects.jsonl lists them",
-                source, found, im->first_reject, out);
+                "%s: %s bad, nothing to import; the first is %s; "
+                "%s/rejects.jsonl lists %s",
+                source, all, im->first_reject, out, found == 1 ? "it" : "them");
     }
     if (found > allowed) {
         GR_FAIL(

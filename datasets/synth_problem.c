@@ -6,7 +6,7 @@ const char *const gr_synth_task_names[GR_SYNTH_TASKS] = {
 #undef TASK_NAME
 };
 #define TASK_COMMA(name, text) text ", "
-static const char all_tasks[] = GR_SYNTH_TASK_LIST(TASK_COMMA) "separated by commas";
+static const char all_tasks[] = GR_SYNTH_TASK_LIST(TASK_COMMA) "or several with commas between";
 #undef TASK_COMMA
 const char *const gr_synth_task_all = all_tasks;
 

@@ -1,6 +1,7 @@
 #include "mpi/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /// What launchers tell each of their processes, most telling first. The first that is set decides: a Slurm
 /// step also surrounds the processes of an mpirun inside it. SLURM_NTASKS is no such sign,
@@ -27,6 +28,12 @@ int gr_world_launched_here(void)
         ranks = text ? strtol(text, NULL, 10) : 0;
     }
     return ranks < 1 ? 1 : ranks > 1 << 16 ? 1 << 16 : (int)ranks;
+}
+
+bool gr_world_launched_alike(void)
+{
+    const char *commands = getenv("OMPI_NUM_APP_CTX"), *rank = getenv("OMPI_COMM_WORLD_RANK");
+    return commands && rank && strcmp(commands, "1") == 0 && strcmp(rank, "0") != 0;
 }
 
 gr_err gri_guard_launch(int size)

@@ -19,6 +19,9 @@ typedef struct gr_world {
 bool gr_world_launched(void);
 /// Ranks on this node by what the launcher says in the environment, before MPI starts; 1 when it says nothing.
 int gr_world_launched_here(void);
+/// Whether the launcher says that all ranks were given the same command line, and that this is not the first of them: what is wrong
+/// with it the first one says.
+bool gr_world_launched_alike(void);
 /// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started
 /// without mpirun is rank 0 of 1. Refuses N processes that each think they are alone.
 GR_MUST_CHECK gr_err gr_world_create(gr_world **out);

@@ -117,11 +117,15 @@ gr_err gr_checkpoint_find(const char *run, char **path)
     int64_t damaged = 0;
     GR_TRY(find_newest(run, INT64_MAX, path, &damaged));
     if (damaged > 0 && !*path) {
+        char text[64] = "the only checkpoint is";
+        if (damaged > 1) {
+            snprintf(text, sizeof text, "all %lld checkpoints are", (long long)damaged);
+        }
         GR_FAIL(
             GR_ERR_DATA,
-            "%s/checkpoints: all %lld checkpoints are damaged, so the run cannot go on; repair one, name another with --resume "
+            "%s/checkpoints: %s damaged, so the run cannot go on; repair one, name another with --resume "
             "PATH, or move this folder away to begin anew",
-            run, (long long)damaged);
+            run, text);
     }
 done:
     return err;

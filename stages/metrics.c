@@ -93,6 +93,54 @@ static int64_t line_update(const char *line, size_t size, int64_t *step)
     return update;
 }
 
+/// Takes the line's held-out loss if it is one of the stage.
+static void take_validation(const char *line, size_t size, const char *stage, double *loss,
+                            int64_t *step)
+{
+    gr_doc *doc = NULL;
+    const char *name = NULL;
+    double found = 0;
+    int64_t at = 0;
+    if (gr_doc_parse_json("line", line, size, GR_ERR_DATA, &doc) == GR_OK &&
+        gr_doc_root(doc)->type == GR_DOC_MAP &&
+        gr_node_find(gr_doc_root(doc), "validation_loss") &&
+        gr_node_get_string(gr_doc_root(doc), "stage", &name) == GR_OK &&
+        gr_node_get_real(gr_doc_root(doc), "validation_loss", -1e300, 1e300, &found) == GR_OK &&
+        gr_node_get_int(gr_doc_root(doc), "step", 0, INT64_MAX, &at) == GR_OK &&
+        strcmp(name, stage) == 0) {
+        *loss = found;
+        *step = at;
+    }
+    gr_err_clear();
+    gr_doc_destroy(&doc);
+}
+
+gr_err gr_metrics_last_validation(const char *run, const char *stage, double *loss,
+                                  int64_t *step)
+{
+    gr_err err = GR_OK;
+    char *path = NULL, *text = NULL;
+    size_t size = 0;
+    GR_TRY(gr_path_join(run, metrics_name, &path));
+    if (!gr_file_exists(path)) {
+        goto done;
+    }
+    GR_TRY(gr_file_read(path, 0, &text, &size));
+    for (const char *line = text, *end; line < text + size; line = end + 1) {
+        end = memchr(line, '\n', (size_t)(text + size - line));
+        if (!end) {
+            break;
+        }
+        if (memmem(line, (size_t)(end - line), "validation_loss", 15)) {
+            take_validation(line, (size_t)(end - line), stage, loss, step);
+        }
+    }
+done:
+    GR_FREE(text);
+    GR_FREE(path);
+    return err;
+}
+
 gr_err gr_metrics_truncate(const char *run, int64_t update, bool border)
 {
     return gr_lines_truncate(run, metrics_name, update, border);

@@ -30,6 +30,9 @@ GR_MUST_CHECK gr_err gr_metrics_truncate(const char *run, int64_t update, bool b
 /// The same for another file of such lines in the run folder.
 GR_MUST_CHECK gr_err gr_lines_truncate(const char *run, const char *file, int64_t update,
                                        bool border);
+/// The newest held-out loss of the stage in the file, and its step; they stay as they are when there is none.
+GR_MUST_CHECK gr_err gr_metrics_last_validation(const char *run, const char *stage,
+                                                double *loss, int64_t *step);
 GR_MUST_CHECK gr_err gr_metrics_add_start(const char *run, const char *precision, int threads,
                                           const char *kernel);
 GR_MUST_CHECK gr_err gr_metrics_add_step(const char *run, const gr_step_metrics *m);

@@ -7,6 +7,20 @@
 
 #include <string.h>
 
+/// Puts the place of a key's value in the recipe in front of the error that came of it. `map` may be NULL.
+static void name_place(const gr_node *map, const char *key)
+{
+    const gr_node *node = map ? gr_node_find(map, key) : NULL;
+    if (node) {
+        gr_node_context(node);
+    }
+}
+
+static const gr_node *find_map(const gr_recipe *recipe, const char *key)
+{
+    return gr_node_find(gr_doc_root(recipe->doc), key);
+}
+
 /// Takes each part's sizes from the directory or YAML that the recipe names for it.
 static gr_err compose_config(const gr_recipe *recipe, gr_model_config *out)
 {
@@ -17,7 +31,11 @@ static gr_err compose_config(const gr_recipe *recipe, gr_model_config *out)
         if (!recipe->part[p]) {
             continue;
         }
-        GR_TRY(gr_hf_load_config(recipe->part[p], &one));
+        err = gr_hf_load_config(recipe->part[p], &one);
+        if (err != GR_OK) {
+            name_place(find_map(recipe, "model"), gr_part_name((gr_part)p));
+        }
+        GR_TRY(err);
         if (!(one.parts & (1u << p))) {
             GR_FAIL(GR_ERR_RECIPE, "model.%s: %s describes no %s part",
                     gr_part_name((gr_part)p), recipe->part[p], gr_part_name((gr_part)p));
@@ -90,7 +108,11 @@ done:
 static gr_err load_tokenizer(gr_setup *setup)
 {
     gr_err err = GR_OK;
-    GR_TRY(gr_tokenizer_load(setup->recipe->tokenizer, &setup->tokenizer));
+    err = gr_tokenizer_load(setup->recipe->tokenizer, &setup->tokenizer);
+    if (err != GR_OK) {
+        name_place(gr_doc_root(setup->recipe->doc), "tokenizer");
+    }
+    GR_TRY(err);
     int64_t size = gr_tokenizer_size(setup->tokenizer);
     int64_t vocabulary = gr_model_get_config(setup->model)->language.vocabulary;
     if (size > vocabulary) {
@@ -117,14 +139,27 @@ static const gr_dataset *find_dataset(const gr_setup *setup, const char *path)
     return NULL;
 }
 
-static gr_err open_sources(gr_setup *setup, const gr_recipe_sources *sources)
+/// Entry i of a stage's list of data sets, as the recipe has it.
+static const gr_node *source_node(const gr_recipe *recipe, int64_t stage, const char *key,
+                                  int64_t i)
+{
+    const gr_node *stages = find_map(recipe, "stages");
+    return &gr_node_find(&stages->u.list.items[stage], key)->u.list.items[i];
+}
+
+static gr_err open_sources(gr_setup *setup, int64_t stage, const char *key,
+                           const gr_recipe_sources *sources)
 {
     gr_err err = GR_OK;
     for (int64_t i = 0; i < sources->count; i++) {
         if (!find_dataset(setup, sources->items[i].path)) {
             int64_t n = setup->dataset_count;
             GR_RESIZE(setup->datasets, n, n + 1);
-            GR_TRY(gr_dataset_open(sources->items[i].path, &setup->datasets[n]));
+            err = gr_dataset_open(sources->items[i].path, &setup->datasets[n]);
+            if (err != GR_OK) {
+                name_place(source_node(setup->recipe, stage, key, i), "path");
+            }
+            GR_TRY(err);
             setup->dataset_count = n + 1;
         }
     }
@@ -146,8 +181,8 @@ gr_err gr_setup_create(const gr_recipe *recipe, int threads, gr_setup **out)
     GR_TRY(gr_model_create(&config, setup->exec, &setup->model));
     GR_TRY(load_tokenizer(setup));
     for (int64_t i = 0; i < recipe->stage_count; i++) {
-        GR_TRY(open_sources(setup, &recipe->stages[i].data));
-        GR_TRY(open_sources(setup, &recipe->stages[i].validation));
+        GR_TRY(open_sources(setup, i, "data", &recipe->stages[i].data));
+        GR_TRY(open_sources(setup, i, "validation", &recipe->stages[i].validation));
     }
     GR_TRY(load_weights(recipe, setup->model));
     *out = setup;

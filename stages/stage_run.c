@@ -384,6 +384,15 @@ static gr_err complete_save(gr_trainer *t, gr_err ending)
     return gr_world_alike(t->world, err);
 }
 
+/// A run that goes on inside a stage shows the held-out loss that was measured before it stopped.
+static gr_err recall_validation(gr_trainer *t, const gr_stage_run *r)
+{
+    return gri_trainer_leads(t)
+               ? gr_metrics_last_validation(t->options->run, r->stage->name,
+                                            &t->last_validation, &t->validated_step)
+               : GR_OK;
+}
+
 gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
 {
     gr_err err = GR_OK;
@@ -394,6 +403,8 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     GR_TRY(gri_stage_expect(t, &r, r.steps));
     if (t->progress.step == 0) {
         GR_TRY(validate(t, &r));
+    } else {
+        GR_TRY(gr_world_agree(t->world, recall_validation(t, &r)));
     }
     GR_TRY(run_steps(t, &r));
     t->progress.stage++;

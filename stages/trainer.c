@@ -281,7 +281,7 @@ static gr_err check_done(const gr_trainer *t)
 {
     gr_err err = GR_OK;
     if (t->progress.updates != t->planned_updates) {
-        GR_FAIL(GR_ERR_FAILED, "the run ended after %lld updates, but %lld were planned",
+        GR_FAIL(GR_ERR_FAILED, "the run ended after %lld steps, but %lld were planned",
                 (long long)t->progress.updates, (long long)t->planned_updates);
     }
 done:
@@ -315,7 +315,7 @@ static gr_err finish(gr_trainer *t)
         GR_TRY(gr_saver_save_final(t->saver));
     }
     if (gri_trainer_leads(t)) {
-        gr_log_info("complete: %lld updates, %lld samples, %lld tokens",
+        gr_log_info("complete: %lld steps, %lld samples, %lld tokens",
                     (long long)t->progress.updates, (long long)t->progress.samples,
                     (long long)t->progress.tokens);
         print_digests(t);

@@ -176,6 +176,14 @@ static void test_unknown_keys(void)
                  "r.yaml:2:1: lerning_rate: unknown key \"lerning_rate\"; "
                  "did you mean \"learning_rate\"?");
     gr_doc_destroy(&doc);
+    GR_CHECK_OK(yaml("{name:x}\n", &doc));
+    GR_CHECK_ERR(gr_node_check_keys(gr_doc_root(doc), allowed), GR_ERR_RECIPE,
+                 "unknown key \"name:x\": YAML wants a space behind the colon: \"name: x\"");
+    gr_doc_destroy(&doc);
+    GR_CHECK_OK(yaml("name:x\n", &doc));
+    GR_CHECK_ERR(gr_node_check_keys(gr_doc_root(doc), allowed), GR_ERR_RECIPE,
+                 "found the string \"name:x\" (YAML wants a space behind a key's colon)");
+    gr_doc_destroy(&doc);
     GR_CHECK_OK(yaml("zzzzzzzz: 1\n", &doc));
     GR_CHECK_ERR(gr_node_check_keys(gr_doc_root(doc), allowed), GR_ERR_RECIPE,
                  "known are: learning_rate, steps, name");

@@ -95,7 +95,7 @@ static void test_refused(void)
     gr_tokenizer *t = NULL;
     GR_CHECK_ERR(train(texts, n, 256 + ADDED - 1, &t), GR_ERR_USAGE, "267 ids; expected 268");
     GR_CHECK_ERR(train(texts, n, 256 + 8 + ADDED, &t), GR_ERR_DATA,
-                 "give 7 merges, 275 ids in all; 276 were asked");
+                 "give 7 merges, so at most 275 ids (256 bytes, 12 markers); 276 were asked");
     const char *bad[] = {"fine", "ab\xc3(c"};
     GR_CHECK_ERR(train(bad, 2, 300, &t), GR_ERR_DATA,
                  "text 1: text is not UTF-8: byte 0xc3 at position 2 of 5");

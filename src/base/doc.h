@@ -82,6 +82,8 @@ const gr_node *gr_node_find(const gr_node *map, const char *key);
 const char *gr_doc_type_name(gr_doc_type type);
 /// An error at this node: "FILE:LINE:COLUMN: PATH: message", with the document's mistake code.
 GR_MUST_CHECK gr_err gr_node_error(const gr_node *node, const char *fmt, ...) GR_PRINTF(2, 3);
+/// Puts "FILE:LINE:COLUMN: PATH: " in front of the error that came of this node's value, and leaves its code.
+void gr_node_context(const gr_node *node);
 /// Fails unless the node has this type.
 GR_MUST_CHECK gr_err gr_node_expect(const gr_node *node, gr_doc_type type);
 /// Fails on a key of `map` that is not among the NULL-terminated `allowed`, naming the nearest one

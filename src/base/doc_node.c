@@ -54,20 +54,35 @@ void gri_node_path(const gr_node *node, char *path, size_t size)
     }
 }
 
+/// "LINE:COLUMN:" and the key path.
+static void describe_place(const gr_node *node, char *place, size_t place_size, char *path,
+                           size_t path_size)
+{
+    place[0] = '\0';
+    gri_node_path(node, path, path_size);
+    if (node->line == GRI_DOC_FROM_SET) {
+        snprintf(place, place_size, " --set:");
+    } else if (node->line > 0) {
+        snprintf(place, place_size, "%d:%d:", node->line, node->column);
+    }
+}
+
+void gr_node_context(const gr_node *node)
+{
+    char path[TEXT_SIZE], place[64];
+    describe_place(node, place, sizeof place, path, sizeof path);
+    gr_err_context("%s:%s %s", node->doc->name, place, path);
+}
+
 gr_err gr_node_error(const gr_node *node, const char *fmt, ...)
 {
     gr_err err = GR_OK;
-    char text[TEXT_SIZE], path[TEXT_SIZE], place[64] = "";
+    char text[TEXT_SIZE], path[TEXT_SIZE], place[64];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    gri_node_path(node, path, sizeof path);
-    if (node->line == GRI_DOC_FROM_SET) {
-        snprintf(place, sizeof place, " --set:");
-    } else if (node->line > 0) {
-        snprintf(place, sizeof place, "%d:%d:", node->line, node->column);
-    }
+    describe_place(node, place, sizeof place, path, sizeof path);
     GR_FAIL(node->doc->mistake, "%s:%s %s%s%s", node->doc->name, place, path,
             path[0] ? ": " : "", text);
 done:
@@ -103,12 +118,21 @@ static void describe(const gr_node *node, char *text, size_t size)
     }
 }
 
+/// Whether a text in the place of a map looks like a key and its value.
+static bool lacks_space(const gr_node *node, const char *expected)
+{
+    const char *colon = node->type == GR_DOC_STRING ? strchr(node->u.string.data, ':') : NULL;
+    return colon && colon > node->u.string.data && strcmp(expected, "a map") == 0;
+}
+
 static gr_err wrong(const gr_node *node, const char *expected)
 {
     gr_err err = GR_OK;
     char found[TEXT_SIZE / 2];
     describe(node, found, sizeof found);
-    GR_TRY(gr_node_error(node, "expected %s, found %s", expected, found));
+    GR_TRY(gr_node_error(
+        node, "expected %s, found %s%s", expected, found,
+        lacks_space(node, expected) ? " (YAML wants a space behind a key's colon)" : ""));
 done:
     return err;
 }
@@ -147,6 +171,12 @@ static gr_err check_key(const gr_node *item, const char *const *allowed)
     }
     if (allowed[count]) {
         goto done;
+    }
+    const size_t key = strcspn(item->key, ":");
+    if (item->key[key] && item->type == GR_DOC_NULL) {
+        GR_TRY(gr_node_error(
+            item, "unknown key \"%s\": YAML wants a space behind the colon: \"%.*s: %s\"",
+            item->key, (int)key, item->key, item->key + key + 1));
     }
     const char *nearest = gr_nearest(item->key, allowed, count);
     if (nearest) {

@@ -19,7 +19,20 @@ typedef struct parser {
     int next;            ///< of argv
     bool words_only;     ///< after "--"
     const gri_arg *many; ///< the option whose values may go on
+    const gri_arg *last; ///< the option that was just given a value
 } parser;
+
+static bool mistaken;
+
+bool gri_args_mistaken(void)
+{
+    return mistaken;
+}
+
+void gri_args_mistake(void)
+{
+    mistaken = true;
+}
 
 void gri_list_fini(gri_list *list)
 {
@@ -165,6 +178,7 @@ static gr_err take_option(parser *p, const char *text)
     GR_TRY(set_value(p, arg, value));
     p->given[i] = true;
     p->many = arg->kind == GRI_ARG_MANY ? arg : NULL;
+    p->last = arg->kind == GRI_ARG_LIST ? arg : NULL;
 done:
     return err;
 }
@@ -184,10 +198,24 @@ static gr_err take_word(parser *p, const char *text)
             goto done;
         }
     }
+    if (p->last) {
+        GR_FAIL(
+            GR_ERR_USAGE,
+            "%s: unexpected \"%s\": --%s takes one value each time; for another one repeat it: "
+            "--%s %s --%s %s",
+            p->command, text, p->last->name, p->last->name, p->last->value, p->last->name,
+            text);
+    }
     GR_FAIL(GR_ERR_USAGE, "%s: unexpected \"%s\" (see \"gradus %s --help\")", p->command, text,
             p->command);
 done:
     return err;
+}
+
+// A negative number is a value, and no option's name.
+static bool is_number(const char *text)
+{
+    return text[0] == '-' && text[1] && strspn(text + 1, "0123456789.") == strlen(text + 1);
 }
 
 static gr_err take_all(parser *p, bool *help)
@@ -195,7 +223,7 @@ static gr_err take_all(parser *p, bool *help)
     gr_err err = GR_OK;
     while (p->next < p->argc) {
         const char *text = p->argv[p->next++];
-        if (p->words_only || text[0] != '-' || text[1] == '\0') {
+        if (p->words_only || text[0] != '-' || text[1] == '\0' || is_number(text)) {
             GR_TRY(take_word(p, text));
         } else if (strcmp(text, "--") == 0) {
             p->words_only = true;
@@ -245,6 +273,7 @@ gr_err gri_args_parse(const char *command, const char *about, const gri_arg *arg
         GR_TRY(check_required(&p));
     }
 done:
+    mistaken = mistaken || err == GR_ERR_USAGE;
     GR_FREE(p.given);
     return err;
 }

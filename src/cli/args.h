@@ -14,6 +14,7 @@
 
 #include "src/base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum gri_arg_kind {
@@ -101,6 +102,10 @@ static inline bool gri_arg_is_word(const gri_arg *arg)
 /// also after a failure.
 GR_MUST_CHECK gr_err gri_args_parse(const char *command, const char *about, const gri_arg *args,
                                     int64_t count, int argc, char **argv, bool *help);
+/// Whether a command's arguments were wrong: then every process that was given the same says the same.
+bool gri_args_mistaken(void);
+/// A command found one itself.
+void gri_args_mistake(void);
 #define GRI_ARGS_PARSE(command, about, args, argc, argv, help)                                 \
     gri_args_parse((command), (about), (args), (int64_t)(sizeof(args) / sizeof(args)[0]),      \
                    (argc), (argv), (help))

@@ -197,6 +197,7 @@ static gr_err step(const char *path, const char *train, int64_t threads, int pre
     gr_err err = GR_OK;
     gri_session s = {0};
     gr_bench_step result = {0};
+    gri_warn_busy(gri_threads(threads, NULL), NULL);
     GR_TRY(gri_session_create(path, GR_PARTS_ALL, threads, (gr_precision)precision, &s));
     options->train = s.config.parts;
     options->now = clock_of(clock);

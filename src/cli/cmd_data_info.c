@@ -4,6 +4,7 @@
 #include "src/cli/session.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { BAR = 40 };
 
@@ -26,7 +27,9 @@ static int64_t most_of(const int64_t *counts, int n, int64_t most)
 static void histogram_print(const gr_histogram *h)
 {
     int64_t most = most_of(h->counts, GR_HISTOGRAM_BUCKETS, h->zeros > 0 ? h->zeros : 1);
-    printf("%s\n", h->name);
+    const char *unit =
+        strcmp(h->name, "picture_sides") == 0 ? " (pixels of the longer side)" : "";
+    printf("%s%s\n", h->name, unit);
     if (h->zeros > 0) {
         printf("  %10d   %10lld ", 0, (long long)h->zeros);
         print_bar(h->zeros, most);

@@ -177,12 +177,13 @@ static gr_err find_sample(const show_arguments *a, const gr_dataset *data, int64
         GR_FAIL(GR_ERR_USAGE, "data show: which sample? Give its INDEX or ID, or --index I%s",
                 a->sample ? ", not both" : "");
     }
-    if (a->sample && !is_number(a->sample)) {
+    const bool negative = a->sample && a->sample[0] == '-' && is_number(a->sample + 1);
+    if (a->sample && !negative && !is_number(a->sample)) {
         GR_TRY(gr_dataset_find(data, a->sample, &index));
     } else if (a->sample) {
         index = strtoll(a->sample, NULL, 10);
     }
-    if (index >= gr_dataset_count(data)) {
+    if (index < 0 || index >= gr_dataset_count(data)) {
         GR_FAIL(
             GR_ERR_USAGE,
             "data show: --index: expected 0 to %lld (the data set has %lld samples), got %lld",

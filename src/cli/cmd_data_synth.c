@@ -14,13 +14,13 @@ typedef struct synth_arguments {
     int split;
 } synth_arguments;
 
-/// "TASK" or "TASK=WEIGHT".
+/// "TASK" or "TASK=WEIGHT", up to a comma.
 static gr_err parse_task(const char *text, gr_synth_options *o)
 {
     gr_err err = GR_OK;
     gr_synth_task task = 0;
     char *end = NULL;
-    const size_t size = strcspn(text, "=");
+    const size_t size = strcspn(text, "=,");
     int64_t weight = 1;
     if (!gr_synth_task_parse(text, size, &task)) {
         GR_FAIL(GR_ERR_USAGE, "data synth: --task: expected one of %s; got \"%.*s\"",
@@ -28,11 +28,12 @@ static gr_err parse_task(const char *text, gr_synth_options *o)
     }
     if (text[size] == '=') {
         weight = strtoll(text + size + 1, &end, 10);
-        if (!end || end == text + size + 1 || *end || weight < 1 ||
+        if (!end || end == text + size + 1 || (*end && *end != ',') || weight < 1 ||
             weight > GR_SYNTH_MOST_WEIGHT) {
             GR_FAIL(GR_ERR_USAGE,
-                    "data synth: --task %s: expected a weight from 1 to %d, got \"%s\"",
-                    gr_synth_task_names[task], GR_SYNTH_MOST_WEIGHT, text + size + 1);
+                    "data synth: --task %s: expected a weight from 1 to %d, got \"%.*s\"",
+                    gr_synth_task_names[task], GR_SYNTH_MOST_WEIGHT,
+                    (int)strcspn(text + size + 1, ","), text + size + 1);
         }
     }
     if (o->weight[task] > 0) {
@@ -48,7 +49,11 @@ static gr_err parse_tasks(const gri_list *tasks, gr_synth_options *o)
 {
     gr_err err = GR_OK;
     for (int64_t i = 0; i < tasks->count; i++) {
-        GR_TRY(parse_task(tasks->items[i], o));
+        for (const char *text = tasks->items[i]; text;) {
+            GR_TRY(parse_task(text, o));
+            text = strchr(text, ',');
+            text += text != NULL;
+        }
     }
     for (int t = 0; t < GR_SYNTH_TASKS && tasks->count == 0; t++) {
         o->weight[t] = 1;
@@ -92,9 +97,11 @@ gr_err gri_data_synth(int argc, char **argv)
     gr_synth_options *o = &a.options;
     bool help = false;
     const gri_arg args[] = {
-        GRI_LIST("task", "TASK[=WEIGHT]", &a.tasks,
-                 "coarse, fine, ocr, count, relation, compare, chart, math or text, and its "
-                 "share of the samples (default: 1); may be repeated (default: all tasks)"),
+        GRI_LIST(
+            "task", "TASK[=WEIGHT],...", &a.tasks,
+            "coarse, fine, ocr, count, relation, compare, chart, math or text, and its "
+            "share of the samples (default: 1); several between commas, or the option again "
+            "(default: all tasks)"),
         GRI_INT("count", "N", &o->count, 1, GR_SYNTH_MOST, "samples in all", .required = true),
         GRI_INT("seed", "S", &a.seed, 0, INT64_MAX, "names the random numbers (default: 0)"),
         GRI_CHOICE("split", GR_SYNTH_SPLITS, &a.split,

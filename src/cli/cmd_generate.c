@@ -176,6 +176,9 @@ static gr_err generate(const question *q)
         GR_TRY(print_answer(&a, &sample, seen.count));
     } else {
         printf("%s\n", a.text);
+        if (!*a.text) {
+            gr_log_info("the answer is empty: the model ended it at once");
+        }
     }
 done:
     answer_fini(&a);

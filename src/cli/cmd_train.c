@@ -12,7 +12,7 @@ typedef struct train_arguments {
     int64_t threads;
 } train_arguments;
 
-static int choose_threads(const gr_world *world, int64_t asked)
+static int choose_threads(const gr_world *world, int64_t asked, bool dry_run)
 {
     const int threads = gri_threads(asked, world), cores = gri_cores(world);
     if (threads > cores) {
@@ -21,6 +21,9 @@ static int choose_threads(const gr_world *world, int64_t asked)
             "start fewer ranks",
             threads, cores, cores > 1 ? "s" : "", cores);
     }
+    if (threads <= cores && !dry_run) {
+        gri_warn_busy(threads, world);
+    }
     return threads;
 }
 
@@ -28,7 +31,7 @@ static gr_err train(const gr_world *world, train_arguments *a)
 {
     gr_err err = GR_OK;
     gr_recipe *recipe = NULL;
-    a->options.threads = choose_threads(world, a->threads);
+    a->options.threads = choose_threads(world, a->threads, a->options.dry_run);
     GR_TRY(gr_world_agree(
         world, gr_recipe_load(a->recipe, a->settings.items, a->settings.count, &recipe)));
     GR_TRY(gr_train(world, recipe, &a->options));
@@ -65,7 +68,7 @@ gr_err gri_train(int argc, char **argv)
             "auto (default): go on from the newest valid checkpoint of the run folder; never: "
             "refuse a used folder; PATH: from this checkpoint"),
         GRI_INT("stop-after", "N", &a.options.stop_after, 1, INT64_MAX,
-                "stop cleanly (exit 75) after N updates of this call"),
+                "stop cleanly (exit 75) after N steps of this call"),
         GRI_INT(
             "threads", "N", &a.threads, 1, 1024,
             "threads per rank (default: OMP_NUM_THREADS, or the cores that this rank is bound to, or its part of those that "
@@ -83,6 +86,7 @@ gr_err gri_train(int argc, char **argv)
         goto done;
     }
     if (!a.options.run && !a.options.dry_run) {
+        gri_args_mistake();
         GR_FAIL(GR_ERR_USAGE, "train: --run DIR is missing: where checkpoints and results go");
     }
     GR_TRY(train_on_ranks(&a));

@@ -12,12 +12,13 @@ static void print_result(const gr_import_result *r, const char *out)
            (long long)r->samples, (long long)r->images, (long long)r->bytes,
            (long long)r->rejects, (long long)r->duplicates);
     if (r->rejects > 0) {
-        gr_log_warn("%lld bad records were left out: see %s/rejects.jsonl",
-                    (long long)r->rejects, out);
+        gr_log_warn("%lld bad record%s left out: see %s/rejects.jsonl", (long long)r->rejects,
+                    r->rejects == 1 ? " was" : "s were", out);
     }
     if (r->duplicates > 0) {
-        gr_log_info("%lld samples are the same as earlier ones: see %s/duplicates.jsonl",
-                    (long long)r->duplicates, out);
+        gr_log_info("%lld sample%s the same as %s: see %s/duplicates.jsonl",
+                    (long long)r->duplicates, r->duplicates == 1 ? " is" : "s are",
+                    r->duplicates == 1 ? "an earlier one" : "earlier ones", out);
     }
 }
 

@@ -1,5 +1,7 @@
+#include "mpi/world.h"
 #include "src/base/log.h"
 #include "src/base/nearest.h"
+#include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/help.h"
 #include "src/cli/pages.h"
@@ -194,7 +196,8 @@ int main(int argc, char **argv)
     if (err == GR_OK) {
         err = finish_output();
     }
-    if (err != GR_OK && gr_err_message()[0]) { // cleared: already printed
+    const bool said = gri_args_mistaken() && gr_world_launched_alike();
+    if (err != GR_OK && gr_err_message()[0] && !said) { // cleared: already printed
         gr_log_error(err);
     }
     return gr_err_exit_code(err);

@@ -34,6 +34,23 @@ int gri_threads(int64_t asked, const gr_world *world)
     return n < 1 || n > 1024 ? gri_cores(world) : (int)n;
 }
 
+void gri_warn_busy(int threads, const gr_world *world)
+{
+    const bool said =
+        getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME");
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const int ours = threads * (world ? world->local_size : 1);
+    double load = 0;
+    if (said || threads < 2 || (world && world->rank != 0) || getloadavg(&load, 1) != 1 ||
+        load + ours < (double)cores + 0.5) {
+        return;
+    }
+    gr_log_warn(
+        "the machine is busy (load average %.1f on %ld core%s, %d threads here): waiting threads spin, and steps may "
+        "take many times as long; set OMP_WAIT_POLICY=passive, or give fewer --threads",
+        load, cores, cores > 1 ? "s" : "", ours);
+}
+
 gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
                           gr_precision precision, gri_session *out)
 {

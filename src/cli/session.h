@@ -30,6 +30,9 @@ void gri_session_close(gri_session *session);
 
 /// Threads of this process: asked for, else OMP_NUM_THREADS (its first number), else gri_cores.
 int gri_threads(int64_t asked, const gr_world *world);
+/// Warns when others keep the machine's cores busy, so that `threads` of each rank here would wait for each other, spinning. `world` NULL:
+/// one process.
+void gri_warn_busy(int threads, const gr_world *world);
 /// Cores that this process has for itself: those of its mask (world->cores; NULL: it is alone), but not more than the
 /// processor time that its cgroup grants, shared among the ranks of the node.
 int gri_cores(const gr_world *world);

@@ -1,3 +1,4 @@
+#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/formats/hf_internal.h"
 
@@ -38,6 +39,53 @@ done:
     return err;
 }
 
+/// The folder in `dir` that holds a model: "final" of a run, or the last by name, as the newest checkpoint. NULL: none.
+static gr_err find_model(const char *dir, char **out)
+{
+    gr_err err = GR_OK;
+    char **names = NULL, *path = NULL, *file = NULL;
+    int64_t count = 0;
+    GR_TRY(gr_dir_list(dir, &names, &count));
+    for (int64_t i = 0; i < count && !(*out && strcmp(gr_path_base(*out), "final") == 0); i++) {
+        GR_TRY(gr_path_join(dir, names[i], &path));
+        GR_TRY(gr_path_join(path, GRI_HF_CONFIG, &file));
+        if (gr_file_exists(file) &&
+            (!*out || strcmp(names[i], "final") == 0 || strcmp(path, *out) > 0)) {
+            GR_FREE(*out);
+            *out = path;
+            path = NULL;
+        }
+        GR_FREE(file);
+        GR_FREE(path);
+    }
+done:
+    GR_FREE(file);
+    GR_FREE(path);
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
+/// A folder without config.json is no model, but a run's folder has some.
+static gr_err check_folder(const char *dir, const char *file)
+{
+    gr_err err = GR_OK;
+    char *model = NULL, *checkpoints = NULL;
+    if (gr_file_exists(file)) {
+        goto done;
+    }
+    GR_TRY(gr_path_join(dir, "checkpoints", &checkpoints));
+    GR_TRY(find_model(dir, &model));
+    if (!model && gr_dir_exists(checkpoints)) {
+        GR_TRY(find_model(checkpoints, &model));
+    }
+    GR_FAIL(GR_ERR_MISSING, "%s is no model directory: it holds no " GRI_HF_CONFIG "%s%s", dir,
+            model ? "; one of a model is inside: " : "", model ? model : "");
+done:
+    GR_FREE(model);
+    GR_FREE(checkpoints);
+    return err;
+}
+
 gr_err gr_hf_load_config(const char *path, gr_model_config *out)
 {
     gr_err err = GR_OK;
@@ -48,6 +96,9 @@ gr_err gr_hf_load_config(const char *path, gr_model_config *out)
         GR_FAIL(GR_ERR_MISSING, "%s: no such model directory or YAML file", path);
     }
     GR_TRY(gr_path_join(dir ? path : NULL, dir ? GRI_HF_CONFIG : path, &file));
+    if (dir) {
+        GR_TRY(check_folder(path, file));
+    }
     GR_TRY(parse_file(file, dir ? path : NULL, &config));
     if (dir) {
         GR_TRY(gri_hf_has_weights(path, &weights));

@@ -339,10 +339,12 @@ static gr_err learn(trainer *r, int64_t vocabulary)
         if (best < 0) {
             GR_FAIL(
                 GR_ERR_DATA,
-                "the texts give %lld merges, %lld ids in all; %lld were asked for: give more text "
-                "or ask for fewer",
+                "the texts give %lld merges, so at most %lld ids (256 bytes, %d markers); %lld were asked "
+                "for: give more text, or ask for %lld or fewer (--vocabulary %lld)",
                 (long long)(r->tokenizer->count - 256),
-                (long long)(r->tokenizer->count + ADDED_COUNT), (long long)vocabulary);
+                (long long)(r->tokenizer->count + ADDED_COUNT), (int)ADDED_COUNT,
+                (long long)vocabulary, (long long)(r->tokenizer->count + ADDED_COUNT),
+                (long long)(r->tokenizer->count + ADDED_COUNT));
         }
         GR_TRY(make_merge(r, best));
     }

@@ -52,6 +52,8 @@ expect_usage "would overwrite what is read" "$GRADUS" data show set two --out se
 expect_code 74 "" "$GRADUS" data show set two --out nowhere/two.png
 expect_usage "ends in .png" "$GRADUS" data show set --index 0 --out a.jpg
 expect_usage "expected 0 to 2 .the data set has 3 samples., got 3" "$GRADUS" data show set --index 3
+expect_usage "expected 0 to 2 .the data set has 3 samples., got -1" "$GRADUS" data show set -1
+expect_code 0 "^picture_sides .pixels of the longer side.$" "$GRADUS" data info set
 expect_usage "has 0 pictures" "$GRADUS" data show set --index 2 --out x.webp
 
 # Pictures as WebP files stay as they are, byte for byte.
@@ -68,7 +70,7 @@ head -c 60 bad/a.png >bad/torn && mv bad/torn bad/a.png
 expect_code 65 "reject" "$GRADUS" data import --from llava bad/source.json --out refused
 [ ! -e refused/manifest.json ] || fail "a refused import left a data set"
 expect_code 0 "^samples 2$" "$GRADUS" data import --from llava bad/source.json --out most --max-rejects 1
-grep -q "bad records were left out" stderr || fail "no warning about a reject"
+grep -Eq "bad record(s were| was) left out" stderr || fail "no warning about a reject"
 grep -q '"one"' most/rejects.jsonl || fail "the reject is not named"
 expect_code 66 "nowhere" "$GRADUS" data import --from llava nowhere.json --out x
 expect_code 66 "no such folder of images" "$GRADUS" data import --from llava src/source.json --images nowhere --out x

@@ -24,7 +24,7 @@ END
 run() { # NAME RANKS ARGUMENTS...
     local name=$1 ranks=$2
     shift 2
-    expect_code 0 "complete: 14 updates" on "$ranks" recipe.yaml --run "$name" "$@"
+    expect_code 0 "complete: 14 steps" on "$ranks" recipe.yaml --run "$name" "$@"
 }
 # says LINE...: each is a whole line (grep -E) of standard output.
 says() {

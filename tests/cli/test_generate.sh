@@ -33,6 +33,15 @@ expect_usage "tiles" ask model --image src/a.png --tiles 0
 expect_usage "alpha" ask model --image src/a.png --alpha black
 
 expect_code 66 "nowhere: no such folder" ask nowhere
+# A run's folder is no model, but the message names those inside.
+mkdir -p run/checkpoints
+expect_code 66 "run is no model directory: it holds no config.json$" ask run
+cp -r model run/checkpoints/update-00000009
+cp -r model run/checkpoints/update-00000010
+expect_code 66 "run is no model directory: .*; one of a model is inside: run/checkpoints/update-00000010" ask run
+expect_code 66 "inside: run/checkpoints/update-00000010" ask run/checkpoints
+cp -r model run/final
+expect_code 66 "inside: run/final$" ask run
 
 # bf16 where it can run; a plain word where it cannot.
 if ask model --image src/a.png --precision bf16 >stdout 2>stderr; then

@@ -53,6 +53,10 @@ make_tokenizer tokenizer
 expect_code 0 "" "$GRADUS" data synth --count 5 --task coarse --out counted --tokenizer tokenizer
 grep -q '"tokenizers": \[' counted/manifest.json || fail "no tokenizer in the manifest"
 
+expect_code 0 "^images 40$" "$GRADUS" data synth --count 50 --task ocr=4,text --out commas
+diff -r weights commas || fail "tasks between commas are not those of two options"
+expect_usage "task ocr is given twice" "$GRADUS" data synth --count 5 --task ocr,text,ocr --out x
+expect_usage "expected one of coarse, .* with commas between; got .." "$GRADUS" data synth --count 5 --task ocr, --out x
 expect_usage "expected one of coarse, fine, ocr, .*; got .words." "$GRADUS" data synth --count 5 --task words --out x
 expect_usage "expected a weight from 1 to 1000000, got .0." "$GRADUS" data synth --count 5 --task ocr=0 --out x
 expect_usage "expected a weight" "$GRADUS" data synth --count 5 --task ocr= --out x

@@ -47,11 +47,11 @@ expect_code 65 "stage world, step 0: .*20" on 1 recipe.yaml --dry-run --set stag
 expect_code 65 "step 0: .*20" on 2 recipe.yaml --dry-run --set stages.world.sequence_length=20
 
 # One rank, then others; two threads.
-expect_code 0 "complete: 30 updates, 270 samples" on 1 recipe.yaml --run one
+expect_code 0 "complete: 30 steps, 270 samples" on 1 recipe.yaml --run one
 parts >parts.one
 [ "$(wc -l <parts.one)" = 3 ] || fail "expected three digests"
 for ranks in 2 3 4; do
-    expect_code 0 "complete: 30 updates" on $ranks recipe.yaml --run ranks$ranks
+    expect_code 0 "complete: 30 steps" on $ranks recipe.yaml --run ranks$ranks
     expect_same parts.one "$ranks ranks"
 done
 expect_code 0 "complete" on 1 recipe.yaml --run threads --threads 2
@@ -73,6 +73,10 @@ expect_differ "$(weights model connector)" "$(weights $first connector)" "stage 
 expect_differ "$(weights $first vision)" "$(weights $second vision)" "stage II did not train the vision part"
 expect_differ "$(weights $second language)" "$(weights $third language)" "stage III did not train the language part"
 
+# A run that goes on inside a stage still shows the held-out loss of before.
+expect_code 75 "step 6 of 10" on 1 recipe.yaml --run shows --stop-after 6
+expect_code 75 "step 7/10 .*held-out [0-9.]+ .step 4." on 2 recipe.yaml --run shows --stop-after 1
+
 # Stopped inside a stage and at a border, each time taken up on another number of ranks.
 expect_code 75 "stopped in stage warm-up after step 7 of 10" on 2 recipe.yaml --run stopped --stop-after 7
 expect_code 75 "stopped before stage alignment" on 4 recipe.yaml --run stopped --stop-after 3
@@ -80,7 +84,7 @@ expect_code 75 "stopped in stage world after step 1 of 10" on 3 recipe.yaml --ru
 expect_code 0 "going on from stopped/checkpoints/update-00000021: 21 of 30" on 1 recipe.yaml --run stopped
 expect_same parts.one "stopped three times"
 [ "$(grep -c '"loss"' stopped/metrics.jsonl)" = 30 ] || fail "metrics.jsonl does not have one line per update"
-expect_code 0 "complete: 30 updates" on 2 recipe.yaml --run stopped
+expect_code 0 "complete: 30 steps" on 2 recipe.yaml --run stopped
 expect_same parts.one "finished and run again"
 
 # A signal: the step is finished and saved.
@@ -134,7 +138,7 @@ expect_same parts.one "damaged checkpoint"
 
 # A finished run that is started again leaves its model alone.
 before=$(stat -c %i one/final)
-expect_code 0 "complete: 30 updates" on 1 recipe.yaml --run one
+expect_code 0 "complete: 30 steps" on 1 recipe.yaml --run one
 [ "$before" = "$(stat -c %i one/final)" ] || fail "a finished run wrote its model again"
 
 # Ranks and restarts that differ in what decides the bits.
@@ -157,7 +161,7 @@ expect_code 78 "tokenizer other-tokenizer is another one" on 1 recipe.yaml --run
 # away; something of a later number that is no checkpoint does no harm.
 expect_code 75 "after step 7 of 10" on 1 recipe.yaml --run lost --stop-after 7 --set checkpoints.keep=1
 : >lost/checkpoints/update-00000007/model-language.safetensors
-expect_code 65 "all 1 checkpoints are damaged.*--resume" on 2 recipe.yaml --run lost --set checkpoints.keep=1
+expect_code 65 "the only checkpoint is damaged.*--resume" on 2 recipe.yaml --run lost --set checkpoints.keep=1
 rm -r lost/checkpoints
 expect_code 75 "after step 4 of 10" on 2 recipe.yaml --run lost --stop-after 4 --set checkpoints.keep=1
 mkdir lost/checkpoints/update-00000099
@@ -176,14 +180,14 @@ sed 's/path: data,/path: data-bad,/; s/global_batch: 9/global_batch: 9\n    wind
 expect_code 65 "data-bad/shard-00000.h5: sample [0-9]+ .*is damaged" on 2 odd.yaml --run odd-stop
 [ ! -e odd-stop/ledger.jsonl ] || fail "a run that stopped wrote a ledger"
 sed 's/    window: 3/    window: 3\n    bad_samples: drop/' odd.yaml >drop.yaml
-expect_code 0 "complete: 30 updates" on 1 drop.yaml --run drop
+expect_code 0 "complete: 30 steps" on 1 drop.yaml --run drop
 parts >parts.drop
-grep -q "1 sample of \(data\|validation\) cannot be used and count nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
+grep -q "1 sample of \(data\|validation\) cannot be used and counts nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
 grep -Eq '^\{"update": ?[0-9]+, ?"stage": ?"[a-z-]+", ?"step": ?[0-9]+, ?"set": ?"(data|validation)", ?"lane": ?[0-9]+, ?"path": ?"data-bad", ?"index": ?7, ?"reason": ?".*damaged' drop/ledger.jsonl ||
     fail "the ledger does not name the sample: $(cat drop/ledger.jsonl)"
-expect_code 0 "complete: 30 updates" on 3 drop.yaml --run drop3
+expect_code 0 "complete: 30 steps" on 3 drop.yaml --run drop3
 expect_code 75 "stopped" on 2 drop.yaml --run drop-stopped --stop-after 14
-expect_code 0 "complete: 30 updates" on 1 drop.yaml --run drop-stopped
+expect_code 0 "complete: 30 steps" on 1 drop.yaml --run drop-stopped
 parts >parts.now
 cmp parts.now parts.drop || fail "dropping after a stop: other bits"
 for run in drop3 drop-stopped; do
@@ -192,9 +196,9 @@ done
 grep -q '"dropped": *1' drop/metrics.jsonl || ! grep -q '"set": *"data"' drop/ledger.jsonl || fail "metrics do not count the dropped sample"
 grep -Eq '"fill": *0\.[0-9]+, *"image_balance": *[1-9]' drop/metrics.jsonl || fail "metrics do not say how full the rows are"
 sed 's/data: \[{path: data, subset: \[0.0, 0.9\]}\]/data: [{path: data, subset: [0.0, 0.5], weight: 3}, {path: data, subset: [0.5, 0.9], weight: 1, max_repeats: 1}]/' recipe.yaml >mixed.yaml
-expect_code 0 "complete: 30 updates, 270 samples" on 1 mixed.yaml --run mixed
+expect_code 0 "complete: 30 steps, 270 samples" on 1 mixed.yaml --run mixed
 parts >parts.mixed
-expect_code 0 "complete: 30 updates, 270 samples" on 4 mixed.yaml --run mixed4
+expect_code 0 "complete: 30 steps, 270 samples" on 4 mixed.yaml --run mixed4
 parts >parts.now
 cmp parts.now parts.mixed || fail "a mixture on 4 ranks: other bits"
 sed 's/weight: 3/weight: 3, max_repeats: 2/' mixed.yaml >short.yaml
@@ -224,6 +228,15 @@ expect_code 2 "already holds a run" on 1 recipe.yaml --run used --resume never
 expect_code 78 "one/checkpoints/update-[0-9]+ belongs to another recipe; .*\(first difference from one/recipe.json: seed\)" on 1 recipe.yaml --run one --set seed=6
 expect_code 78 "first difference from one/recipe.json: stages\[1\]\.clip\)" on 2 recipe.yaml --run one --set stages.alignment.clip=3
 expect_code 2 "already holds a run" on 1 recipe.yaml --run one --resume never
+expect_code 2 "train: --run is given twice" mpirun -n 3 "$GRADUS" train recipe.yaml --run a --run b
+[ "$(grep -c "given twice" stderr)" = 1 ] || fail "a usage error is said more than once: $(cat stderr)"
+expect_code 2 "unknown option --rnu" mpirun -n 1 "$GRADUS" train recipe.yaml --run bad : -n 1 "$GRADUS" train recipe.yaml --rnu bad
+# What the recipe names and is not there: with the place in it.
+sed 's/vision: model,/vision: VISION,/' recipe.yaml >away.yaml
+expect_code 66 "away.yaml:3:9: model.vision: VISION: no such model directory" on 1 away.yaml --dry-run
+sed 's/path: data, subset: .0.9/path: nowhere, subset: [0.9/' recipe.yaml >away.yaml
+expect_code 66 "away.yaml:10:[0-9]+: stages.0..validation.0..path: nowhere" on 2 away.yaml --dry-run
+expect_code 66 " --set: tokenizer: nowhere" on 1 recipe.yaml --dry-run --set tokenizer=nowhere
 expect_code 78 "5 ranks, but the recipe has 4 lanes" on 5 recipe.yaml --run five
 sed 's/learning_rate: 1.0e-2/learning_rte: 1.0e-2/' recipe.yaml >bad.yaml
 expect_code 78 "bad.yaml:[0-9]+:[0-9]+.*learning_rte.*learning_rate" on 1 bad.yaml --run bad

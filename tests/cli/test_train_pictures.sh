@@ -27,7 +27,7 @@ train() { # RANKS ARGUMENTS...
 }
 tiled=--set=stages.all.images='{tiles: 6}'
 
-expect_code 0 "complete: 3 updates" train 1 --run fixed
+expect_code 0 "complete: 3 steps" train 1 --run fixed
 parts >fixed.parts
 [ "$(wc -l <fixed.parts)" = 3 ] || fail "expected three digests"
 expect_code 0 "" train 2 --run same --set stages.all.images=fixed --set stages.all.recompute=true
@@ -38,7 +38,7 @@ grep -q '"dynamic_image_size": false' fixed/final/config.json || fail "fixed pic
 grep -q '"chat_template": ".*add_generation_prompt' fixed/final/tokenizer_config.json || fail "no chat template"
 
 # Tiles: the same bits on two ranks, other pixels than without, and written where generate finds them.
-expect_code 0 "complete: 3 updates" train 1 --run tiled "$tiled"
+expect_code 0 "complete: 3 steps" train 1 --run tiled "$tiled"
 parts >tiled.parts
 expect_differ fixed.parts tiled.parts "tiles changed nothing"
 expect_code 0 "" train 2 --run tiled2 "$tiled"
@@ -59,7 +59,7 @@ expect_code 65 "tiles of images, but max_images is 2" train 1 --run many "$tiled
 
 # Taken up when nothing is left to do but to write the model.
 rm -r tiled/final
-expect_code 0 "complete: 3 updates" train 2 --run tiled "$tiled"
+expect_code 0 "complete: 3 steps" train 2 --run tiled "$tiled"
 grep -q '"max_dynamic_patch": 6' tiled/final/config.json || fail "a model written later forgot its tiles"
 expect_code 78 "belongs to another recipe" train 1 --run tiled
 

@@ -30,12 +30,12 @@ else
 fi
 for precision in $precisions; do
     set="--set precision=$precision"
-    expect_code 0 "complete: 60 updates" on 1 recipe.yaml --run $precision-1 $set
+    expect_code 0 "complete: 60 steps" on 1 recipe.yaml --run $precision-1 $set
     parts >parts.$precision
     [ "$(wc -l <parts.$precision)" = 3 ] || fail "expected three digests"
     [ $precision = fp32 ] && counts="2 3 4 5 8" || counts="3 5 8"
     for ranks in $counts; do
-        expect_code 0 "complete: 60 updates" on $ranks recipe.yaml --run $precision-$ranks $set
+        expect_code 0 "complete: 60 steps" on $ranks recipe.yaml --run $precision-$ranks $set
         expect_same parts.$precision "$ranks ranks, $precision"
     done
     expect_code 0 "complete" on 2 recipe.yaml --run $precision-threads --threads 2 $set

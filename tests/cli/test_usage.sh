@@ -49,6 +49,7 @@ expect_usage '\-\-seed: expected .* got "99999999999999999999"' "$GRADUS" model 
 expect_usage '\-\-max-new: expected an integer from 1 to 1048576, got "0"' "$GRADUS" generate --max-new 0
 expect_usage '\-\-seed is given twice' "$GRADUS" model init --seed 1 --seed 2
 expect_usage '\-\-json takes no value' "$GRADUS" model info x --json=yes
+expect_usage 'unexpected "b.png": --image takes one value each time; for another one repeat it: --image FILE --image b.png' "$GRADUS" generate x --image a.png b.png --prompt p
 expect_usage 'unknown option -j' "$GRADUS" model info x -j
 expect_usage 'MODEL is missing' "$GRADUS" model info
 expect_usage 'unexpected "y"' "$GRADUS" model info x y
