@@ -265,10 +265,10 @@ static gr_err list_samples(const gr_step_digest *d, const gr_lane_batch *lane, g
                            number_of_set(d->setup, u->dataset), u->index,
                            tokens_digest(b, token, u->tokens)));
         if (u->images > 0) {
-            int64_t floats = 3 * side * side;
-            GR_TRY(gr_str_addf(text, ":%08x",
-                               short_digest(b->pixels + image * floats,
-                                            u->images * floats * (int64_t)sizeof(float))));
+            int64_t bytes = 3 * side * side;
+            GR_TRY(
+                gr_str_addf(text, ":%08x",
+                            short_digest(b->pixels.bytes + image * bytes, u->images * bytes)));
         }
         token += u->tokens;
         image += u->images;
@@ -283,12 +283,12 @@ static void link_data(uint64_t *so_far, const void *data, int64_t count, size_t 
         gr_digest_mixed(count > 0 ? gr_digest_of(data, (size_t)count * size).low : 0, *so_far);
 }
 
-/// All that the model is given.
+/// All that the model is given. The loader's pictures are bytes, and what each byte stands for.
 static uint64_t data_digest(const gr_step_digest *d, const gr_lane_batch *lane)
 {
     const gr_model_config *config = gr_model_get_config(d->setup->model);
     bool sees = config->parts & 1u << GR_PART_VISION;
-    int64_t floats = 3 * config->vision.image_size * config->vision.image_size;
+    int64_t bytes = 3 * config->vision.image_size * config->vision.image_size;
     uint64_t sum = 0;
     for (int64_t i = 0; i < lane->count; i++) {
         const gr_batch *b = &lane->batches[i];
@@ -298,7 +298,8 @@ static uint64_t data_digest(const gr_step_digest *d, const gr_lane_batch *lane)
         link_data(&sum, b->positions, b->tokens, sizeof *b->positions);
         link_data(&sum, b->cu_seqlens, b->sequences + 1, sizeof *b->cu_seqlens);
         link_data(&sum, b->image_rows, rows, sizeof *b->image_rows);
-        link_data(&sum, b->pixels, b->images * floats, sizeof *b->pixels);
+        link_data(&sum, b->pixels.bytes, b->images * bytes, 1);
+        link_data(&sum, b->pixels.table, b->images > 0 ? 3 : 0, sizeof *b->pixels.table);
     }
     return sum;
 }
