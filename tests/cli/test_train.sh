@@ -178,7 +178,7 @@ expect_code 65 "data-bad/shard-00000.h5: sample [0-9]+ .*is damaged" on 2 odd.ya
 sed 's/    window: 3/    window: 3\n    bad_samples: drop/' odd.yaml >drop.yaml
 expect_code 0 "complete: 30 updates" on 1 drop.yaml --run drop
 parts >parts.drop
-grep -q "1 sample of \(data\|validation\) cannot be used and count nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
+grep -q "1 sample of \(data\|validation\) cannot be used and counts nothing: see drop/ledger.jsonl" stderr || fail "no word of the dropped sample"
 grep -Eq '^\{"update": ?[0-9]+, ?"stage": ?"[a-z-]+", ?"step": ?[0-9]+, ?"set": ?"(data|validation)", ?"lane": ?[0-9]+, ?"path": ?"data-bad", ?"index": ?7, ?"reason": ?".*damaged' drop/ledger.jsonl ||
     fail "the ledger does not name the sample: $(cat drop/ledger.jsonl)"
 expect_code 0 "complete: 30 updates" on 3 drop.yaml --run drop3
