@@ -23,7 +23,8 @@ struct gr_step_digest {
     const gr_params *params;
     const gr_updater *updater;
     int threads;
-    bool active; ///< this step is recorded
+    int64_t only; ///< the one update that is recorded, whatever the recipe says; 0: as it says
+    bool active;  ///< this step is recorded
     gri_step_place place;
     uint64_t *before, *after; ///< of this rank's copy of the weights [tensors]
     int64_t after_update;     ///< the update behind which `after` was made; -1: none
@@ -206,12 +207,26 @@ static int64_t first_change(const gr_step_digest *d)
     return -1;
 }
 
+void gri_step_digest_only(gr_step_digest *d, int64_t update)
+{
+    d->only = update;
+}
+
+/// Whether the step at d->place is recorded.
+static bool is_recorded(const gr_step_digest *d, bool last)
+{
+    int64_t every = d->setup->recipe->digests_every;
+    if (d->only > 0) {
+        return d->place.update == d->only;
+    }
+    return every > 0 && (d->place.update % every == 0 || d->place.step == 1 || last);
+}
+
 gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place, bool last)
 {
     gr_err err = GR_OK;
-    int64_t every = d->setup->recipe->digests_every;
-    d->active = every > 0 && (place->update % every == 0 || place->step == 1 || last);
     d->place = *place;
+    d->active = is_recorded(d, last);
     if (!d->active) {
         goto done;
     }
@@ -265,10 +280,10 @@ static gr_err list_samples(const gr_step_digest *d, const gr_lane_batch *lane, g
                            number_of_set(d->setup, u->dataset), u->index,
                            tokens_digest(b, token, u->tokens)));
         if (u->images > 0) {
-            int64_t picture = 3 * side * side; // a loader's pictures are bytes
-            GR_TRY(gr_str_addf(
-                text, ":%08x",
-                short_digest(b->pixels.bytes + image * picture, u->images * picture)));
+            int64_t bytes = 3 * side * side;
+            GR_TRY(
+                gr_str_addf(text, ":%08x",
+                            short_digest(b->pixels.bytes + image * bytes, u->images * bytes)));
         }
         token += u->tokens;
         image += u->images;
@@ -283,12 +298,12 @@ static void link_data(uint64_t *so_far, const void *data, int64_t count, size_t 
         gr_digest_mixed(count > 0 ? gr_digest_of(data, (size_t)count * size).low : 0, *so_far);
 }
 
-/// All that the model is given.
+/// All that the model is given. The loader's pictures are bytes, and what each byte stands for.
 static uint64_t data_digest(const gr_step_digest *d, const gr_lane_batch *lane)
 {
     const gr_model_config *config = gr_model_get_config(d->setup->model);
     bool sees = config->parts & 1u << GR_PART_VISION;
-    int64_t picture = 3 * config->vision.image_size * config->vision.image_size;
+    int64_t bytes = 3 * config->vision.image_size * config->vision.image_size;
     uint64_t sum = 0;
     for (int64_t i = 0; i < lane->count; i++) {
         const gr_batch *b = &lane->batches[i];
@@ -298,7 +313,7 @@ static uint64_t data_digest(const gr_step_digest *d, const gr_lane_batch *lane)
         link_data(&sum, b->positions, b->tokens, sizeof *b->positions);
         link_data(&sum, b->cu_seqlens, b->sequences + 1, sizeof *b->cu_seqlens);
         link_data(&sum, b->image_rows, rows, sizeof *b->image_rows);
-        link_data(&sum, b->pixels.bytes, b->images * picture, 1);
+        link_data(&sum, b->pixels.bytes, b->images * bytes, 1);
         link_data(&sum, b->pixels.table, b->images > 0 ? 3 : 0, sizeof *b->pixels.table);
     }
     return sum;
