@@ -6,6 +6,7 @@
 #include "src/formats/pictures.h"
 #include "src/ops/loss.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void gri_scratch_fini(gri_scratch *scratch)
@@ -62,15 +63,10 @@ static void keep(const gr_sample *sample, const gr_chat_sample *chat, gri_store 
     if (rows > 0) {
         memcpy(to + 2 * tokens, chat->image_rows.data, (size_t)rows * sizeof *to);
     }
-    *out = (gri_kept){to, tokens, rows, gr_digest_of(sample->text, sample->text_size)};
-}
-
-/// Reads a sample, with its pictures or without. Its context names data set and sample.
-static gr_err read_sample(gri_ref ref, bool with_images, gri_scratch *scratch)
-{
-    gri_sample_buffer *buffer = &scratch->sample;
-    return with_images ? gri_dataset_read(ref.dataset, ref.index, buffer)
-                       : gri_dataset_read_text(ref.dataset, ref.index, buffer);
+    out->words = to;
+    out->tokens = tokens;
+    out->rows = rows;
+    out->text = gr_digest_of(sample->text, sample->text_size);
 }
 
 gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *scratch,
@@ -80,7 +76,8 @@ gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *s
     gri_encoded encoded = {0};
     *out = (gri_size){0};
     GR_TRY(gri_dataset_check_shard(ref.dataset, ref.index));
-    err = read_sample(ref, false, scratch);
+    err = gri_dataset_read_text(ref.dataset, ref.index, &scratch->sample, &kept->place);
+    kept->placed = err == GR_OK;
     err = err ? err : gri_encode(rules, scratch->sample.sample, &encoded);
     if (err == GR_ERR_DATA) {
         gr_err_clear();
@@ -300,14 +297,26 @@ static void blank(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat
     }
 }
 
+/// The error `code` of this thread again, with data set and sample in front. The source is read only now: it is for messages alone.
+static gr_err name_sample(gr_err code, gri_ref ref, gri_scratch *scratch)
+{
+    char message[4096];
+    snprintf(message, sizeof message, "%s", gr_err_message());
+    bool read = gri_dataset_read_about(ref.dataset, ref.index, &scratch->sample) == GR_OK;
+    return gr_err_set(code, __FILE__, __LINE__, __func__, "%s: sample %lld (\"%s\"): %s",
+                      gr_dataset_path(ref.dataset), (long long)ref.index,
+                      read ? scratch->sample.sample->source : "source cannot be read", message);
+}
+
 static gr_err fill(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
                    gri_scratch *scratch)
 {
     gr_err err = GR_OK;
-    GR_TRY(read_sample(seat->ref, true, scratch));
-    GR_TRY_CONTEXT(add_sample(p, rules, seat, scratch->sample.sample),
-                   "%s: sample %lld (\"%s\")", gr_dataset_path(seat->ref.dataset),
-                   (long long)seat->ref.index, scratch->sample.sample->source);
+    const gri_place *place = seat->kept && seat->kept->placed ? &seat->kept->place : NULL;
+    GR_TRY(
+        gri_dataset_read_content(seat->ref.dataset, seat->ref.index, place, &scratch->sample));
+    err = add_sample(p, rules, seat, scratch->sample.sample);
+    err = err == GR_OK ? GR_OK : name_sample(err, seat->ref, scratch);
 done:
     return err;
 }

@@ -29,6 +29,8 @@ typedef struct gri_ref {
 
 /// What a sample was encoded to when it was measured, so that this is done once. `words` NULL: nothing was kept.
 typedef struct gri_kept {
+    bool placed; ///< `place` is where it lies
+    gri_place place;
     const int32_t *words; ///< ids, targets, image rows, end to end; in a gri_store
     int64_t tokens, rows;
     gr_digest text; ///< of the conversation that was encoded
@@ -76,8 +78,8 @@ typedef struct gri_scratch {
 void gri_scratch_fini(gri_scratch *scratch);
 
 /// How much a sample takes. One that cannot be used or does not fit gets {0, 0}: what is wrong comes out when it is
-/// filled in. An error is the shard's or the system's. `kept` is empty and gets what was encoded, if
-/// `store` has room.
+/// filled in. An error is the shard's or the system's. `kept` is empty and gets where the sample lies, and
+/// what was encoded, if `store` has room.
 GR_MUST_CHECK gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref,
                                       gri_scratch *scratch, gri_size *out, gri_store *store,
                                       gri_kept *kept);

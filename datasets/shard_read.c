@@ -320,98 +320,75 @@ void gri_sample_buffer_fini(gri_sample_buffer *buffer)
     buffer->capacity = 0;
 }
 
-/// How much of a sample is read; each holds those before it.
-typedef enum gri_extent {
-    ABOUT,     ///< what the index tables say
-    WITH_TEXT, ///< its conversation
-    WHOLE      ///< the bytes of its pictures
-} gri_extent;
+/// What is read of a sample, beside the sides of its pictures: a set of these.
+enum {
+    LABELS = 1 << 0,   ///< source and task
+    TEXT = 1 << 1,     ///< its conversation
+    PICTURES = 1 << 2, ///< content id, and sizes of its pictures
+    BYTES = 1 << 3,    ///< of the pictures
+};
 
-/// What is to be read of a sample, before there is memory for it.
-typedef struct outline {
-    gri_region images;      ///< numbers of its pictures in the shard
-    gri_region image_bytes; ///< of all its pictures, end to end
-    gri_region text, source, task;
-    gr_digest id;
-} outline;
-
-static gr_err read_outline(const reading *r, int64_t n, gri_extent extent, outline *out)
+/// Where the index tables say that it lies.
+static gr_err find_place(const reading *r, int64_t n, gri_place *out)
 {
     gr_err err = GR_OK;
-    const gri_shard *s = r->shard;
-    uint64_t ends[2] = {0, 0};
-    GR_TRY(read_cut(r, GRI_SAMPLE_IMAGES, n, s->entry->images, &out->images));
-    GR_TRY(read_cut(r, GRI_TEXT_OFFSETS, n, s->texts.size, &out->text));
-    GR_TRY(read_cut(r, GRI_SOURCE_OFFSETS, n, s->sources, &out->source));
-    GR_TRY(read_cut(r, GRI_TASK_OFFSETS, n, s->tasks, &out->task));
-    GR_TRY(read_entries(r, GRI_CONTENT_ID, n, 1, &out->id));
-    out->image_bytes = (gri_region){0};
-    if (extent == WHOLE && out->images.size > 0) {
-        int64_t last = out->images.offset + out->images.size;
-        GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, out->images.offset, 1, &ends[0]));
-        GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, last, 1, &ends[1]));
-        if (ends[0] > ends[1] || ends[1] > (uint64_t)s->images.size) {
-            GR_FAIL(GR_ERR_DATA, "%s: image_offsets has changed since the shard was checked",
-                    r->path);
-        }
-        out->image_bytes = (gri_region){(int64_t)ends[0], (int64_t)(ends[1] - ends[0])};
-    }
+    GR_TRY(read_cut(r, GRI_SAMPLE_IMAGES, n, r->shard->entry->images, &out->images));
+    GR_TRY(read_cut(r, GRI_TEXT_OFFSETS, n, r->shard->texts.size, &out->text));
 done:
     return err;
 }
 
-/// Lays out the arrays behind the sample: of each picture its bytes (NULL without them), their number, its sides.
-/// *end gets the first byte behind them.
-static gr_err read_images(const reading *r, const outline *o, bool with_bytes,
-                          gr_sample *sample, char **end)
+/// The arrays behind a sample: of each picture its bytes, its size (and one entry more, while they are offsets), its sides.
+typedef struct arrays {
+    const unsigned char **image;
+    size_t *size;
+    int32_t (*pixels)[2];
+    unsigned char *end; ///< behind them: where bytes and texts follow
+} arrays;
+
+static arrays arrays_of(gr_sample *sample, int64_t images)
 {
-    gr_err err = GR_OK;
-    int64_t count = o->images.size;
-    const unsigned char **image = (void *)(sample + 1);
-    size_t *size = (void *)(image + count);
-    int32_t(*pixels)[2] = (void *)(size + count + 1);
-    unsigned char *bytes = (unsigned char *)(pixels + count), *at = bytes;
-    if (count > 0) {
-        GR_TRY(read_entries(r, GRI_IMAGE_SIZE, o->images.offset, count, pixels));
-        GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, o->images.offset, count + 1, size));
-    }
-    for (int64_t i = 0; i < count; i++) {
-        size[i] = size[i + 1] - size[i]; // from offsets to sizes
-        if (with_bytes && size[i] > (size_t)(bytes + o->image_bytes.size - at)) {
-            GR_FAIL(GR_ERR_DATA, "%s: image_offsets has changed since the shard was checked",
-                    r->path);
-        }
-        image[i] = with_bytes ? at : NULL;
-        at += with_bytes ? size[i] : 0;
-    }
-    GR_TRY(gr_file_pread(r->fd, r->path, bytes, (size_t)o->image_bytes.size,
-                         r->shard->images.offset + o->image_bytes.offset));
-    sample->images = count;
-    sample->image = with_bytes ? image : NULL;
-    sample->image_size = size;
-    sample->pixels = (const int32_t(*)[2])pixels;
-    *end = (char *)bytes + o->image_bytes.size;
-done:
-    return err;
+    arrays a = {.image = (void *)(sample + 1)};
+    a.size = (void *)(a.image + images);
+    a.pixels = (void *)(a.size + images + 1);
+    a.end = (unsigned char *)(a.pixels + images);
+    return a;
 }
 
-/// Memory for a sample of this outline: one block.
-static gr_err reserve(const outline *o, gri_sample_buffer *buffer)
+/// Room for a sample of so many pictures, and `more` bytes behind its arrays. What was in the block stays, its pointers do not.
+static gr_err reserve(gri_sample_buffer *buffer, int64_t images, int64_t more)
 {
     gr_err err = GR_OK;
-    size_t arrays =
-        (size_t)o->images.size * (sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2])) +
-        sizeof(size_t);
-    size_t need = sizeof(gr_sample) + arrays + (size_t)o->image_bytes.size +
-                  (size_t)o->text.size + 1 + (size_t)o->source.size + 1 + (size_t)o->task.size +
-                  1;
+    size_t each = sizeof(char *) + sizeof(size_t) + sizeof(int32_t[2]);
+    size_t need = sizeof(gr_sample) + (size_t)images * each + sizeof(size_t) + (size_t)more;
     if (need > buffer->capacity) {
-        char *block = NULL;
+        char *block = (char *)buffer->sample;
         size_t capacity = buffer->capacity ? need + need / 2 : need;
-        GR_ALLOC(block, capacity);
-        gri_sample_buffer_fini(buffer);
+        GR_RESIZE(block, buffer->capacity, capacity);
         *buffer = (gri_sample_buffer){(void *)block, capacity};
     }
+done:
+    return err;
+}
+
+/// Sizes of the pictures `images`, into size[] and end to end into *bytes.
+static gr_err read_sizes(const reading *r, gri_region images, size_t *size, gri_region *bytes)
+{
+    gr_err err = GR_OK;
+    *bytes = (gri_region){0};
+    if (images.size == 0) {
+        goto done;
+    }
+    GR_TRY(read_entries(r, GRI_IMAGE_OFFSETS, images.offset, images.size + 1, size));
+    size_t first = size[0];
+    for (int64_t i = 0; i < images.size; i++) {
+        if (size[i + 1] < size[i] || size[i + 1] > (size_t)r->shard->images.size) {
+            GR_FAIL(GR_ERR_DATA, "%s: image_offsets has changed since the shard was checked",
+                    r->path);
+        }
+        size[i] = size[i + 1] - size[i]; // from offsets to sizes
+    }
+    *bytes = (gri_region){(int64_t)first, (int64_t)(size[images.size] - first)};
 done:
     return err;
 }
@@ -429,59 +406,112 @@ done:
     return err;
 }
 
-/// Reads sample `n` of the shard, unchecked.
-static gr_err read_sample(const reading *r, int64_t n, gri_extent extent,
-                          gri_sample_buffer *buffer)
+/// Reads the bytes of the pictures to `at` and says where each begins.
+static gr_err read_images(const reading *r, gri_region bytes, const arrays *a,
+                          gr_sample *sample, char **at)
 {
     gr_err err = GR_OK;
-    const gri_shard *s = r->shard;
-    outline o = {0};
-    char *at = NULL;
-    GR_TRY(read_outline(r, n, extent, &o));
-    GR_TRY(reserve(&o, buffer));
-    gr_sample *sample = buffer->sample;
-    *sample = (gr_sample){.id = o.id, .text_size = (size_t)o.text.size};
-    GR_TRY(read_images(r, &o, extent == WHOLE, sample, &at));
-    if (extent != ABOUT) {
-        GR_TRY(read_text(r, s->texts.offset + o.text.offset, o.text.size, &at, &sample->text));
+    GR_TRY(gr_file_pread(r->fd, r->path, *at, (size_t)bytes.size,
+                         r->shard->images.offset + bytes.offset));
+    for (int64_t i = 0; i < sample->images; i++) {
+        a->image[i] = (unsigned char *)*at;
+        *at += a->size[i];
     }
-    GR_TRY(read_text(r, s->tables[GRI_SOURCE_BYTES] + o.source.offset, o.source.size, &at,
-                     &sample->source));
-    GR_TRY(read_text(r, s->tables[GRI_TASK_BYTES] + o.task.offset, o.task.size, &at,
-                     &sample->task));
+    sample->image = a->image;
 done:
     return err;
 }
 
-static gr_err check_id(const reading *r, int64_t n, const gr_sample *sample)
+/// Reads these parts of sample `n` of the shard, unchecked. What lies where is asked of the index tables once: the
+/// place by the caller, the rest here.
+static gr_err read_sample(const reading *r, int64_t n, const gri_place *place, unsigned parts,
+                          gri_sample_buffer *buffer)
 {
     gr_err err = GR_OK;
-    gr_digest got = gr_sample_id(sample);
-    if (!gr_digest_equal(got, sample->id)) {
+    const gri_shard *s = r->shard;
+    const int64_t images = place->images.size;
+    gri_region bytes = {0}, source = {0}, task = {0};
+    if (parts & LABELS) {
+        GR_TRY(read_cut(r, GRI_SOURCE_OFFSETS, n, s->sources, &source));
+        GR_TRY(read_cut(r, GRI_TASK_OFFSETS, n, s->tasks, &task));
+    }
+    GR_TRY(reserve(buffer, images, 0));
+    if (parts & PICTURES) {
+        GR_TRY(read_sizes(r, place->images, arrays_of(buffer->sample, images).size, &bytes));
+    }
+    bytes = parts & BYTES ? bytes : (gri_region){0};
+    GR_TRY(
+        reserve(buffer, images, bytes.size + place->text.size + source.size + task.size + 3));
+    gr_sample *sample = buffer->sample;
+    const arrays a = arrays_of(sample, images);
+    char *at = (char *)a.end;
+    *sample = (gr_sample){.text_size = (size_t)place->text.size,
+                          .images = images,
+                          .pixels = (const int32_t(*)[2])a.pixels};
+    GR_TRY(read_entries(r, GRI_IMAGE_SIZE, place->images.offset, images, a.pixels));
+    if (parts & PICTURES) {
+        sample->image_size = a.size;
+        GR_TRY(read_entries(r, GRI_CONTENT_ID, n, 1, &sample->id));
+    }
+    if (parts & BYTES) {
+        GR_TRY(read_images(r, bytes, &a, sample, &at));
+    }
+    if (parts & TEXT) {
+        GR_TRY(read_text(r, s->texts.offset + place->text.offset, place->text.size, &at,
+                         &sample->text));
+    }
+    if (parts & LABELS) {
+        GR_TRY(read_text(r, s->tables[GRI_SOURCE_BYTES] + source.offset, source.size, &at,
+                         &sample->source));
+        GR_TRY(read_text(r, s->tables[GRI_TASK_BYTES] + task.offset, task.size, &at,
+                         &sample->task));
+    }
+done:
+    return err;
+}
+
+/// What is read must be what its content id was made of. The buffer's sample is spoilt where it is not.
+static gr_err check_id(const reading *r, int64_t n, const gri_place *place,
+                       gri_sample_buffer *buffer)
+{
+    gr_err err = GR_OK;
+    const gr_digest got = gr_sample_id(buffer->sample), want = buffer->sample->id;
+    if (!gr_digest_equal(got, want)) {
         char got_text[GR_DIGEST_TEXT], want_text[GR_DIGEST_TEXT];
         gr_digest_format(got, got_text);
-        gr_digest_format(sample->id, want_text);
+        gr_digest_format(want, want_text);
+        GR_TRY(read_sample(r, n, place, LABELS, buffer));
         GR_FAIL(GR_ERR_DATA,
                 "%s: sample %lld (\"%s\", number %lld of the data set) is damaged: content id "
                 "%s, expected %s; copy the shard again from its source",
-                r->path, (long long)n, sample->source, (long long)(r->shard->first + n),
+                r->path, (long long)n, buffer->sample->source, (long long)(r->shard->first + n),
                 got_text, want_text);
     }
 done:
     return err;
 }
 
-static gr_err read_into(const gr_dataset *dataset, int64_t index, gri_extent extent,
-                        gri_sample_buffer *buffer)
+/// `known`: where the sample lies, from an earlier reading (NULL: nobody has asked); `found` (may be NULL) gets it.
+static gr_err read_into(const gr_dataset *dataset, int64_t index, const gri_place *known,
+                        unsigned parts, gri_sample_buffer *buffer, gri_place *found)
 {
     gr_err err = GR_OK;
     gri_shard *s = NULL;
     reading r = {0};
+    gri_place place = {0};
     GR_TRY(find_shard(dataset, index, &s));
     GR_TRY(begin_reading(dataset, s, &r));
-    GR_TRY(read_sample(&r, index - s->first, extent, buffer));
-    if (extent == WHOLE) {
-        GR_TRY(check_id(&r, index - s->first, buffer->sample));
+    if (known) {
+        place = *known;
+    } else {
+        GR_TRY(find_place(&r, index - s->first, &place));
+    }
+    GR_TRY(read_sample(&r, index - s->first, &place, parts, buffer));
+    if (parts & BYTES) {
+        GR_TRY(check_id(&r, index - s->first, &place, buffer));
+    }
+    if (found) {
+        *found = place;
     }
 done:
     end_reading(&r);
@@ -496,13 +526,25 @@ gr_err gri_dataset_check_shard(const gr_dataset *dataset, int64_t index)
 
 gr_err gri_dataset_read(const gr_dataset *dataset, int64_t index, gri_sample_buffer *buffer)
 {
-    return read_into(dataset, index, WHOLE, buffer);
+    return read_into(dataset, index, NULL, LABELS | TEXT | PICTURES | BYTES, buffer, NULL);
 }
 
 gr_err gri_dataset_read_text(const gr_dataset *dataset, int64_t index,
-                             gri_sample_buffer *buffer)
+                             gri_sample_buffer *buffer, gri_place *place)
 {
-    return read_into(dataset, index, WITH_TEXT, buffer);
+    return read_into(dataset, index, NULL, TEXT, buffer, place);
+}
+
+gr_err gri_dataset_read_content(const gr_dataset *dataset, int64_t index,
+                                const gri_place *place, gri_sample_buffer *buffer)
+{
+    return read_into(dataset, index, place, TEXT | PICTURES | BYTES, buffer, NULL);
+}
+
+gr_err gri_dataset_read_about(const gr_dataset *dataset, int64_t index,
+                              gri_sample_buffer *buffer)
+{
+    return read_into(dataset, index, NULL, LABELS | PICTURES, buffer, NULL);
 }
 
 gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out)
@@ -521,7 +563,7 @@ gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index, gr_sample **ou
 {
     gr_err err = GR_OK;
     gri_sample_buffer buffer = {0};
-    GR_TRY(read_into(dataset, index, ABOUT, &buffer));
+    GR_TRY(gri_dataset_read_about(dataset, index, &buffer));
     *out = buffer.sample;
     buffer = (gri_sample_buffer){0};
 done:

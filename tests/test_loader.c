@@ -312,6 +312,41 @@ static void run_ranks(int64_t ranks, int threads, int64_t step, gr_digest got[ST
     }
 }
 
+/// Calls of read() and pread() of this process so far; -1 where the system does not say.
+static int64_t count_reads(void)
+{
+    long long reads = -1;
+    FILE *file = fopen("/proc/self/io", "r");
+    if (file && fscanf(file, "rchar: %*d wchar: %*d syscr: %lld", &reads) != 1) {
+        reads = -1;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return reads;
+}
+
+/// Where a sample lies is asked once: to measure it takes 4 reads (pictures, text's place, text, sides), to fill it in 5
+/// (content id, sizes, sides, bytes, text).
+static void test_reads(void)
+{
+    enum { READS = 9, OWN = 4 }; // OWN: those of /proc/self/io
+    const gr_lane_batch *lane = NULL;
+    if (!set_up()) {
+        return;
+    }
+    for (int round = 0; round < 2; round++) { // shards are known in the second
+        gr_loader *loader = create(options_of(SAMPLES, 1, true));
+        int64_t before = count_reads();
+        if (loader && GR_CHECK_OK(gr_loader_lane(loader, 0, 0, &lane))) {
+            int64_t reads = count_reads() - before;
+            GR_CHECK_INT(lane->samples, SAMPLES);
+            GR_CHECK(round == 0 || before < 0 || reads <= SAMPLES * READS + OWN);
+        }
+        gr_loader_destroy(&loader);
+    }
+}
+
 /// The same order, rows and bits of pixels for any number of ranks and threads, and from any step on.
 static void test_ranks(void)
 {
@@ -539,20 +574,11 @@ static void test_tiles(void)
 }
 
 static const gr_test tests[] = {
-    {"content", test_content},
-    {"tiles", test_tiles},
-    {"lanes", test_lanes},
-    {"epochs", test_epochs},
-    {"large_batch", test_large_batch},
-    {"expect", test_expect},
-    {"jump", test_jump},
-    {"held", test_held},
-    {"limit", test_limit},
-    {"windows", test_windows},
-    {"ranks", test_ranks},
-    {"mixture", test_mixture},
-    {"repeats", test_repeats},
-    {"subsets", test_subsets},
+    {"content", test_content},     {"reads", test_reads},     {"tiles", test_tiles},
+    {"lanes", test_lanes},         {"epochs", test_epochs},   {"large_batch", test_large_batch},
+    {"expect", test_expect},       {"jump", test_jump},       {"held", test_held},
+    {"limit", test_limit},         {"windows", test_windows}, {"ranks", test_ranks},
+    {"mixture", test_mixture},     {"repeats", test_repeats}, {"subsets", test_subsets},
     {"tear_down", test_tear_down},
 };
 GR_TEST_MAIN("loader", tests)

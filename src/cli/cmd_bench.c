@@ -258,6 +258,10 @@ done:
 static void print_data(const gr_bench_data *d, const gr_bench_data_options *o, int clock)
 {
     double images = (double)d->images;
+    if (o->ranks > 1) {
+        printf("rank      the first of %lld: %lld of %lld lanes\n", (long long)o->ranks,
+               (long long)(o->lanes / o->ranks), (long long)o->lanes);
+    }
     printf("round     %lld samples, %lld images, %lld tokens\n", (long long)d->samples,
            (long long)d->images, (long long)d->tokens);
     printf(
@@ -279,6 +283,7 @@ static gr_err data_json(const gr_bench_data *d, const gr_bench_data_options *o, 
     gr_json_map_begin(&j, NULL);
     gr_json_string(&j, "clock", clock == 1 ? "cpu" : "wall");
     gr_json_int(&j, "threads", o->threads);
+    gr_json_int(&j, "ranks", o->ranks);
     gr_json_int(&j, "samples", d->samples);
     gr_json_int(&j, "images", d->images);
     gr_json_int(&j, "tokens", d->tokens);
@@ -336,6 +341,7 @@ gr_err gri_bench_data(int argc, char **argv)
     gr_bench_data_options o = {.samples = 1024,
                                .global_batch = 64,
                                .lanes = 4,
+                               .ranks = 1,
                                .window = 1,
                                .sequence_length = 4096,
                                .rounds = 3};
@@ -354,6 +360,8 @@ gr_err gri_bench_data(int argc, char **argv)
         GRI_INT("global-batch", "N", &o.global_batch, 1, 1 << 20,
                 "samples of a step (default: 64)"),
         GRI_INT("lanes", "N", &o.lanes, 1, 1 << 20, "lanes (default: 4)"),
+        GRI_INT("ranks", "N", &o.ranks, 1, 1 << 20,
+                "load the lanes of the first of so many ranks only (default: 1, all lanes)"),
         GRI_INT("window", "N", &o.window, 1, 1 << 20,
                 "steps that are packed together (default: 1)"),
         GRI_INT("sequence-length", "N", &o.sequence_length, 2, 1 << 24,

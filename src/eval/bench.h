@@ -62,17 +62,19 @@ typedef struct gr_bench_data_options {
     const gr_vision_config *vision;
     int64_t samples; ///< of one round, a multiple of global_batch
     int64_t global_batch, lanes, window, sequence_length;
+    /// at most `lanes`: the loader makes the lanes of the first of so many ranks, whatever it must do for all of them
+    int64_t ranks;
     int64_t rounds;
     int threads;
     gr_clock_fn *now;
 } gr_bench_data_options;
 
 typedef struct gr_bench_data {
-    int64_t samples, images, tokens, rows; ///< of one round
-    double alone, loader;                  ///< seconds of a round, medians
-    double share;                          ///< median of alone / loader
-    double fill;                           ///< tokens over rows times sequence_length
-    /// over the steps: pictures of the lane with most over the lanes' mean
+    int64_t samples, images, tokens, rows; ///< of one round, in the lanes of the one rank
+    double alone, loader; ///< seconds of a round (alone: for so many pictures), medians
+    double share;         ///< median of alone / loader
+    double fill;          ///< tokens over rows times sequence_length
+    /// over the steps: pictures of the lane with most over these lanes' mean
     double worst_balance;
 } gr_bench_data;
 

@@ -13,7 +13,7 @@
 typedef struct alone {
     const gr_bench_data_options *options;
     gr_sample **samples; ///< [count]
-    int64_t count;
+    int64_t count, images;
     atomic_llong next;
     atomic_int err;
 } alone;
@@ -34,10 +34,12 @@ static gr_err alone_init(const gr_bench_data_options *options, alone *out)
     GR_ALLOC(a.samples, options->samples);
     for (; a.count < options->samples; a.count++) {
         GR_TRY(gr_dataset_read(options->dataset, a.count % all, &a.samples[a.count]));
+        a.images += a.samples[a.count]->images;
     }
     out->options = options;
     out->samples = a.samples;
     out->count = a.count;
+    out->images = a.images;
     a.samples = NULL;
 done:
     alone_fini(&a);
@@ -132,21 +134,21 @@ static gr_err time_loader(const gr_bench_data_options *o, gr_loader *loader, dou
                           gr_bench_data *out)
 {
     gr_err err = GR_OK;
-    int64_t steps = gr_loader_steps(loader);
+    int64_t steps = gr_loader_steps(loader), lanes = o->lanes / o->ranks;
     out->samples = out->images = out->tokens = out->rows = 0;
     out->worst_balance = 0;
     double start = o->now();
-    GR_TRY(gr_loader_expect(loader, 0, steps, 0, o->lanes));
+    GR_TRY(gr_loader_expect(loader, 0, steps, 0, lanes));
     for (int64_t step = 0; step < steps; step++) {
         int64_t most = 0, before = out->images;
-        for (int64_t lane = 0; lane < o->lanes; lane++) {
+        for (int64_t lane = 0; lane < lanes; lane++) {
             const gr_lane_batch *batch = NULL;
             GR_TRY(gr_loader_lane(loader, step, lane, &batch));
             count_lane(batch, out);
             most = batch->images > most ? batch->images : most;
         }
         int64_t sum = out->images - before;
-        double balance = sum ? (double)(most * o->lanes) / (double)sum : 1;
+        double balance = sum ? (double)(most * lanes) / (double)sum : 1;
         out->worst_balance = balance > out->worst_balance ? balance : out->worst_balance;
     }
     *seconds = o->now() - start;
@@ -160,6 +162,10 @@ static gr_err check_options(const gr_bench_data_options *o)
     if (gr_dataset_count(o->dataset) == 0 || gr_dataset_images(o->dataset) == 0) {
         GR_FAIL(GR_ERR_DATA, "%s holds no pictures: nothing to measure",
                 gr_dataset_path(o->dataset));
+    }
+    if (o->ranks > o->lanes) {
+        GR_FAIL(GR_ERR_USAGE, "%lld ranks and %lld lanes: each rank needs a lane",
+                (long long)o->ranks, (long long)o->lanes);
     }
     if (o->samples < o->global_batch || o->samples % o->global_batch != 0) {
         GR_FAIL(GR_ERR_USAGE, "%lld samples are no whole number of steps of %lld samples",
@@ -188,7 +194,7 @@ gr_err gr_bench_data_run(const gr_bench_data_options *options, gr_bench_data *ou
         GR_TRY(time_alone(&a, &before));
         GR_TRY(time_loader(options, loader, &loader_seconds[i], &result));
         GR_TRY(time_alone(&a, &after));
-        alone_seconds[i] = (before + after) / 2;
+        alone_seconds[i] = (before + after) / 2 * (double)result.images / (double)a.images;
         shares[i] = alone_seconds[i] / loader_seconds[i];
     }
     result.alone = gr_median(alone_seconds, options->rounds);

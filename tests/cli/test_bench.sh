@@ -30,6 +30,10 @@ expect_code 0 "^loader +[0-9.]+ images/s +[0-9.]+ %$" "$GRADUS" bench data --dat
 expect_code 0 '"share": ' "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" --tokenizer tokenizer --samples 6 \
     --global-batch 3 --lanes 1 --window 2 --sequence-length 256 --rounds 1 --clock cpu --threads 1 --json
 expect_json stdout
+expect_code 0 "^rank +the first of 2: 2 of 5 lanes$" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" --tokenizer tokenizer \
+    --samples 10 --global-batch 10 --lanes 5 --ranks 2 --sequence-length 256 --rounds 1 --threads 1
+expect_usage "3 ranks and 2 lanes: each rank needs a lane" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" \
+    --tokenizer tokenizer --samples 4 --global-batch 4 --lanes 2 --ranks 3
 expect_usage "7 samples are no whole number of steps of 4" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" \
     --tokenizer tokenizer --samples 7 --global-batch 4
 expect_code 65 "tokens, but sequence_length is 9" "$GRADUS" bench data --data tokenizer.data --model "$here/tiny.yaml" \
