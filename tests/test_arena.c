@@ -87,23 +87,6 @@ static void test_uncleared_memory_is_nan(void)
 #endif
 }
 
-/// Wait status of a child that runs `body`; what it says is not shown.
-static int in_child(void (*body)(void))
-{
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        if (!freopen("/dev/null", "w", stderr)) {
-            _exit(9);
-        }
-        body();
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return status;
-}
-
 static void take_too_much(void)
 {
     gr_arena *arena = NULL;
@@ -127,6 +110,23 @@ static void test_past_the_end_stops(void)
 
 #if !defined __SANITIZE_ADDRESS__ &&                                                           \
     !defined GRADUS_TSAN // whose shadow memory alone is beyond any limit
+/// Wait status of a child that runs `body`; what it says is not shown.
+static int in_child(void (*body)(void))
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) {
+            _exit(9);
+        }
+        body();
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
 /// Exit 5 if a limited process gets a smaller arena when it leaves the size to us, and a clear
 /// error when it asks for too much.
 static void live_under_a_limit(void)
