@@ -324,7 +324,8 @@ static void test_templates(void)
         gr_chat_sample sample = {0};
         char *text = NULL;
         GR_CHECK_OK(gr_chat_encode(t, &options, turns, 2, 0, NULL, &sample));
-        GR_CHECK_OK(gr_tokenizer_decode(t, sample.ids.data, sample.ids.count, false, &text));
+        GR_CHECK_OK(
+            gr_tokenizer_decode(t, sample.ids.data, sample.ids.count, false, &text, NULL));
         GR_CHECK(strncmp(text, want, strlen(want)) == 0);
         GR_FREE(text);
         GR_FREE(want);

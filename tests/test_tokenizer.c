@@ -57,7 +57,7 @@ static void test_round_trip(void)
         }
         text[n] = '\0';
         GR_CHECK_OK(gr_tokenizer_encode(t, text, n, false, &ids));
-        GR_CHECK_OK(gr_tokenizer_decode(t, ids.data, ids.count, false, &back));
+        GR_CHECK_OK(gr_tokenizer_decode(t, ids.data, ids.count, false, &back, NULL));
         GR_CHECK_STR(back, text);
         GR_FREE(back);
         gr_ids_fini(&ids);
@@ -92,7 +92,7 @@ static void test_invalid_text(void)
     gr_tokenizer_destroy(&t);
 }
 
-/// Each maximal broken beginning of a character becomes one U+FFFD; added tokens can be left out.
+/// Each maximal broken beginning of a character becomes one U+FFFD; special tokens can be left out.
 static void test_decode(void)
 {
     gr_tokenizer *t = load_fixture();
@@ -105,20 +105,28 @@ static void test_decode(void)
     }
     ids[n++] = gr_tokenizer_id(t, "<|im_end|>");
     char *text = NULL;
-    GR_CHECK_OK(gr_tokenizer_decode(t, ids, n, false, &text));
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids, n, false, &text, NULL));
     GR_CHECK_STR(text, "a\ufffdb\ufffd\ufffd\U0001f600<|im_end|>");
     GR_FREE(text);
-    GR_CHECK_OK(gr_tokenizer_decode(t, ids, n, true, &text));
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids, n, true, &text, NULL));
     GR_CHECK_STR(text, "a\ufffdb\ufffd\ufffd\U0001f600");
     GR_FREE(text);
-    GR_CHECK_OK(gr_tokenizer_decode(t, NULL, 0, false, &text));
+    // A NUL is a byte like others.
+    size_t size = 0;
+    ids[1] = t->byte_ids[0];
+    ids[2] = t->byte_ids['b'];
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids, 3, false, &text, &size));
+    GR_CHECK_INT((int64_t)size, 3);
+    GR_CHECK_BYTES(text, "a\0b", 4);
+    GR_FREE(text);
+    GR_CHECK_OK(gr_tokenizer_decode(t, NULL, 0, false, &text, NULL));
     GR_CHECK_STR(text, "");
     GR_FREE(text);
     ids[0] = 912;
-    GR_CHECK_ERR(gr_tokenizer_decode(t, ids, n, false, &text), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_tokenizer_decode(t, ids, n, false, &text, NULL), GR_ERR_DATA,
                  "id 912 is no token; the tokenizer has 912");
     ids[0] = -1;
-    GR_CHECK_ERR(gr_tokenizer_decode(t, ids, n, false, &text), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_tokenizer_decode(t, ids, n, false, &text, NULL), GR_ERR_DATA,
                  "id -1 is no token");
     gr_tokenizer_destroy(&t);
 }
@@ -193,7 +201,7 @@ static void test_long_piece(void)
         text[i] = 'n';
     }
     GR_CHECK_OK(gr_tokenizer_encode(t, text, SIZE, true, &ids));
-    GR_CHECK_OK(gr_tokenizer_decode(t, ids.data, ids.count, false, &back));
+    GR_CHECK_OK(gr_tokenizer_decode(t, ids.data, ids.count, false, &back, NULL));
     GR_CHECK_INT((int64_t)strlen(back), SIZE);
     GR_CHECK_BYTES(back, text, SIZE);
     GR_FREE(text);

@@ -46,7 +46,7 @@ static void check_expectation(const gr_tokenizer *t, const gr_node *entry)
     GR_CHECK_OK(gr_tokenizer_encode(t, text->u.string.data, text->u.string.size,
                                     special->u.boolean, &got));
     check_ids(&got, ids, text->u.string.data);
-    GR_CHECK_OK(gr_tokenizer_decode(t, got.data, got.count, false, &back));
+    GR_CHECK_OK(gr_tokenizer_decode(t, got.data, got.count, false, &back, NULL));
     GR_CHECK_BYTES(back, decoded->u.string.data, decoded->u.string.size + 1);
     GR_FREE(back);
     gr_ids_fini(&got);
@@ -315,7 +315,7 @@ static void test_holes(void)
                  "byte 0x64, for which the vocabulary has no token");
     GR_CHECK_INT(ids.count, 0);
     int32_t hole = 3;
-    GR_CHECK_ERR(gr_tokenizer_decode(t, &hole, 1, false, &text), GR_ERR_DATA,
+    GR_CHECK_ERR(gr_tokenizer_decode(t, &hole, 1, false, &text, NULL), GR_ERR_DATA,
                  "id 3 is no token");
     gr_ids_fini(&ids);
     gr_tokenizer_destroy(&t);
@@ -381,6 +381,7 @@ static void remove_file(const char *name)
 static void test_parts(void)
 {
     gr_tokenizer *t = NULL;
+    char *text = NULL;
     bool there = true;
     remove_file("tokenizer.json");
     GR_CHECK_OK(gr_tokenizer_exists(gr_test_dir(), &there));
@@ -391,13 +392,19 @@ static void test_parts(void)
     write_file("merges.txt", "#version: 0.2\na b\n# b\n");
     write_file(
         "tokenizer_config.json",
-        "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"added_tokens_decoder\":{\"7\":{\"content\":"
+        "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"pad_token\":\"<v>\",\"added_tokens_decoder\":{\"7\":{\"content\":"
         "\"<s>\",\"special\":true,\"normalized\":false}}}");
-    write_file("added_tokens.json", "{\"<s>\":7,\"<t>\":8,\"<u>\":9}");
+    write_file("added_tokens.json", "{\"<s>\":7,\"<t>\":8,\"<u>\":9,\"<v>\":10}");
     write_file("special_tokens_map.json", "{\"eos_token\":{\"content\":\"<t>\"}}");
     if (GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &t))) {
         check_encoding(t, "cab#b<s><t>11<u>", "2 3 6 7 8 4 4 9");
         GR_CHECK(t->tokens[7].special && t->tokens[8].special && !t->tokens[9].special);
+        GR_CHECK(t->tokens[10].special); // the configuration gives it a role
+        // What is not special is text: Qwen3's <think>, say.
+        const int32_t ids[] = {2, 7, 9, 8, 10, 0};
+        GR_CHECK_OK(gr_tokenizer_decode(t, ids, 6, true, &text, NULL));
+        GR_CHECK_STR(text, "c<u>a");
+        GR_FREE(text);
         GR_CHECK(gri_splitter_is_qwen2(t->splitter));
     }
     gr_tokenizer_destroy(&t);

@@ -16,7 +16,8 @@ typedef struct answer {
     int64_t count;
     gr_generation_end end;
     double seconds;
-    char *text;
+    char *text; ///< may hold NULs
+    size_t size;
 } answer;
 
 static void answer_fini(answer *a)
@@ -64,7 +65,7 @@ static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
     const double start = gr_clock();
     GR_TRY(gr_generate(s->model, &batch, &how, out->ids, &out->count, &out->end));
     out->seconds = gr_clock() - start;
-    GR_TRY(gr_tokenizer_decode(tokenizer, out->ids, out->count, true, &out->text));
+    GR_TRY(gr_tokenizer_decode(tokenizer, out->ids, out->count, true, &out->text, &out->size));
 done:
     GR_FREE(usable);
     GR_FREE(positions);
@@ -78,7 +79,7 @@ static gr_err print_answer(const answer *a, const gr_chat_sample *prompt, int64_
                                        [GR_GENERATION_POSITIONS] = "positions"};
     gr_json json = {.indent = 2};
     gr_json_map_begin(&json, NULL);
-    gr_json_string(&json, "text", a->text);
+    gr_json_string_bytes(&json, "text", a->text, a->size);
     gr_json_string(&json, "end", ends[a->end]);
     gr_json_int(&json, "tiles", tiles);
     gr_json_int(&json, "prompt_tokens", prompt->ids.count);
@@ -175,8 +176,9 @@ static gr_err generate(const question *q)
     if (q->json) {
         GR_TRY(print_answer(&a, &sample, seen.count));
     } else {
-        printf("%s\n", a.text);
-        if (!*a.text) {
+        fwrite(a.text, 1, a.size, stdout);
+        printf("\n");
+        if (a.size == 0) {
             gr_log_info("the answer is empty: the model ended it at once");
         }
     }

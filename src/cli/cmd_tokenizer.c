@@ -186,14 +186,19 @@ done:
     return err;
 }
 
-static gr_err parse_ids(const char *text, int64_t size, gr_ids *out)
+// `end_of_text` is where it must end: what stands behind a NUL would be lost.
+static gr_err parse_ids(const char *text, const char *end_of_text, int64_t size, gr_ids *out)
 {
     gr_err err = GR_OK;
     for (;;) {
         char *end = NULL;
         text += strspn(text, " \t\r\n");
-        if (!*text) {
+        if (text == end_of_text) {
             break;
+        }
+        if (!*text) {
+            GR_FAIL(GR_ERR_DATA, "expected token ids, got a NUL behind %lld of them",
+                    (long long)out->count);
         }
         errno = 0;
         long long id = strtoll(text, &end, 10);
@@ -233,13 +238,15 @@ gr_err gri_tokenizer_decode(int argc, char **argv)
     GR_TRY(gr_tokenizer_load(dir, &tokenizer));
     if (list.count == 0) {
         GR_TRY(gri_read_stdin(&input, &size));
-        GR_TRY(parse_ids(input, gr_tokenizer_size(tokenizer), &ids));
+        GR_TRY(parse_ids(input, input + size, gr_tokenizer_size(tokenizer), &ids));
     }
     for (int64_t i = 0; i < list.count; i++) {
-        GR_TRY(parse_ids(list.items[i], gr_tokenizer_size(tokenizer), &ids));
+        const char *word = list.items[i];
+        GR_TRY(parse_ids(word, word + strlen(word), gr_tokenizer_size(tokenizer), &ids));
     }
-    GR_TRY(gr_tokenizer_decode(tokenizer, ids.data, ids.count, skip, &text));
-    printf("%s\n", text);
+    GR_TRY(gr_tokenizer_decode(tokenizer, ids.data, ids.count, skip, &text, &size));
+    fwrite(text, 1, size, stdout); // may hold NULs
+    printf("\n");
 done:
     gri_list_fini(&list);
     GR_FREE(input);

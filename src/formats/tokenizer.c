@@ -213,7 +213,7 @@ static gr_err add_token_bytes(const gr_tokenizer *t, int32_t id, bool skip_speci
     }
     const gri_token *token = &t->tokens[id];
     if (token->added) {
-        if (!skip_special) {
+        if (!skip_special || !token->special) {
             GR_TRY(gr_str_add(bytes, token->text));
         }
         goto done;
@@ -250,7 +250,7 @@ done:
 }
 
 gr_err gr_tokenizer_decode(const gr_tokenizer *tokenizer, const int32_t *ids, int64_t count,
-                           bool skip_special, char **text)
+                           bool skip_special, char **text, size_t *size)
 {
     gr_err err = GR_OK;
     gr_str bytes = {0}, out = {0};
@@ -259,6 +259,9 @@ gr_err gr_tokenizer_decode(const gr_tokenizer *tokenizer, const int32_t *ids, in
     }
     GR_TRY(replace_invalid(&bytes, &out));
     *text = out.data;
+    if (size) {
+        *size = out.size;
+    }
     out = (gr_str){0};
 done:
     gr_str_fini(&bytes);

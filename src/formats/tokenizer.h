@@ -51,10 +51,12 @@ GR_MUST_CHECK gr_err gr_ids_add(gr_ids *ids, int32_t id);
 /// user data must be (a caption that says "<|im_end|>" must not end a turn).
 GR_MUST_CHECK gr_err gr_tokenizer_encode(const gr_tokenizer *tokenizer, const char *text,
                                          size_t size, bool special, gr_ids *out);
-/// Text of ids in new memory (GR_FREE); invalid sequences become U+FFFD; added tokens are left out
-/// when `skip_special`.
+/// Text of ids in new memory (GR_FREE), with a NUL behind it that `size` (may be NULL) does not count: text may hold NULs
+/// itself. Invalid sequences become U+FFFD; special tokens are left out when `skip_special`. Other added tokens
+/// (Qwen3's <think>) are text.
 GR_MUST_CHECK gr_err gr_tokenizer_decode(const gr_tokenizer *tokenizer, const int32_t *ids,
-                                         int64_t count, bool skip_special, char **text);
+                                         int64_t count, bool skip_special, char **text,
+                                         size_t *size);
 
 /// Learns merges from texts until `vocabulary` ids exist (256 bytes + merges + added tokens). The added tokens are
 /// those of section 5.1: <|endoftext|> <|im_start|> <|im_end|> <img> </img> <IMG_CONTEXT> <quad> </quad> <ref> </ref> <box>

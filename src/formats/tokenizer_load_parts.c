@@ -124,7 +124,7 @@ done:
     return err;
 }
 
-/// Every string anywhere in special_tokens_map.json that is an added token is a special one.
+/// Every string anywhere below `node` that is an added token is a special one.
 static void mark_special(const gr_node *node, gr_tokenizer *t)
 {
     if (node->type == GR_DOC_STRING) {
@@ -136,6 +136,22 @@ static void mark_special(const gr_node *node, gr_tokenizer *t)
         for (int64_t i = 0; i < node->u.list.count; i++) {
             mark_special(&node->u.list.items[i], t);
         }
+    }
+}
+
+/// What special_tokens_map.json holds, and what tokenizer_config.json gives a role, is special to transformers.
+static void mark_roles(const gr_node *config, const gr_node *map, gr_tokenizer *t)
+{
+    static const char *const roles[] = {"bos_token", "eos_token", "unk_token", "pad_token",
+                                        "additional_special_tokens"};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        const gr_node *node = gr_node_find(config, roles[i]);
+        if (node) {
+            mark_special(node, t);
+        }
+    }
+    if (map) {
+        mark_special(map, t);
     }
 }
 
@@ -160,9 +176,7 @@ gr_err gri_tokenizer_load_parts(const char *dir, gr_tokenizer **out)
     if (added) {
         GR_TRY(load_added_tokens(gr_doc_root(added), t));
     }
-    if (special) {
-        mark_special(gr_doc_root(special), t);
-    }
+    mark_roles(gr_doc_root(config), special ? gr_doc_root(special) : NULL, t);
     GR_TRY_CONTEXT(gri_tokenizer_seal(t), "%s", dir);
     *out = t;
     t = NULL;

@@ -26,6 +26,13 @@ expect_code 0 "" "$GRADUS" tokenizer decode --tokenizer tok "${ids%% *}" "${ids#
 expect_code 65 'got "-5"' "$GRADUS" tokenizer decode --tokenizer tok 1 "2 -5"
 expect_code 0 "tokenizer decode .*\[ID\.\.\.\]" "$GRADUS" tokenizer decode --help
 
+# A NUL is a byte like others, in texts; among ids it is a mistake, not the end of them.
+printf 'a\0b' | "$GRADUS" tokenizer encode --tokenizer tok >nul.ids
+"$GRADUS" tokenizer decode --tokenizer tok <nul.ids >nul.text
+printf 'a\0b\n' | cmp - nul.text || fail "a text with a NUL came back cut off"
+printf '65\0 66' >nul.ids
+expect_code 65 "a NUL behind 1 of them" sh -c '"$0" tokenizer decode --tokenizer tok <nul.ids' "$GRADUS"
+
 # Markers are ordinary text unless asked for.
 expect_code 0 "^[0-9]+$" "$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>"
 end=$(cat stdout)
