@@ -204,6 +204,12 @@ static void test_bad_yaml(void)
     check_bad_yaml("a: 1\nb: [1, 2\n", "r.yaml:3:1: ");
     check_bad_yaml("a: 1\n\tb: 2\n", "r.yaml:2:1: ");
     check_bad_yaml("a: 1\nb: 2\na: 3\n", "r.yaml:3:1: key \"a\" given twice, first in line 1");
+    gr_str many = {0};
+    for (int i = 0; i <= 4096; i++) {
+        GR_CHECK_OK(gr_str_addf(&many, "k%d: 1\n", i));
+    }
+    check_bad_yaml(many.data, "r.yaml:4097:1: more than 4096 keys in one map");
+    gr_str_fini(&many);
     check_bad_yaml("a: &x 1\nb: *x\n", "r.yaml:1:4: anchors, aliases and tags are not");
     check_bad_yaml("a: !!str 1\n", "r.yaml:1:4: anchors, aliases and tags");
     check_bad_yaml("&k a: 1\n", "r.yaml:1:1: anchors");

@@ -63,6 +63,28 @@ static void test_paths(void)
     }
 }
 
+/// A link that leads nowhere is there: opening it is the error. A file that is written replaces files only, and a link stays.
+static void test_links_and_devices(void)
+{
+    char *data = NULL;
+    size_t size = 0;
+    (void)unlink(in_dir("link"));
+    GR_CHECK_INT(symlink("nowhere", in_dir("link")), 0);
+    GR_CHECK(gr_file_exists(in_dir("link")) && !gr_dir_exists(in_dir("link")));
+    GR_CHECK_ERR(gr_file_read(in_dir("link"), 0, &data, &size), GR_ERR_MISSING, "cannot open");
+    GR_CHECK_INT(unlink(in_dir("link")), 0);
+    GR_CHECK_OK(gr_file_write(in_dir("led"), "old", 3));
+    GR_CHECK_INT(symlink("led", in_dir("link")), 0);
+    GR_CHECK_OK(gr_file_write(in_dir("link"), "new", 3));
+    check_content(in_dir("led"), "new", 3);
+    (void)unlink(in_dir("pipe"));
+    GR_CHECK_INT(mkfifo(in_dir("pipe"), 0600), 0);
+    GR_CHECK_ERR(gr_file_write(in_dir("pipe"), "x", 1), GR_ERR_IO, "is a pipe or a device");
+    GR_CHECK_INT(unlink(in_dir("pipe")), 0);
+    GR_CHECK_INT(unlink(in_dir("link")), 0);
+    GR_CHECK_INT(unlink(in_dir("led")), 0);
+}
+
 static void test_write_and_read(void)
 {
     const char *path = in_dir("data");
@@ -272,6 +294,7 @@ static void test_every_request_failing(void)
 static const gr_test tests[] = {
     {"paths", test_paths},
     {"write, append, read", test_write_and_read},
+    {"links, pipes", test_links_and_devices},
     {"errors of files", test_errors_of_files},
     {"a failed write keeps the old", test_failed_write_keeps_the_old_file},
     {"copy", test_copy},

@@ -87,6 +87,14 @@ static void make_integer(edit *e)
     edit_find(e, "rms_norm.weight")->dtype = GR_DTYPE_I32;
 }
 
+static void make_too_large(edit *e)
+{
+    static const double numbers[8] = {1, 1, 1e300, 1, 1, 1, 1, 1};
+    gr_safetensor *t = edit_find(e, "rms_norm.weight");
+    t->dtype = GR_DTYPE_F64;
+    t->data = (const unsigned char *)numbers;
+}
+
 static void test_bad_weights(void)
 {
     static const bad_weights cases[] = {
@@ -103,6 +111,7 @@ static void test_bad_weights(void)
         {transpose, "ffn.up_proj.weight: shape [8, 12], expected [12, 8]"},
         {flatten, "encoder.layers.0.attention.v_proj.weight: shape [64], expected [8, 8]"},
         {shorten, "position_embedding.weight: shape [9, 8], expected [16, 8]"},
+        {make_too_large, "tensor rms_norm.weight, element 2 is 1e+300, which fp32 cannot hold"},
         {make_integer, "tensor rms_norm.weight: dtype I32, expected F32, F16, BF16 or F64"},
     };
     gr_model *model = make_filled(VISION, true), *into = make(tiny(VISION, true));

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <yaml.h>
 
+enum { MOST_KEYS = 4096 }; ///< of one map: each is compared with all before it
+
 /// The parser and the event it stands at.
 typedef struct reader {
     yaml_parser_t parser;
@@ -259,6 +261,9 @@ static gr_err read_map(reader *r, int depth, gr_node *out)
     GR_TRY(advance(r));
     while (r->event.type != YAML_MAPPING_END_EVENT) {
         gr_node found = {0}, *item;
+        if (out->u.list.count == MOST_KEYS) {
+            FAIL_HERE(r, "more than %d keys in one map", MOST_KEYS);
+        }
         GR_TRY(read_key(r, out, &found));
         GR_TRY(add_child(r, out, &capacity, &item));
         *item = found;

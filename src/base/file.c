@@ -24,8 +24,10 @@ static bool is_bad_name(int number)
 gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path)
 {
     gr_err err = GR_OK;
-    GR_FAIL(purpose == GRI_FIND && is_bad_name(errno) ? GR_ERR_MISSING : GR_ERR_IO,
-            "%s: cannot %s: %s", path, verb, strerror(errno));
+    const gr_err code = errno == ENOMEM                             ? GR_ERR_MEMORY
+                        : purpose == GRI_FIND && is_bad_name(errno) ? GR_ERR_MISSING
+                                                                    : GR_ERR_IO;
+    GR_FAIL(code, "%s: cannot %s: %s", path, verb, strerror(errno));
 done:
     return err;
 }
@@ -33,7 +35,10 @@ done:
 bool gr_file_exists(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+    if (stat(path, &st) == 0) {
+        return !S_ISDIR(st.st_mode);
+    }
+    return (errno != ENOENT && errno != ENOTDIR) || lstat(path, &st) == 0;
 }
 
 bool gr_dir_exists(const char *path)
@@ -180,12 +185,30 @@ done:
     return err;
 }
 
-static gr_err replace_file(const char *path, const void *data, size_t size, bool sync)
+gr_err gr_file_target(const char *path, char **out)
+{
+    gr_err err = GR_OK;
+    struct stat st;
+    bool there = stat(path, &st) == 0;
+    if (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        GR_FAIL(GR_ERR_IO, "%s: is a pipe or a device, expected a file or a new name", path);
+    }
+    if (there && lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        GR_TRY(gr_path_real(path, out));
+    } else {
+        GR_STRDUP(*out, path);
+    }
+done:
+    return err;
+}
+
+static gr_err replace_file(const char *name, const void *data, size_t size, bool sync)
 {
     gr_err err = GR_OK;
     int fd = -1;
-    char *aside = NULL, *folder = NULL;
+    char *path = NULL, *aside = NULL, *folder = NULL;
     bool made = false;
+    GR_TRY(gr_file_target(name, &path));
     GR_TRY(gr_path_dir(path, &folder));
     aside = gr_str_format("%s.tmp.%ld", path, (long)getpid());
     if (!aside) {
@@ -212,6 +235,7 @@ done:
     }
     GR_FREE(aside);
     GR_FREE(folder);
+    GR_FREE(path);
     return err;
 }
 

@@ -18,6 +18,8 @@ GR_MUST_CHECK gr_err gr_path_dir(const char *path, char **out);
 /// Absolute path of what is there, without links, in new memory.
 GR_MUST_CHECK gr_err gr_path_real(const char *path, char **out);
 
+/// Whether anything but a folder is there. What cannot be looked at counts, a link that leads nowhere too: who opens it gets
+/// the error, where "absent" would mean defaults.
 bool gr_file_exists(const char *path);
 bool gr_dir_exists(const char *path);
 /// The whole file in new memory with a NUL behind it that `size` does not count (GR_FREE).
@@ -25,6 +27,9 @@ bool gr_dir_exists(const char *path);
 GR_MUST_CHECK gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size);
 /// A stream over the file for reading; the same refusals. Close it with fclose.
 GR_MUST_CHECK gr_err gr_file_open(const char *path, FILE **out);
+/// Where a file of this name is to be put, in new memory: PATH, or the file that a link leads to. Refuses an existing pipe or
+/// device, which a renamed file would replace (/dev/null, say).
+GR_MUST_CHECK gr_err gr_file_target(const char *path, char **out);
 /// Writes aside (PATH.tmp.PID), syncs, renames, syncs the folder: the old file or the new one.
 GR_MUST_CHECK gr_err gr_file_write(const char *path, const void *data, size_t size);
 /// The same without the syncs: safe from a kill of the process, not from a crash of the machine, after which the file may be short or

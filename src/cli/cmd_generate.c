@@ -177,8 +177,7 @@ static gr_err generate(const question *q)
         GR_TRY(print_answer(&a, &sample, seen.count));
     } else {
         fwrite(a.text, 1, a.size, stdout);
-        printf("
-");
+        printf("\n");
         if (a.size == 0) {
             gr_log_info("the answer is empty: the model ended it at once");
         }

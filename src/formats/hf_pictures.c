@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-static const double most_statistic = 1e6, least_std = 1e-6;
-
 /// What a processor does where its file says nothing. Source: transformers' image_processing_NAME.py.
 typedef struct processor {
     const char *name;
@@ -230,7 +228,7 @@ done:
     return err;
 }
 
-/// Three numbers from `least` to most_statistic: what keeps pixels finite in fp32.
+/// Three numbers from `least` to GR_MOST_STATISTIC: what keeps pixels finite in fp32.
 static gr_err read_three(const gr_node *root, const char *key, double least, double out[3])
 {
     gr_err err = GR_OK;
@@ -250,9 +248,9 @@ static gr_err read_three(const gr_node *root, const char *key, double least, dou
             GR_TRY(gr_node_expect(item, GR_DOC_REAL));
         }
         values[i] = item->type == GR_DOC_INT ? (double)item->u.integer : item->u.real;
-        if (!(values[i] >= least && values[i] <= most_statistic)) {
+        if (!(values[i] >= least && values[i] <= GR_MOST_STATISTIC)) {
             GR_TRY(gr_node_error(item, "%g, expected a number from %g to %g", values[i], least,
-                                 most_statistic));
+                                 GR_MOST_STATISTIC));
         }
     }
     memcpy(out, values, sizeof values);
@@ -275,8 +273,8 @@ static gr_err read_values(const gr_node *root, const processor *p, gr_vision_con
         memcpy(v->image_mean, p->mean, sizeof p->mean);
         memcpy(v->image_std, p->std, sizeof p->std);
     }
-    GR_TRY(read_three(root, "image_mean", -most_statistic, v->image_mean));
-    GR_TRY(read_three(root, "image_std", least_std, v->image_std));
+    GR_TRY(read_three(root, "image_mean", -GR_MOST_STATISTIC, v->image_mean));
+    GR_TRY(read_three(root, "image_std", GR_LEAST_STD, v->image_std));
     for (int c = 0; !normalize && c < 3; c++) {
         v->image_mean[c] = 0;
         v->image_std[c] = 1;

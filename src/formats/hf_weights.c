@@ -1,6 +1,7 @@
 #include "src/base/mem.h"
 #include "src/formats/hf_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,23 @@ done:
     return err;
 }
 
+/// A finite F64 that fp32 has no number for would become infinite.
+static gr_err check_range(const gr_safetensors *file, const gr_safetensor *tensor,
+                          const float *out)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = 0; tensor->dtype == GR_DTYPE_F64 && i < tensor->count; i++) {
+        double value = 0;
+        memcpy(&value, tensor->data + (size_t)i * sizeof value, sizeof value);
+        if (isinf(out[i]) && isfinite(value)) {
+            GR_FAIL(GR_ERR_DATA, "%s: tensor %s, element %lld is %g, which fp32 cannot hold",
+                    file->path, tensor->name, (long long)i, value);
+        }
+    }
+done:
+    return err;
+}
+
 static gr_err load_tensor(loader *l, const gr_safetensors *file, const gr_safetensor *tensor)
 {
     gr_err err = GR_OK;
@@ -102,6 +120,7 @@ static gr_err load_tensor(loader *l, const gr_safetensors *file, const gr_safete
         GR_FAIL(GR_ERR_DATA, "%s: tensor %s: dtype %s, expected F32, F16, BF16 or F64",
                 file->path, tensor->name, gr_dtype_name(tensor->dtype));
     }
+    GR_TRY(check_range(file, tensor, out));
 done:
     return err;
 }

@@ -114,12 +114,13 @@ done:
     return err;
 }
 
-gr_err gr_safetensors_write(const char *path, const gr_safetensor *tensors, int64_t count)
+gr_err gr_safetensors_write(const char *name, const gr_safetensor *tensors, int64_t count)
 {
     gr_err err = GR_OK;
     gr_str head = {0};
-    char *aside = NULL, *folder = NULL;
+    char *path = NULL, *aside = NULL, *folder = NULL;
     int fd = -1;
+    GR_TRY(gr_file_target(name, &path));
     GR_TRY(gr_safetensors_head(path, tensors, count, &head));
     GR_TRY(gr_path_dir(path, &folder));
     aside = gr_str_format("%s.tmp.%ld", path, (long)getpid());
@@ -147,6 +148,7 @@ done:
     }
     GR_FREE(aside);
     GR_FREE(folder);
+    GR_FREE(path);
     gr_str_fini(&head);
     return err;
 }

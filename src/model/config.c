@@ -156,6 +156,17 @@ done:
     return err;
 }
 
+static gr_err check_statistic(const char *name, int channel, double value, double least)
+{
+    gr_err err = GR_OK;
+    if (!(value >= least && value <= GR_MOST_STATISTIC)) { // a NaN fails here too
+        GR_FAIL(GR_ERR_DATA, "vision: %s[%d] is %g, expected a number from %g to %g", name,
+                channel, value, least, GR_MOST_STATISTIC);
+    }
+done:
+    return err;
+}
+
 static gr_err check_vision(const gr_vision_config *v)
 {
     gr_err err = GR_OK;
@@ -164,10 +175,8 @@ static gr_err check_vision(const gr_vision_config *v)
     }
     GR_TRY(check_vision_sizes(v));
     for (int c = 0; c < 3; c++) {
-        if (!(v->image_std[c] > 0)) {
-            GR_FAIL(GR_ERR_DATA, "vision: image_std[%d] is %g, expected a positive number", c,
-                    v->image_std[c]);
-        }
+        GR_TRY(check_statistic("image_mean", c, v->image_mean[c], -GR_MOST_STATISTIC));
+        GR_TRY(check_statistic("image_std", c, v->image_std[c], GR_LEAST_STD));
     }
 done:
     return err;

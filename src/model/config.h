@@ -134,6 +134,9 @@ gr_grid gr_position_grid(const gr_vision_config *vision);
 int64_t gr_model_vision_blocks(const gr_model_config *config);
 
 enum { GR_MOST_SIDE = 1 << 14 }; ///< pixels of one side of a picture
+/// Bounds of image_mean and image_std, which keep normalised pixels finite in fp32.
+#define GR_MOST_STATISTIC 1e6
+#define GR_LEAST_STD      1e-6
 /// GR_ERR_DATA unless a side ("height", "width") of so many pixels is one or more whole patches, at most GR_MOST_SIDE; SigLIP
 /// leaves out what is beyond its last whole patch.
 GR_MUST_CHECK gr_err gr_vision_check_side(const gr_vision_config *vision, const char *side,

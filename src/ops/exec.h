@@ -26,7 +26,8 @@ typedef struct gr_exec {
 } gr_exec;
 
 /// A CPU context with its own arena of `arena_bytes` (0: as much as the machine has). Makes the BLAS
-/// single-threaded: threads of ours call it, each on its own tile. Vectors: gr_cpu_vectors.
+/// single-threaded: threads of ours call it, each on its own tile. Vectors: gr_cpu_vectors. GR_ERR_MEMORY where a limit of
+/// addresses has no room for the buffers of the BLAS.
 GR_MUST_CHECK gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out);
 void gr_exec_destroy(gr_exec **ex);
 

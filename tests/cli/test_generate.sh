@@ -78,4 +78,22 @@ expect_code 0 "" ask text
 expect_code 65 "no vision part" ask text --image src/a.png
 expect_code 65 "." "$GRADUS" generate model --prompt "<image> where?" --max-new 3
 
+# Too few addresses are an error, never a wait without end: OpenBLAS asks for a buffer it cannot get for ever. The sanitizers'
+# shadow memory is beyond any limit.
+limited() (
+    ulimit -v "$1"
+    shift
+    exec timeout 60 "$@"
+)
+if limited 4000000 "$GRADUS" --version >/dev/null 2>&1; then
+    for most in 250000 600000 1000000; do
+        for threads in 1 2; do
+            status=0
+            limited $most "$GRADUS" generate model --prompt hello --max-new 2 --threads $threads >stdout 2>stderr || status=$?
+            [ $status = 0 ] || { [ $status = 1 ] && grep -Eq "ulimit -v|libgomp" stderr; } ||
+                fail "exit $status with $threads threads and $most KiB of addresses: $(cat stderr)"
+        done
+    done
+fi
+
 echo "generate: all as expected"
