@@ -190,7 +190,7 @@ static gr_err measure_sample(const gr_loader *loader, gri_load *load, int64_t i,
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
-    GR_TRY(gri_loader_measure(loader, load, i, scratch));
+    GR_TRY(gri_loader_measure(loader, load, i, false, scratch));
     *targets = 0;
     const gri_kept *kept = &load->kept[i];
     if (kept->words) {

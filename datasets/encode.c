@@ -53,8 +53,9 @@ done:
     return err;
 }
 
+/// Encodes the turns, or only counts their ids where `text_tokens` tells (-1: it does not).
 static gr_err encode_turns(const gri_pack_rules *rules, const gr_sample *sample,
-                           gri_encoded *out)
+                           int64_t text_tokens, gri_encoded *out)
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
@@ -63,6 +64,15 @@ static gr_err encode_turns(const gri_pack_rules *rules, const gr_sample *sample,
     GR_TRY(
         gr_doc_parse_json("conversation", sample->text, sample->text_size, GR_ERR_DATA, &doc));
     GR_TRY(read_turns(gr_doc_root(doc), &turns, &count));
+    if (text_tokens >= 0) {
+        int64_t tokens = -1;
+        GR_TRY(gr_chat_count(rules->tokenizer, &rules->chat, turns, count, sample->images,
+                             out->tiles, text_tokens, &tokens));
+        out->size.tokens = tokens;
+        if (tokens >= 0) {
+            goto done;
+        }
+    }
     GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images,
                           out->tiles, &out->chat));
     GR_ASSERT(out->chat.targets.count == out->chat.ids.count);
@@ -99,10 +109,16 @@ done:
 
 gr_err gri_encode_any(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
 {
+    return gri_encode_size(rules, sample, -1, out);
+}
+
+gr_err gri_encode_size(const gri_pack_rules *rules, const gr_sample *sample,
+                       int64_t text_tokens, gri_encoded *out)
+{
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
     GR_TRY(gri_encode_tiles(rules, sample, &encoded));
-    GR_TRY(encode_turns(rules, sample, &encoded));
+    GR_TRY(encode_turns(rules, sample, text_tokens, &encoded));
     *out = encoded;
     encoded = (gri_encoded){0};
 done:

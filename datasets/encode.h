@@ -19,6 +19,10 @@ GR_MUST_CHECK gr_err gri_encode(const gri_pack_rules *rules, const gr_sample *sa
 GR_MUST_CHECK gr_err gri_encode_any(const gri_pack_rules *rules, const gr_sample *sample,
                                     gri_encoded *out);
 GR_MUST_CHECK gr_err gri_encode_check_fit(const gri_pack_rules *rules, gri_size size);
+/// gri_encode_any for the size alone, if the turns' texts make `text_tokens` ids (gr_chat_count): nothing is encoded where that number
+/// tells, and all where it does not (-1: it is not known).
+GR_MUST_CHECK gr_err gri_encode_size(const gri_pack_rules *rules, const gr_sample *sample,
+                                     int64_t text_tokens, gri_encoded *out);
 /// Only the tiles of its pictures, and `size.images`; the same errors about them.
 GR_MUST_CHECK gr_err gri_encode_tiles(const gri_pack_rules *rules, const gr_sample *sample,
                                       gri_encoded *out);

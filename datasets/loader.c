@@ -108,6 +108,7 @@ gr_err gr_loader_create(const gr_loader_options *options, gr_loader **out)
         l->datasets[s] = options->sources[s].dataset;
     }
     set_rules(l);
+    GR_TRY(gr_tokenizer_digest(l->options.tokenizer, &l->rules.tokenizer_digest));
     GR_TRY(gri_mixture_create(options->sources, options->source_count, options->seed,
                               options->stream, options->shuffle, &l->mixture));
     GR_TRY(set_limit(l));
@@ -224,11 +225,11 @@ done:
     return err;
 }
 
-gr_err gri_loader_measure(const gr_loader *loader, gri_load *load, int64_t i,
+gr_err gri_loader_measure(const gr_loader *loader, gri_load *load, int64_t i, bool by_counts,
                           gri_scratch *scratch)
 {
     return gri_pack_measure(&loader->rules, load->refs[i], scratch, &load->window.sizes[i],
-                            &load->store, &load->kept[i]);
+                            &load->store, by_counts, &load->kept[i]);
 }
 
 gr_err gri_loader_seat(const gr_loader *loader, const gri_load *load, int64_t step,
@@ -267,7 +268,7 @@ static gr_err pack_window(gr_loader *l, int64_t number)
     l->packed = false;
     GR_TRY(gri_loader_begin(l, number, &l->load));
     for (int64_t i = 0; i < l->load.window.count; i++) {
-        GR_TRY(gri_loader_measure(l, &l->load, i, &l->scratch));
+        GR_TRY(gri_loader_measure(l, &l->load, i, false, &l->scratch));
     }
     GR_TRY(gri_window_pack(&l->load.window, &l->rules.window));
     l->packed = true;

@@ -23,10 +23,10 @@ int64_t gri_loader_window_steps(const gr_loader *loader);
 /// Sample `number` of the sources end to end, 0 <= number < gr_loader_epoch_size.
 gri_ref gri_loader_sample(const gr_loader *loader, int64_t number);
 /// Looks up the samples of a window; then come gri_loader_measure for each of them, in any order and from any thread, and
-/// gri_window_pack.
+/// gri_window_pack. `by_counts`: as gri_pack_measure; the rows are the same.
 GR_MUST_CHECK gr_err gri_loader_begin(const gr_loader *loader, int64_t number, gri_load *load);
 GR_MUST_CHECK gr_err gri_loader_measure(const gr_loader *loader, gri_load *load, int64_t i,
-                                        gri_scratch *scratch);
+                                        bool by_counts, gri_scratch *scratch);
 /// Seats the samples of a lane, whose window was packed.
 GR_MUST_CHECK gr_err gri_loader_seat(const gr_loader *loader, const gri_load *load,
                                      int64_t step, int64_t lane, gri_pack *pack);

@@ -70,22 +70,30 @@ static void keep(const gr_sample *sample, const gr_chat_sample *chat, gri_store 
 }
 
 gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *scratch,
-                        gri_size *out, gri_store *store, gri_kept *kept)
+                        gri_size *out, gri_store *store, bool by_counts, gri_kept *kept)
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
+    int64_t tokens = -1;
     *out = (gri_size){0};
     GR_TRY(gri_dataset_check_shard(ref.dataset, ref.index));
+    if (by_counts) {
+        GR_TRY(gr_dataset_tokens(ref.dataset, ref.index, rules->tokenizer_digest, &tokens));
+    }
     err = gri_dataset_read_text(ref.dataset, ref.index, &scratch->sample, &kept->place);
     kept->placed = err == GR_OK;
-    err = err ? err : gri_encode(rules, scratch->sample.sample, &encoded);
+    err = err ? err : gri_encode_size(rules, scratch->sample.sample, tokens, &encoded);
+    err = err ? err : gri_encode_check_fit(rules, encoded.size);
     if (err == GR_ERR_DATA) {
         gr_err_clear();
         err = GR_OK;
         goto done;
     }
     GR_TRY(err);
-    keep(scratch->sample.sample, &encoded.chat, store, kept);
+    kept->counted = encoded.chat.ids.count == 0;
+    if (!kept->counted) {
+        keep(scratch->sample.sample, &encoded.chat, store, kept);
+    }
     *out = encoded.size;
 done:
     gri_encoded_fini(&encoded);
@@ -251,6 +259,20 @@ done:
     return err;
 }
 
+/// A wrong count is no bad sample, which could be left out: rows would depend on who counted.
+static gr_err check_count(const gri_seat *seat, const gri_encoded *encoded)
+{
+    gr_err err = GR_OK;
+    if (seat->kept && seat->kept->counted && encoded->size.tokens != seat->size.tokens) {
+        GR_FAIL(GR_ERR_FAILED,
+                "%lld tokens, but %lld by the token count that its data set has of this "
+                "tokenizer: make the data set again from its source",
+                (long long)encoded->size.tokens, (long long)seat->size.tokens);
+    }
+done:
+    return err;
+}
+
 static gr_err add_sample(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
                          const gr_sample *sample)
 {
@@ -259,6 +281,7 @@ static gr_err add_sample(gri_pack *p, const gri_pack_rules *rules, const gri_sea
     gr_chat_sample view = {0};
     int64_t image = seat->image;
     GR_TRY(encode_seat(rules, seat, sample, &encoded, &view));
+    GR_TRY(check_count(seat, &encoded));
     if (encoded.size.tokens != seat->size.tokens || encoded.size.images != seat->size.images) {
         GR_FAIL(GR_ERR_DATA,
                 "%lld tokens and %lld images, but %lld and %lld a moment ago: the data set "

@@ -13,6 +13,7 @@
 /// What a sample becomes: borrowed, and the same for all lanes and threads.
 typedef struct gri_pack_rules {
     const gr_tokenizer *tokenizer;
+    gr_digest tokenizer_digest; ///< finds its counts in data sets
     gr_chat_options chat;
     const gr_vision_config *vision; ///< NULL: no images
     int64_t image_tokens;           ///< of one image, after the pixel shuffle
@@ -31,6 +32,7 @@ typedef struct gri_ref {
 typedef struct gri_kept {
     bool placed; ///< `place` is where it lies
     gri_place place;
+    bool counted;         ///< its size is from the token counts that its data set has
     const int32_t *words; ///< ids, targets, image rows, end to end; in a gri_store
     int64_t tokens, rows;
     gr_digest text; ///< of the conversation that was encoded
@@ -79,10 +81,11 @@ void gri_scratch_fini(gri_scratch *scratch);
 
 /// How much a sample takes. One that cannot be used or does not fit gets {0, 0}: what is wrong comes out when it is
 /// filled in. An error is the shard's or the system's. `kept` is empty and gets where the sample lies, and
-/// what was encoded, if `store` has room.
+/// what was encoded, if `store` has room. With `by_counts` the token counts of the data set are believed where they tell, and
+/// nothing is encoded: that they lie comes out when it is filled in.
 GR_MUST_CHECK gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref,
                                       gri_scratch *scratch, gri_size *out, gri_store *store,
-                                      gri_kept *kept);
+                                      bool by_counts, gri_kept *kept);
 /// Seats the samples of cell `cell` of a packed window; refs[i] and kept[i] are the window's sample i.
 GR_MUST_CHECK gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules,
                                     const gri_window *window, int64_t cell, const gri_ref *refs,

@@ -208,6 +208,12 @@ static gr_err finish(const gri_prefetch *p, const task *t)
                    : gri_window_pack(&t->window->load.window, &rules->window);
 }
 
+/// Whether most of a window goes to others, whose samples need not be encoded here.
+static bool mostly_others(const gri_prefetch *p)
+{
+    return 2 * p->plan.count <= gri_loader_rules(p->loader)->window.lanes;
+}
+
 /// Without the lock.
 static gr_err run_task(gri_prefetch *p, const task *t, gri_scratch *scratch)
 {
@@ -220,7 +226,8 @@ static gr_err run_task(gri_prefetch *p, const task *t, gri_scratch *scratch)
         if (t->slot) {
             gri_pack_fill(&t->slot->pack, gri_loader_rules(p->loader), i, scratch);
         } else {
-            GR_TRY(gri_loader_measure(p->loader, &t->window->load, i, scratch));
+            GR_TRY(
+                gri_loader_measure(p->loader, &t->window->load, i, mostly_others(p), scratch));
         }
     }
 done:

@@ -112,6 +112,35 @@ static gr_chat_turn system_turn(const char *text)
     }
 #define IMAGE(n) SPECIAL("<img>"), CONTEXT(n), SPECIAL("</img>")
 
+/// What data sets count: the ids of the texts of all turns, each piece between placeholders alone.
+static int64_t count_texts(const gr_tokenizer *t, const gr_chat_turn *turns, int64_t count)
+{
+    gr_ids ids = {0};
+    for (int64_t i = 0; i < count; i++) {
+        const char *at = turns[i].text, *end = at + turns[i].size;
+        while (at < end) {
+            const char *hit = memmem(at, (size_t)(end - at), "<image>", 7);
+            const char *stop = hit ? hit : end;
+            GR_CHECK_OK(gr_tokenizer_encode(t, at, (size_t)(stop - at), false, &ids));
+            at = hit ? hit + 7 : end;
+        }
+    }
+    int64_t found = ids.count;
+    gr_ids_fini(&ids);
+    return found;
+}
+
+/// From that number alone gr_chat_count knows how many ids there are, or says that it does not.
+static void check_count(const gr_tokenizer *t, const gr_chat_options *options,
+                        const gr_chat_turn *turns, int64_t count, int64_t images,
+                        const int64_t *tiles, int64_t want)
+{
+    int64_t got = 0;
+    GR_CHECK_OK(gr_chat_count(t, options, turns, count, images, tiles,
+                              count_texts(t, turns, count), &got));
+    GR_CHECK(got == -1 || got == want);
+}
+
 /// Encodes and compares with the parts.
 #define CHECK_CHAT(options, turns, images, ...)                                                \
     do {                                                                                       \
@@ -121,6 +150,8 @@ static gr_chat_turn system_turn(const char *text)
         if (GR_CHECK_OK(gr_chat_encode(t_, (options), (turns),                                 \
                                        sizeof(turns) / sizeof *(turns), (images), NULL,        \
                                        &sample_))) {                                           \
+            check_count(t_, (options), (turns), sizeof(turns) / sizeof *(turns), (images),     \
+                        NULL, sample_.ids.count);                                              \
             check_sample(t_, &sample_, parts_, sizeof parts_ / sizeof *parts_, true);          \
         }                                                                                      \
         gr_chat_sample_fini(&sample_);                                                         \
@@ -139,6 +170,8 @@ static gr_chat_turn system_turn(const char *text)
         if (GR_CHECK_OK(gr_chat_encode(t_, &options_, (turns),                                 \
                                        sizeof(turns) / sizeof *(turns),                        \
                                        sizeof(tiles) / sizeof *(tiles), (tiles), &sample_))) { \
+            check_count(t_, &options_, (turns), sizeof(turns) / sizeof *(turns),               \
+                        sizeof(tiles) / sizeof *(tiles), (tiles), sample_.ids.count);          \
             check_sample(t_, &sample_, parts_, sizeof parts_ / sizeof *parts_, true);          \
         }                                                                                      \
         gr_chat_sample_fini(&sample_);                                                         \
@@ -446,6 +479,33 @@ static void test_jinja(void)
     gr_mem_fail_at(0);
 }
 
+/// Where the number tells and where not, and the errors of encoding; check_count compares it with every conversation above.
+static void test_count(void)
+{
+    const gr_chat_turn marked[] = {user("a<image>b"), assistant("ok")};
+    const gr_chat_turn front[] = {user("ab"), assistant("ok")};
+    const gr_chat_turn odd[] = {user("ab"), assistant("o<image>k")};
+    const gr_chat_options options = {.image_tokens = 2},
+                          plain = {.template = gr_chat_template_find("plain"),
+                                   .image_tokens = 2};
+    gr_tokenizer *t = bytes_tokenizer();
+    int64_t got = 0;
+    GR_CHECK_OK(gr_chat_count(t, &options, marked, 2, 1, NULL, 4, &got));
+    GR_CHECK_INT(got, (1 + 5 + 2 + 4 + 2) +
+                          (1 + 10 + 2 + 2)); // as test_numbers, and 4 of the picture
+    GR_CHECK_OK(gr_chat_count(t, &options, front, 2, 1, NULL, 4, &got));
+    GR_CHECK_INT(got, -1);
+    GR_CHECK_OK(gr_chat_count(t, &options, odd, 2, 0, NULL, 4, &got));
+    GR_CHECK_INT(got, -1);
+    GR_CHECK_OK(gr_chat_count(t, &plain, marked, 2, 1, NULL, 4, &got));
+    GR_CHECK_INT(got, -1);
+    GR_CHECK_ERR(gr_chat_count(t, &options, marked, 2, 2, NULL, 4, &got), GR_ERR_DATA,
+                 "placeholders");
+    GR_CHECK_ERR(gr_chat_count(t, &options, marked, 1, 1, NULL, 4, &got), GR_ERR_DATA,
+                 "without a target");
+    gr_tokenizer_destroy(&t);
+}
+
 static const gr_test tests[] = {
     {"jinja", test_jinja},
     {"numbers", test_numbers},
@@ -462,5 +522,6 @@ static const gr_test tests[] = {
     {"prompt", test_prompt},
     {"refused", test_refused},
     {"allocation_failures", test_allocation_failures},
+    {"count", test_count},
 };
 GR_TEST_MAIN("chat", tests)

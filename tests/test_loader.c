@@ -1,8 +1,12 @@
 /// What the loader makes of samples, and in which order: the same for any number of lanes, ranks and threads, and
 /// from any step on.
 
+#include "datasets/frame.h"
 #include "datasets/order.h"
 #include "tests/loader_support.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 static void check_pixels(const gr_batch *batch, int64_t image, int64_t n, int64_t i)
 {
@@ -368,6 +372,164 @@ static void test_ranks(void)
     }
 }
 
+/// Texts whose tokens a count tells, or does not: images in front, a placeholder that is ordinary text, nothing that fits.
+static const struct {
+    const char *text;
+    int64_t images;
+} counted_texts[] = {
+    {"{'conversations': [{'from': 'human', 'value': 'bird?'}, {'from': 'gpt', 'value': 'duck'}]}",
+     0},
+    {"{'conversations': [{'from': 'human', 'value': '<image>\\nwhat duck?'}, {'from': 'gpt', 'value': 'a bird'}]}",
+     1},
+    {"{'conversations': [{'from': 'human', 'value': 'a<image>b<image>'}, {'from': 'gpt', 'value': 'bird bird'}]}",
+     2},
+    {"{'conversations': [{'from': 'human', 'value': 'what?'}, {'from': 'gpt', 'value': 'in front'}]}",
+     1},
+    {"{'conversations': [{'from': 'system', 'value': 'duck'}, {'from': 'human', 'value': 'what'}, {'from': 'gpt', 'value': 'say <image>'}]}",
+     0},
+    {"{'conversations': [{'from': 'human', 'value': 'a'}, {'from': 'gpt', 'value': 'b'}, {'from': 'human', 'value': 'user'}, {'from': 'gpt', 'value': 'duck user'}]}",
+     0},
+    {"{'conversations': [{'from': 'human', 'value': 'no answer'}]}", 0},
+    {"{'conversations': [{'from': 'human', 'value': 'bird bird duck ducks 0123456789 0123456789 0123456789 0123456789 0123456789'}, {'from': 'gpt', 'value': 'b'}]}",
+     0},
+};
+enum { COUNTED_TEXTS = sizeof counted_texts / sizeof counted_texts[0], COUNTED = 40 };
+
+/// A data set "counted" of COUNTED of these in turn, with token counts or without.
+static gr_err make_counted(bool counts, gr_dataset **out)
+{
+    gr_err err = GR_OK;
+    gr_dataset_writer *writer = NULL;
+    char *dir = gr_str_format("%s/counted", gr_test_dir()), text[512];
+    unsigned char *webp = NULL, rgb[5 * 3 * 3] = {9, 8, 7};
+    size_t size = 0;
+    const gr_image image = {5, 3, rgb};
+    const int32_t pixels[2][2] = {{5, 3}, {5, 3}};
+    const gr_tokenizer *counter = tokenizer;
+    GR_TRY(gr_image_encode_webp(&image, -1, &webp, &size));
+    GR_TRY(gr_dir_remove(dir));
+    GR_TRY(gr_dataset_writer_create(dir, 0, &writer));
+    if (counts) {
+        GR_TRY(gr_dataset_writer_count_tokens(writer, &counter, 1));
+    }
+    for (int n = 0; n < COUNTED; n++) {
+        const unsigned char *images[2] = {webp, webp};
+        const size_t sizes[2] = {size, size};
+        snprintf(text, sizeof text, "%s", counted_texts[n % COUNTED_TEXTS].text);
+        for (char *c = text; *c; c++) {
+            *c = *c == '\'' ? '"' : *c;
+        }
+        const gr_sample sample = {.source = "counted",
+                                  .text = text,
+                                  .text_size = strlen(text),
+                                  .images = counted_texts[n % COUNTED_TEXTS].images,
+                                  .image = images,
+                                  .image_size = sizes,
+                                  .pixels = pixels};
+        GR_TRY(gr_dataset_writer_add(writer, &sample));
+    }
+    GR_TRY(gr_dataset_writer_finish(writer));
+    GR_TRY(gr_dataset_open(dir, out));
+done:
+    gr_dataset_writer_destroy(&writer);
+    GR_FREE(webp);
+    GR_FREE(dir);
+    return err;
+}
+
+enum { COUNTED_LANES = 4, COUNTED_STEPS = 2 };
+
+/// What each lane holds, the lanes announced `at_once`: all (their texts are encoded) or each to a loader of its own
+/// (counts are believed). The first error, if any.
+static gr_err run_counted(const gr_dataset *data, int64_t at_once,
+                          gr_digest out[COUNTED_STEPS][COUNTED_LANES])
+{
+    gr_err err = GR_OK;
+    gr_loader_options options = options_of(COUNTED / COUNTED_STEPS, COUNTED_LANES, true);
+    whole.dataset = data;
+    options.window = COUNTED_STEPS;
+    options.epochs = 1;
+    options.drop = true;
+    for (int64_t first = 0; err == GR_OK && first < COUNTED_LANES; first += at_once) {
+        const gr_lane_batch *batch = NULL;
+        gr_loader *loader = create(options);
+        if (!loader) {
+            return GR_ERR_FAILED;
+        }
+        GR_CHECK_OK(gr_loader_expect(loader, 0, COUNTED_STEPS, first, at_once));
+        for (int64_t i = 0; err == GR_OK && i < COUNTED_STEPS * at_once; i++) {
+            int64_t step = i / at_once, lane = first + i % at_once;
+            err = gr_loader_lane(loader, step, lane, &batch);
+            if (err == GR_OK) {
+                out[step][lane] = digest_view(batch);
+            }
+        }
+        gr_loader_destroy(&loader);
+    }
+    return err;
+}
+
+/// Adds 1 to the count of the first sample, and the manifest says that this is how it was written.
+static void lie(void)
+{
+    char *dir = gr_str_format("%s/counted", gr_test_dir());
+    char *path = gr_str_format("%s/shard-00000.h5", dir), name[GRI_TOKENS_NAME];
+    gri_manifest manifest = {0};
+    gri_h5 *h5 = NULL;
+    int64_t at = 0;
+    int32_t tokens = 0;
+    GR_CHECK_OK(gri_manifest_load(dir, &manifest));
+    gri_tokens_name(manifest.tokenizers[0], name);
+    GR_CHECK_OK(gri_h5_open(path, &h5));
+    GR_CHECK_OK(gri_h5_locate_table(h5, name, GRI_H5_I32, COUNTED, 0, &at));
+    gri_h5_destroy(&h5);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    GR_CHECK(pread(fd, &tokens, sizeof tokens, at) == sizeof tokens);
+    tokens++;
+    GR_CHECK(pwrite(fd, &tokens, sizeof tokens, at) == sizeof tokens);
+    GR_CHECK_OK(gri_shard_frame(fd, path, &manifest.shards[0], &manifest.shards[0].frame));
+    close(fd);
+    GR_CHECK_OK(gri_manifest_save(&manifest, dir));
+    gri_manifest_fini(&manifest);
+    GR_FREE(path);
+    GR_FREE(dir);
+}
+
+/// A rank with few lanes believes the token counts of the data set for what goes to others: the same bits. A count that lies is an
+/// error of its sample, even where bad samples are left out.
+static void test_counts(void)
+{
+    gr_digest want[COUNTED_STEPS][COUNTED_LANES], got[COUNTED_STEPS][COUNTED_LANES];
+    gr_dataset *data = NULL;
+    if (!set_up()) {
+        return;
+    }
+    for (int counts = 0; counts < 2; counts++) {
+        if (!GR_CHECK_OK(make_counted(counts, &data))) {
+            return;
+        }
+        for (int64_t at_once = COUNTED_LANES; at_once >= 1; at_once /= 2) {
+            memset(got, 0, sizeof got);
+            GR_CHECK_OK(run_counted(data, at_once, got));
+            if (counts == 0 && at_once == COUNTED_LANES) {
+                memcpy(want, got, sizeof want);
+            }
+            GR_CHECK_BYTES(got, want, sizeof want);
+        }
+        gr_dataset_close(&data);
+    }
+    lie();
+    char *dir = gr_str_format("%s/counted", gr_test_dir());
+    if (GR_CHECK_OK(gr_dataset_open(dir, &data))) {
+        GR_CHECK_OK(run_counted(data, COUNTED_LANES, got));
+        GR_CHECK_BYTES(got, want, sizeof want);
+        GR_CHECK_ERR(run_counted(data, 1, got), GR_ERR_FAILED,
+                     "/counted: sample 0 (\"counted\"): ");
+        gr_dataset_close(&data);
+    }
+    GR_FREE(dir);
+}
+
 /// Weights share the positions out; each source goes through its samples in an order of its own.
 static void test_mixture(void)
 {
@@ -574,11 +736,22 @@ static void test_tiles(void)
 }
 
 static const gr_test tests[] = {
-    {"content", test_content},     {"reads", test_reads},     {"tiles", test_tiles},
-    {"lanes", test_lanes},         {"epochs", test_epochs},   {"large_batch", test_large_batch},
-    {"expect", test_expect},       {"jump", test_jump},       {"held", test_held},
-    {"limit", test_limit},         {"windows", test_windows}, {"ranks", test_ranks},
-    {"mixture", test_mixture},     {"repeats", test_repeats}, {"subsets", test_subsets},
+    {"content", test_content},
+    {"reads", test_reads},
+    {"counts", test_counts},
+    {"tiles", test_tiles},
+    {"lanes", test_lanes},
+    {"epochs", test_epochs},
+    {"large_batch", test_large_batch},
+    {"expect", test_expect},
+    {"jump", test_jump},
+    {"held", test_held},
+    {"limit", test_limit},
+    {"windows", test_windows},
+    {"ranks", test_ranks},
+    {"mixture", test_mixture},
+    {"repeats", test_repeats},
+    {"subsets", test_subsets},
     {"tear_down", test_tear_down},
 };
 GR_TEST_MAIN("loader", tests)

@@ -17,6 +17,8 @@ typedef struct builder {
     const gr_chat_template *template;
     const int64_t *tiles; ///< of each image; NULL: one each
     int64_t images_done;
+    bool counting; ///< turns' texts are left out: their tokens are known
+    bool unsure;   ///< ... but not as they are encoded here
     int32_t im_start, im_end, img, img_end, context, endoftext, think, think_end;
     gr_str pending; ///< text since the last special token, not yet encoded
     gr_chat_sample sample;
@@ -116,6 +118,9 @@ static gr_err add_turn_text(builder *b, const gr_chat_turn *turn, int64_t in_fro
     gr_err err = GR_OK;
     const char *at = turn->text;
     size_t left = turn->size;
+    b->unsure |=
+        b->counting &&
+        (in_front > 0 || (!is_user(turn) && memmem(at, left, placeholder, PLACEHOLDER_SIZE)));
     for (int64_t i = 0; i < in_front; i++) {
         GR_TRY(add_image(b, loss));
         GR_TRY(gr_str_add(&b->pending, "\n"));
@@ -124,7 +129,9 @@ static gr_err add_turn_text(builder *b, const gr_chat_turn *turn, int64_t in_fro
         const char *hit =
             is_user(turn) ? memmem(at, left, placeholder, PLACEHOLDER_SIZE) : NULL;
         size_t n = hit ? (size_t)(hit - at) : left;
-        GR_TRY(gr_str_add_bytes(&b->pending, at, n));
+        if (!b->counting) {
+            GR_TRY(gr_str_add_bytes(&b->pending, at, n));
+        }
         if (hit) {
             GR_TRY(add_image(b, loss));
             n += PLACEHOLDER_SIZE;
@@ -182,8 +189,11 @@ static gr_err add_default_system(builder *b, const gr_chat_turn *turns, int64_t 
     }
     if (system[0]) {
         gr_chat_turn turn = {.system = true, .text = system, .size = strlen(system)};
+        bool counting = b->counting;
         GR_TRY(gri_utf8_check(system, turn.size));
+        b->counting = false; // it is no text of the conversation
         GR_TRY(add_marked_turn(b, &turn, 0));
+        b->counting = counting;
     }
 done:
     return err;
@@ -285,17 +295,45 @@ static builder builder_of(const gr_tokenizer *tokenizer, const gr_chat_options *
                      .tiles = tiles};
 }
 
+/// A whole conversation with its targets; builder and sample stay the caller's to free.
+static gr_err build(builder *b, const gr_chat_turn *turns, int64_t count, int64_t images)
+{
+    gr_err err = GR_OK;
+    GR_TRY(add_turns(b, turns, count, images));
+    if (b->template->plain) {
+        GR_TRY(add_id(b, b->endoftext, true));
+    }
+    GR_TRY(shift_targets(&b->sample.targets));
+done:
+    return err;
+}
+
+gr_err gr_chat_count(const gr_tokenizer *tokenizer, const gr_chat_options *options,
+                     const gr_chat_turn *turns, int64_t count, int64_t images,
+                     const int64_t *tiles, int64_t text_tokens, int64_t *out)
+{
+    gr_err err = GR_OK;
+    builder b = builder_of(tokenizer, options, tiles);
+    *out = -1;
+    if (b.template->plain) {
+        goto done;
+    }
+    b.counting = true;
+    GR_TRY(build(&b, turns, count, images));
+    *out = b.unsure ? -1 : b.sample.ids.count + text_tokens;
+done:
+    gr_str_fini(&b.pending);
+    gr_chat_sample_fini(&b.sample);
+    return err;
+}
+
 gr_err gr_chat_encode(const gr_tokenizer *tokenizer, const gr_chat_options *options,
                       const gr_chat_turn *turns, int64_t count, int64_t images,
                       const int64_t *tiles, gr_chat_sample *out)
 {
     gr_err err = GR_OK;
     builder b = builder_of(tokenizer, options, tiles);
-    GR_TRY(add_turns(&b, turns, count, images));
-    if (b.template->plain) {
-        GR_TRY(add_id(&b, b.endoftext, true));
-    }
-    GR_TRY(shift_targets(&b.sample.targets));
+    GR_TRY(build(&b, turns, count, images));
     *out = b.sample;
     b.sample = (gr_chat_sample){0};
 done:

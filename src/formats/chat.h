@@ -61,6 +61,13 @@ GR_MUST_CHECK gr_err gr_chat_encode(const gr_tokenizer *tokenizer,
                                     const gr_chat_options *options, const gr_chat_turn *turns,
                                     int64_t count, int64_t images, const int64_t *tiles,
                                     gr_chat_sample *out);
+/// How many ids that would be, with the same errors, if the texts of all turns make `text_tokens` ids when each piece between
+/// placeholders is encoded alone: none is encoded here. -1 where that number does not tell: a plain template, images in front, a
+/// placeholder that is ordinary text.
+GR_MUST_CHECK gr_err gr_chat_count(const gr_tokenizer *tokenizer,
+                                   const gr_chat_options *options, const gr_chat_turn *turns,
+                                   int64_t count, int64_t images, const int64_t *tiles,
+                                   int64_t text_tokens, int64_t *out);
 /// The same as a Jinja template for other programs (of `options` the template and the system message), in new memory
 /// (GR_FREE). Pictures are not in it: their placeholders are the tokenizing program's.
 GR_MUST_CHECK gr_err gr_chat_jinja(const gr_chat_options *options, char **out);
