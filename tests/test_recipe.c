@@ -86,15 +86,17 @@ static void test_settings(void)
         "stages[0].recompute=true",
         "stages[0].images={tiles: 6, thumbnail: false, fit: stretch}",
         "stages[0].window=4",
+        "digests={every: 3, lanes: false}",
         "stages[0].bad_samples=drop",
         "stages[0].data=[{path: d, weight: 2.5, max_repeats: 3}]"};
     GR_CHECK_OK(gr_str_add(&text, head));
     GR_CHECK_OK(gr_str_add(&text, stage));
-    if (GR_CHECK_OK(load_text(text.data, settings, 10, &r))) {
+    if (GR_CHECK_OK(load_text(text.data, settings, 11, &r))) {
         GR_CHECK_INT((int64_t)r->seed, 9);
         GR_CHECK_INT(r->stages[0].steps, 11);
         GR_CHECK(r->stages[0].all_text);
         GR_CHECK(r->stages[0].window == 4 && r->stages[0].drop);
+        GR_CHECK(r->digests_every == 3 && !r->digests_lanes);
         GR_CHECK(r->stages[0].data.items[0].weight == 2.5);
         GR_CHECK(r->stages[0].data.items[0].max_repeats == 3);
         GR_CHECK(r->stages[0].learning_rate[GR_PART_CONNECTOR] == 0.5);
