@@ -40,7 +40,7 @@ static void write_stages(gr_json *j, const gr_node *list)
 
 gr_err gr_recipe_deciding(const gr_doc *recipe, char **json)
 {
-    static const char *const left_out[] = {"checkpoints", NULL};
+    static const char *const left_out[] = {"checkpoints", "digests", NULL};
     gr_err err = GR_OK;
     gr_json j = {0};
     const gr_node *root = gr_doc_root(recipe);
@@ -86,25 +86,29 @@ done:
     return err;
 }
 
-static gr_err add_change(gr_str *out, const char *stage, const char *key, int64_t then,
+/// `map` is the stage's name or the key of the map that holds it.
+static gr_err add_change(gr_str *out, const char *map, const char *key, int64_t then,
                          int64_t now)
 {
     if (then == now) {
         return GR_OK;
     }
-    return gr_str_addf(out, "%s%s.%s %lld -> %lld", out->size > 0 ? ", " : "",
-                       stage ? stage : "checkpoints", key, (long long)then, (long long)now);
+    return gr_str_addf(out, "%s%s.%s %lld -> %lld", out->size > 0 ? ", " : "", map, key,
+                       (long long)then, (long long)now);
 }
 
 gr_err gr_recipe_changes(const gr_recipe *then, const gr_recipe *now, gr_str *out)
 {
     gr_err err = GR_OK;
-    GR_TRY(add_change(out, NULL, "every", then->checkpoint_every, now->checkpoint_every));
-    GR_TRY(add_change(out, NULL, "keep", then->checkpoint_keep, now->checkpoint_keep));
-    GR_TRY(add_change(out, NULL, "keep_every", then->checkpoint_keep_every,
+    GR_TRY(
+        add_change(out, "checkpoints", "every", then->checkpoint_every, now->checkpoint_every));
+    GR_TRY(add_change(out, "checkpoints", "keep", then->checkpoint_keep, now->checkpoint_keep));
+    GR_TRY(add_change(out, "checkpoints", "keep_every", then->checkpoint_keep_every,
                       now->checkpoint_keep_every));
-    GR_TRY(add_change(out, NULL, "background", then->checkpoint_background,
+    GR_TRY(add_change(out, "checkpoints", "background", then->checkpoint_background,
                       now->checkpoint_background));
+    GR_TRY(add_change(out, "digests", "every", then->digests_every, now->digests_every));
+    GR_TRY(add_change(out, "digests", "lanes", then->digests_lanes, now->digests_lanes));
     for (int64_t i = 0; i < now->stage_count && i < then->stage_count; i++) {
         const gr_recipe_stage *a = &then->stages[i], *b = &now->stages[i];
         GR_TRY(add_change(out, b->name, "recompute", a->recompute, b->recompute));

@@ -1,9 +1,8 @@
 #ifndef STAGES_RECIPE_BITS_H
 #define STAGES_RECIPE_BITS_H
 
-/// Which keys of a recipe decide the bits of its result. These do not, and may change while a run is stopped: `checkpoints`, and
-/// of a stage `recompute` and `validate_every`. A new key decides until it is named in recipe_bits.c. (`digests` decides no bit
-/// either, but what is recorded, and `verify` goes by that from the first step on.)
+/// Which keys of a recipe decide the bits of its result. These do not, and may change while a run is stopped: `checkpoints`,
+/// `digests`, and of a stage `recompute` and `validate_every`. A new key decides until it is named in recipe_bits.c.
 
 #include "src/base/str.h"
 #include "stages/recipe.h"

@@ -4,6 +4,7 @@
 #include "src/base/mem.h"
 #include "src/model/config.h"
 #include "stages/digest_file.h"
+#include "stages/recipe_bits.h"
 #include "stages/sample_list.h"
 
 #include <string.h>
@@ -43,7 +44,7 @@ done:
     return err;
 }
 
-/// The first key in which the recipes differ. What cannot be read says nothing.
+/// The first key that decides bits in which the recipes differ. What cannot be read says nothing.
 static char *compare_recipes(const char *first, const char *second)
 {
     const char *runs[2] = {first, second};
@@ -55,7 +56,7 @@ static char *compare_recipes(const char *first, const char *second)
         GR_TRY(gr_doc_load(path, GR_ERR_DATA, &docs[r]));
         GR_FREE(path);
     }
-    GR_TRY(gr_doc_difference(docs[0], docs[1], &key));
+    GR_TRY(gr_recipe_difference(docs[0], docs[1], &key));
 done:
     gr_err_clear();
     GR_FREE(path);

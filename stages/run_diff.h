@@ -15,7 +15,7 @@ typedef struct gr_run_diff {
     /// owned; NULL: there is none
     char *changed;
     char *
-        recipe; ///< first key in which the recipes differ, owned; NULL: none, or one cannot be read
+        recipe; ///< first key that decides bits in which the recipes differ, owned; NULL: none, or one cannot be read
 } gr_run_diff;
 
 /// GR_ERR_MISSING: a run recorded nothing. GR_ERR_DATA: a damaged record, another model, or no update that both recorded.

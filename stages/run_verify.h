@@ -1,7 +1,7 @@
 #ifndef STAGES_RUN_VERIFY_H
 #define STAGES_RUN_VERIFY_H
 
-/// Computes steps of a run again and compares them with what it recorded of them (step_digest.h). Nothing is written. Any number of ranks
+/// Computes steps of a run again and compares those that it recorded with what it recorded of them (step_digest.h). Nothing is written. Any number of ranks
 /// and threads will do; machine and libraries decide bits as in a run that goes on.
 
 #include "mpi/world.h"

@@ -23,7 +23,8 @@ struct gr_step_digest {
     const gr_params *params;
     const gr_updater *updater;
     int threads;
-    bool active; ///< this step is recorded
+    int64_t only; ///< the one update that is recorded, whatever the recipe says; 0: as it says
+    bool active;  ///< this step is recorded
     gri_step_place place;
     uint64_t *before, *after; ///< of this rank's copy of the weights [tensors]
     int64_t after_update;     ///< the update behind which `after` was made; -1: none
@@ -206,12 +207,26 @@ static int64_t first_change(const gr_step_digest *d)
     return -1;
 }
 
+void gri_step_digest_only(gr_step_digest *d, int64_t update)
+{
+    d->only = update;
+}
+
+/// Whether the step at d->place is recorded.
+static bool is_recorded(const gr_step_digest *d, bool last)
+{
+    int64_t every = d->setup->recipe->digests_every;
+    if (d->only > 0) {
+        return d->place.update == d->only;
+    }
+    return every > 0 && (d->place.update % every == 0 || d->place.step == 1 || last);
+}
+
 gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place, bool last)
 {
     gr_err err = GR_OK;
-    int64_t every = d->setup->recipe->digests_every;
-    d->active = every > 0 && (place->update % every == 0 || place->step == 1 || last);
     d->place = *place;
+    d->active = is_recorded(d, last);
     if (!d->active) {
         goto done;
     }

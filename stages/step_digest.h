@@ -38,6 +38,8 @@ GR_MUST_CHECK gr_err gri_step_digest_create(const gr_world *world, const gr_setu
                                             gr_step_digest **out);
 void gri_step_digest_destroy(gr_step_digest **digest);
 
+/// From now on this update is recorded and no other: the next one that is to be compared (run_verify.h).
+void gri_step_digest_only(gr_step_digest *d, int64_t update);
 /// Before the step; `last`: it is the stage's. What is not recorded costs nothing. GR_ERR_FAILED: copies of the weights differ. Collective.
 GR_MUST_CHECK gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place,
                                            bool last);

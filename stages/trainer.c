@@ -226,14 +226,22 @@ static gr_err prepare_digests(const gr_trainer *t)
 {
     gr_err err = GR_OK;
     gr_str head = {0};
+    char *path = NULL, *text = NULL;
+    size_t size = 0;
     GR_TRY(gr_lines_truncate(t->options->run, gri_digests_name, t->progress.updates,
                              t->progress.step == 0));
-    if (t->progress.updates == 0 && t->recipe->digests_every > 0) {
+    GR_TRY(gr_path_join(t->options->run, gri_digests_name, &path));
+    if (gr_file_exists(path)) {
+        GR_TRY(gr_file_read(path, 0, &text, &size));
+    }
+    if (size == 0 && t->recipe->digests_every > 0) {
         GR_TRY(gri_step_digest_head(t->setup, &t->identity, &head));
         GR_TRY(gri_step_digest_append(t->options->run, &head));
     }
 done:
     gr_str_fini(&head);
+    GR_FREE(path);
+    GR_FREE(text);
     return err;
 }
 
