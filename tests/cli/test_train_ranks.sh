@@ -51,6 +51,7 @@ for ranks in 3 8; do
     done
     diff -r fp32-1/final fp32-$ranks/final >/dev/null || fail "the model of $ranks ranks differs"
 done
+tail -n +2 fp32-1/digests.jsonl >steps.fp32 # without the first line, which has the recipe
 [ "$(wc -l <fp32-1/digests.jsonl)" = 24 ] || fail "digests.jsonl: expected a first line, updates 1, 10, 11 and each third of 60"
 for precision in $precisions; do
     for run in $precision-*; do
@@ -64,7 +65,7 @@ for pair in "1 4" "3 1" "5 2"; do
     expect_code 75 "stopped in stage second after step 7" on "$1" recipe.yaml --run from-$1 --stop-after 17
     expect_code 0 "going on from from-$1/checkpoints/update-00000017: 17 of 60" on "$2" recipe.yaml --run from-$1
     expect_same parts.fp32 "$2 ranks after $1"
-    cmp fp32-1/digests.jsonl from-$1/digests.jsonl || fail "the digests of the steps depend on the stop"
+    tail -n +2 from-$1/digests.jsonl | cmp - steps.fp32 || fail "the digests of the steps depend on the stop"
 done
 expect_code 0 "complete" on 3 recipe.yaml --run foreground --set checkpoints.background=false
 expect_same parts.fp32 "written in the foreground"
