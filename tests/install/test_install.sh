@@ -37,7 +37,7 @@ expect_code 1 "with requested version \"99\"" cmake -S newer -B newer/build -DCM
 
 # Man pages: the words of --help, and roff that readers accept.
 pages=$(cd "$prefix/share/man/man1" && echo *)
-for family in doctor model data tokenizer debug generate train; do
+for family in doctor model data tokenizer debug generate train verify diff; do
     case " $pages " in *" gradus-$family.1 "*) ;; *) fail "no man page of $family: $pages" ;; esac
 done
 grep -q '^names the random numbers' "$prefix/share/man/man1/gradus-model.1" ||

@@ -1,4 +1,5 @@
 #include "src/base/mem.h"
+#include "src/base/str.h"
 #include "tests/mpi/mpi_check.h"
 
 #include <stdio.h>
@@ -87,6 +88,25 @@ static void test_broadcast(void)
     GR_CHECK_OK(gr_world_broadcast(gr_test_world, NULL, 0, 0));
 }
 
+static void test_broadcast_text(void)
+{
+    for (int root = 0; root < gr_test_world->size; root++) {
+        bool mine = gr_test_world->rank == root;
+        char *text = mine ? gr_str_format("from %d", root) : NULL, *none = NULL;
+        char *empty = mine ? gr_str_format("%s", "") : NULL;
+        char want[16];
+        snprintf(want, sizeof want, "from %d", root);
+        GR_CHECK_OK(gr_world_broadcast_text(gr_test_world, &text, root));
+        GR_CHECK_OK(gr_world_broadcast_text(gr_test_world, &empty, root));
+        GR_CHECK_OK(gr_world_broadcast_text(gr_test_world, &none, root));
+        GR_CHECK_STR(text, want);
+        GR_CHECK_STR(empty, "");
+        GR_CHECK(none == NULL);
+        GR_FREE(text);
+        GR_FREE(empty);
+    }
+}
+
 static void test_broadcast_from_nowhere(void)
 {
     int data = 0;
@@ -124,6 +144,7 @@ static const gr_test tests[] = {
     {"agree_takes_the_lowest", test_agree_takes_the_lowest},
     {"agree_on_a_long_message", test_agree_on_a_long_message},
     {"broadcast", test_broadcast},
+    {"broadcast a text", test_broadcast_text},
     {"broadcast_from_nowhere", test_broadcast_from_nowhere},
     {"gather", test_gather},
     {"max", test_max},
