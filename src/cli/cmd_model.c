@@ -48,23 +48,23 @@ gr_err gri_model_init(int argc, char **argv)
     }
     GR_TRY(gri_result_dir(out, &made));
     gr_model_init(s.model, s.config.parts, (uint64_t)seed);
-    GR_TRY(gr_hf_save(out, s.model));
-    if (tokenizer) {
-        GR_TRY(gri_copy_tokenizer(tokenizer, out));
+    if (tokenizer) { // config.json, without which nobody opens the folder, comes last
+        GR_TRY(gr_tokenizer_copy(tokenizer, out));
     }
+    GR_TRY(gr_hf_save(out, s.model));
 done:
     gri_result_dir_end(out, made, err);
     gri_session_close(&s);
     return err;
 }
 
-// The part alone as its own model, with the tokenizer when it is the language part. dtype GR_DTYPE_COUNT: as stored.
+// The part alone as its own model, with the tokenizer (where there is one) when it is the language part. dtype GR_DTYPE_COUNT: as stored.
 static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_layout layout,
                           gr_dtype dtype)
 {
     gr_err err = GR_OK;
     gri_session s = {0};
-    bool tokenizer = false, made = false;
+    bool made = false;
     GR_TRY(gri_session_load(from, 1u << part, 1, GR_PRECISION_FP32, &s));
     if (dtype == GR_DTYPE_COUNT) {
         GR_TRY(gr_hf_stored_dtype(from, part, &dtype));
@@ -75,10 +75,6 @@ static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_
         goto done;
     }
     GR_TRY(gr_hf_export_language(to, from, dtype, s.model));
-    GR_TRY(gri_has_tokenizer(from, &tokenizer));
-    if (tokenizer) {
-        GR_TRY(gri_copy_tokenizer(from, to));
-    }
 done:
     gri_result_dir_end(to, made, err);
     gri_session_close(&s);

@@ -231,40 +231,6 @@ done:
     return err;
 }
 
-static gr_err copy_if_there(const char *from, const char *to, const char *name)
-{
-    gr_err err = GR_OK;
-    char *source = NULL, *target = NULL;
-    GR_TRY(gr_path_join(from, name, &source));
-    GR_TRY(gr_path_join(to, name, &target));
-    if (gr_file_exists(source)) {
-        GR_TRY(gr_file_copy(source, target));
-    }
-done:
-    GR_FREE(source);
-    GR_FREE(target);
-    return err;
-}
-
-gr_err gri_copy_tokenizer(const char *from, const char *to)
-{
-    static const char *const files[] = {"tokenizer.json",      "tokenizer_config.json",
-                                        "vocab.json",          "merges.txt",
-                                        "added_tokens.json",   "special_tokens_map.json",
-                                        "chat_template.jinja", "generation_config.json"};
-    gr_err err = GR_OK;
-    bool there = false;
-    GR_TRY(gri_has_tokenizer(from, &there));
-    if (!there) {
-        GR_FAIL(GR_ERR_MISSING, "%s holds no tokenizer.json or vocab.json", from);
-    }
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        GR_TRY(copy_if_there(from, to, files[i]));
-    }
-done:
-    return err;
-}
-
 gr_err gri_print_json(gr_json *json)
 {
     gr_err err = GR_OK;

@@ -93,8 +93,6 @@ GR_MUST_CHECK gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *t
                                           const gr_model_config *config);
 /// Whether DIR holds a tokenizer.
 GR_MUST_CHECK gr_err gri_has_tokenizer(const char *dir, bool *out);
-/// Copies the tokenizer files that exist in `from`; tokenizer.json must.
-GR_MUST_CHECK gr_err gri_copy_tokenizer(const char *from, const char *to);
 
 /// Finishes the document and prints it with a newline.
 GR_MUST_CHECK gr_err gri_print_json(gr_json *json);

@@ -56,7 +56,7 @@ GR_MUST_CHECK gr_err gr_hf_stored_dtype(const char *dir, gr_part part, gr_dtype 
 GR_MUST_CHECK gr_err gr_hf_export_vision(const char *dir, gr_hf_layout layout, gr_dtype dtype,
                                          gr_model *model);
 /// Writes the language model alone, as Qwen2ForCausalLM, Qwen3ForCausalLM or LlamaForCausalLM. `from`: the directory it was
-/// read from (NULL: none), for generation_config.json and the ids that begin, end and fill a text: its own, or
+/// read from (NULL: none), for its tokenizer, generation_config.json and the ids that begin, end and fill a text: its own, or
 /// made from its tokenizer's.
 GR_MUST_CHECK gr_err gr_hf_export_language(const char *dir, const char *from, gr_dtype dtype,
                                            gr_model *model);

@@ -63,8 +63,9 @@ gr_err gr_hf_export_vision(const char *dir, gr_hf_layout layout, gr_dtype dtype,
     GR_TRY(export_weights(dir, model, GR_PART_VISION,
                           transformers ? GRI_HF_NAMES_TRANSFORMERS : GRI_HF_NAMES_ALONE,
                           dtype));
-    GR_TRY(gri_hf_write_vision_config(dir, layout, dtype, v));
     GR_TRY(gri_hf_write_preprocessor(dir, v));
+    GR_TRY(
+        gri_hf_write_vision_config(dir, layout, dtype, v)); // last: it makes the folder a model
 done:
     return err;
 }
@@ -158,6 +159,7 @@ gr_err gr_hf_export_language(const char *dir, const char *from, gr_dtype dtype, 
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
+    bool there = false;
     gri_hf_token tokens[GRI_HF_TOKENS] = {
         {.key = "bos_token_id"}, {.key = "eos_token_id"}, {.key = "pad_token_id"}};
     if (from) { // before anything is written
@@ -166,8 +168,11 @@ gr_err gr_hf_export_language(const char *dir, const char *from, gr_dtype dtype, 
     }
     GR_TRY(export_weights(dir, model, GR_PART_LANGUAGE, GRI_HF_NAMES_ALONE, dtype));
     if (from) {
+        GR_TRY(gr_tokenizer_exists(from, &there));
+        GR_TRY(there ? gr_tokenizer_copy(from, dir) : GR_OK);
         GR_TRY(export_generation(dir, from, tokens));
     }
+    // Last: it makes the folder a model.
     GR_TRY(gri_hf_write_language_config(dir, dtype, from ? tokens : NULL,
                                         &gr_model_get_config(model)->language));
 done:

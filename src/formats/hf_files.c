@@ -96,6 +96,25 @@ done:
     return err;
 }
 
+/// Beside an index that does not name it, model.safetensors holds other weights: transformers opens that one.
+static gr_err check_one_set(const char *index, const char *single, const gri_hf_files *files)
+{
+    gr_err err = GR_OK;
+    bool named = !gr_file_exists(single);
+    for (int64_t i = 0; i < files->count; i++) {
+        named = named || strcmp(gr_path_base(files->items[i]->path), GRI_HF_WEIGHTS) == 0;
+    }
+    if (!named) {
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: stands beside %s, which names other files: two sets of weights; remove the "
+            "one that is not meant",
+            single, index);
+    }
+done:
+    return err;
+}
+
 gr_err gri_hf_files_open(const char *dir, gri_hf_files *out)
 {
     gr_err err = GR_OK;
@@ -105,6 +124,7 @@ gr_err gri_hf_files_open(const char *dir, gri_hf_files *out)
     GR_TRY(gr_path_join(dir, GRI_HF_WEIGHTS, &single));
     if (gr_file_exists(index)) {
         GR_TRY(open_by_index(index, dir, &files));
+        GR_TRY(check_one_set(index, single, &files));
     } else if (gr_file_exists(single)) {
         GR_TRY(add_file(single, &files));
     } else {

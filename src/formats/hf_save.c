@@ -213,6 +213,9 @@ gr_err gr_hf_save_description(const char *dir, gr_model *model)
     const gr_model_config *config = gr_model_get_config(model);
     bool vision = config->parts & (1u << GR_PART_VISION);
     GR_TRY(save_index(dir, model));
+    if (vision) { // before config.json, which makes the folder a model
+        GR_TRY(gri_hf_write_preprocessor(dir, &config->vision));
+    }
     if (names_of(config) == GRI_HF_NAMES_FULL) {
         GR_TRY(gri_hf_write_full_config(dir, config));
     } else if (vision) {
@@ -220,9 +223,6 @@ gr_err gr_hf_save_description(const char *dir, gr_model *model)
                                           &config->vision));
     } else {
         GR_TRY(gri_hf_write_language_config(dir, GR_DTYPE_F32, NULL, &config->language));
-    }
-    if (vision) {
-        GR_TRY(gri_hf_write_preprocessor(dir, &config->vision));
     }
 done:
     return err;

@@ -22,6 +22,8 @@ void gr_tokenizer_destroy(gr_tokenizer **tokenizer);
 /// without any.
 GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir,
                                        const char *chat_template);
+/// Copies the files of a tokenizer, and what stands beside it, as they are.
+GR_MUST_CHECK gr_err gr_tokenizer_copy(const char *from, const char *to);
 /// Id of the token with this role ("bos_token", "eos_token", "pad_token") by its tokenizer_config.json; without one,
 /// <|im_end|> ends and <|endoftext|> pads. -1: none.
 int32_t gr_tokenizer_role(const gr_tokenizer *tokenizer, const char *role);

@@ -45,6 +45,33 @@ cat >qwen/config.json <<END
 END
 expect_code 0 "^language .* 494032768 parameters" "$GRADUS" model info qwen
 
+# What is said of pictures must leave their pixels finite.
+sed 's/^vision:/&\n  image_mean: [.nan, 0, 0]/' "$here/tiny.yaml" >nan.yaml
+expect_code 65 "vision: image_mean\[0\] is -?nan, expected a number" "$GRADUS" model init --config nan.yaml --seed 1 --out x
+
+# An interrupted download leaves links that lead nowhere: no reason to take defaults.
+cp -r one link
+ln -sf nowhere link/preprocessor_config.json
+expect_code 66 "link/preprocessor_config.json: cannot open" "$GRADUS" model info link
+
+# Two sets of weights: transformers would open the other.
+cp -r one both
+echo >both/model.safetensors
+expect_code 65 "both/model.safetensors: stands beside both/model.safetensors.index.json.*two sets" \
+    "$GRADUS" model export both --out x
+
+# What is not finished is no model: config.json comes last, behind the tokenizer too.
+make_tokenizer words
+cp -r words stuck
+mkfifo stuck/vocab.json
+expect_code 74 "stuck/vocab.json: is a pipe" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --tokenizer stuck --out half0
+expect_code 66 "half0 .*holds no config.json" "$GRADUS" model info half0
+cp -r one stuck1
+cp stuck/tok* stuck1/
+mkfifo stuck1/vocab.json
+expect_code 74 "stuck1/vocab.json: is a pipe" "$GRADUS" model export stuck1 --part language --out half1
+expect_code 66 "half1 .*holds no config.json" "$GRADUS" model info half1
+
 # Parts as models of their own.
 expect_code 0 "" "$GRADUS" model export one --out sailvit
 expect_code 0 "^vision .* 5488 parameters" "$GRADUS" model info sailvit
