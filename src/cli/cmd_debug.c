@@ -86,7 +86,7 @@ static gr_err compute_loss(gri_session *s, const gri_step_batch *b, gr_part_set 
             GR_ALLOC(r->grads[p], params->size[p]);
         }
     }
-    GR_TRY(gr_model_loss_grad(s->model, &b->batch, train, r->grads, &loss));
+    GR_TRY_CONTEXT(gr_model_loss_grad(s->model, &b->batch, train, r->grads, &loss), "%s", path);
     r->loss = (float)(loss / (double)b->targets);
     for (int p = 0; p < GR_PART_COUNT; p++) {
         for (int64_t i = 0; r->grads[p] && i < params->size[p]; i++) {
@@ -128,7 +128,7 @@ static gr_err compute(gri_session *s, const gri_step_batch *b, const options *o,
         GR_ALLOC(r->features, b->batch.images * patches_of(s, b) * s->config.vision.width);
         trace.vision_features = r->features;
     }
-    GR_TRY(gr_model_trace(s->model, &b->batch, &trace));
+    GR_TRY_CONTEXT(gr_model_trace(s->model, &b->batch, &trace), "%s", path);
 done:
     return err;
 }

@@ -150,7 +150,7 @@ gr_err gri_parts_parse(const char *command, const char *text, gr_part_set have,
 {
     gr_err err = GR_OK;
     gr_part_set parts = 0;
-    while (*text) {
+    for (bool more = true; more;) {
         char name[16] = "";
         gr_part part = 0;
         size_t n = strcspn(text, ",");
@@ -165,7 +165,8 @@ gr_err gri_parts_parse(const char *command, const char *text, gr_part_set have,
             GR_FAIL(GR_ERR_USAGE, "%s: --train: the model has no %s part", command, name);
         }
         parts |= 1u << part;
-        text += n + (text[n] == ',');
+        more = text[n] == ',';
+        text += n + more;
     }
     *out = parts;
 done:
@@ -265,9 +266,19 @@ done:
 gr_err gri_check_out(const char *out, const char *input)
 {
     gr_err err = GR_OK;
-    char *folder = NULL;
+    char *folder = NULL, *target_path = NULL;
     struct stat source, target;
+    if (!*out) {
+        GR_FAIL(GR_ERR_USAGE, "--out: expected the name of a file, got an empty one");
+    }
+    if (gr_dir_exists(out)) {
+        GR_FAIL(GR_ERR_IO, "--out: %s: is a folder, expected a file or a new name", out);
+    }
+    GR_TRY(gr_file_target(out, &target_path));
     GR_TRY(gr_path_dir(out, &folder));
+    if (!gr_dir_exists(folder)) {
+        GR_FAIL(GR_ERR_IO, "--out: %s: no such folder; make it first", folder);
+    }
     if (stat(input, &source) != 0) {
         goto done; // who reads it will say so
     }
@@ -279,5 +290,6 @@ gr_err gri_check_out(const char *out, const char *input)
     }
 done:
     GR_FREE(folder);
+    GR_FREE(target_path);
     return err;
 }

@@ -85,6 +85,17 @@ static gr_err check_options(const gr_model_config *c, const gr_bench_step_option
                 "without images the language part alone computes, and it does not train: "
                 "nothing to measure");
     }
+    const int64_t image_tokens = o->images > 0 ? gr_image_tokens(&c->vision) : 0;
+    const int64_t sequences = o->images > 0 ? o->images : 1;
+    const int64_t longest = image_tokens + o->tokens / sequences + o->tokens % sequences;
+    if (longest > c->language.max_positions) {
+        GR_FAIL(
+            GR_ERR_USAGE,
+            "the longest of %lld sequences has %lld tokens, %lld of them of a picture, and the "
+            "model %lld positions: ask for fewer tokens",
+            (long long)sequences, (long long)longest, (long long)image_tokens,
+            (long long)c->language.max_positions);
+    }
 done:
     return err;
 }

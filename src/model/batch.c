@@ -57,8 +57,11 @@ static gr_err check_tokens(const gr_language_config *l, const gr_batch *batch,
                     (long long)l->vocabulary - 1, batch->ids[t]);
         }
         if (batch->positions[t] < 0 || batch->positions[t] >= l->max_positions) {
-            GR_FAIL(GR_ERR_DATA, "positions[%lld]: expected 0 to %lld, got %d", (long long)t,
-                    (long long)l->max_positions - 1, batch->positions[t]);
+            GR_FAIL(
+                GR_ERR_DATA,
+                "positions[%lld]: expected 0 to %lld, got %d: a sequence is longer than the "
+                "model's max_position_embeddings",
+                (long long)t, (long long)l->max_positions - 1, batch->positions[t]);
         }
         int32_t target = with_targets ? batch->targets[t] : GR_NO_TARGET;
         if (target != GR_NO_TARGET && (target < 0 || target >= l->vocabulary)) {

@@ -18,6 +18,8 @@ sed -n '/^language:/,$p' "$here/tiny.yaml" >decoder.yaml
 expect_usage "no vision part and cannot take 1 images" "$GRADUS" bench step --model decoder.yaml --tokens 8 --rounds 1
 expect_code 0 "tokens/s" "$GRADUS" bench step --model decoder.yaml --tokens 8 --rounds 1 --images 0
 expect_usage "does not train" "$GRADUS" bench step --model "$here/tiny.yaml" --images 0 --train vision
+expect_usage "the longest of 2 sequences has 604 tokens, 4 of them of a picture, and the model 512 positions" \
+    "$GRADUS" bench step --model "$here/tiny.yaml" --images 2 --tokens 1200
 expect_usage "no target" "$GRADUS" bench step --model "$here/tiny.yaml" --images 2 --tokens 1
 expect_usage "bench step: --train: expected vision" "$GRADUS" bench step --model "$here/tiny.yaml" --train eyes
 expect_usage "clock" "$GRADUS" bench step --model "$here/tiny.yaml" --clock sun

@@ -81,6 +81,24 @@ done
 mean=$(awk -v a="$(tensor text1.out loss)" -v b="$(tensor text2.out loss)" 'BEGIN { printf "%.7f", (a + b) / 2 }')
 near "$(tensor packed.out loss)" "$mean" 1e-5 || fail "packed loss $(tensor packed.out loss), expected $mean"
 
+# What is wrong with a batch says whose, and an empty list of parts is no list.
+expect_usage 'got ""' "$GRADUS" debug step --model model --batch batch.safetensors --out x --train ""
+expect_usage 'got ""' "$GRADUS" debug step --model model --batch batch.safetensors --out x --train vision,
+sed 's/max_position_embeddings: 512/max_position_embeddings: 7/' "$here/tiny.yaml" >short.yaml
+expect_code 0 "" "$GRADUS" model init --config short.yaml --seed 3 --out short --tokenizer tok
+expect_code 65 "batch.safetensors: positions\[7\]: expected 0 to 6, got 7: a sequence is longer than" \
+    "$GRADUS" debug step --model short --batch batch.safetensors --out x
+
+# What is no file is never replaced, and a place that cannot be written to is known before anything is computed.
+mkfifo pipe
+for b in "74 pipe pipe:.is.a.pipe" "74 model model:.is.a.folder" "74 no/where no:.no.such.folder"; do
+    # shellcheck disable=SC2086 # three words
+    set -- $b
+    expect_code "$1" "$3" "$GRADUS" debug step --model model --batch nothing --out "$2"
+done
+[ -p pipe ] || fail "a pipe was replaced"
+expect_usage "an empty one" "$GRADUS" debug step --model model --batch batch.safetensors --out ""
+
 # A model without tokenizer needs the id; a text model needs no picture; an encoder alone gives features.
 make_model bare 3
 expect_code 65 "give --image-token" "$GRADUS" debug step --model bare --batch batch.safetensors --out x
