@@ -189,8 +189,8 @@ gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir,
                          const char *chat_template)
 {
     gr_err err = GR_OK;
+    GR_TRY(save_tokenizer(tokenizer, dir));
     GR_TRY(gri_tokenizer_save_config(tokenizer, dir, chat_template));
-    GR_TRY(save_tokenizer(tokenizer, dir)); // last: it makes the folder a tokenizer
 done:
     return err;
 }
