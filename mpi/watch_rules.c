@@ -23,16 +23,17 @@ void gri_watch_heard(gri_watched *rank, const gri_sign *sign)
         rank->still = 0;
     }
     rank->last = *sign;
-    rank->silent = 0;
+    rank->silent = rank->mute = 0;
 }
 
-void gri_watch_pass(gri_watched *ranks, int count, double seconds)
+void gri_watch_pass(gri_watched *ranks, int count, const gri_limits *limits, double seconds)
 {
     double dt = seconds < longest_pass ? seconds : longest_pass;
     for (int r = 0; r < count; r++) {
         ranks[r].silent += dt;
         ranks[r].deaf += dt;
         ranks[r].still += dt;
+        ranks[r].mute = ranks[r].deaf > deaf_part * limits->seconds ? 0 : ranks[r].mute + dt;
         ranks[r].over += ranks[r].ended ? dt : 0;
     }
 }
@@ -62,10 +63,11 @@ static gri_fault judge_one(const gri_watched *r, const gri_limits *l)
     if (r->ended) {
         return r->over >= l->grace ? GRI_FAULT_ENDED : GRI_FAULT_NONE;
     }
-    if (r->silent > cut_part * seconds + l->grace) {
-        return r->deaf > deaf_part * seconds ? GRI_FAULT_CUT : GRI_FAULT_STOPPED;
+    if (r->silent > cut_part * seconds + l->grace && r->deaf > deaf_part * seconds) {
+        return GRI_FAULT_CUT;
     }
-    if (r->silent > stopped_part * seconds + l->grace && r->deaf <= deaf_part * seconds) {
+    if (r->mute >
+        stopped_part * seconds + l->grace) { // not when the network has just come back
         return GRI_FAULT_STOPPED;
     }
     bool hangs = !r->last.waiting && r->silent < deaf_part * seconds &&

@@ -19,6 +19,7 @@ typedef struct gri_watched {
     gri_sign last;
     double silent; ///< seconds since its last sign of life
     double deaf;   ///< since its host last had acknowledged all that it was sent
+    double mute;   ///< of the silent time, how long its host has been answering by now
     double still;  ///< since its pulse moved
     bool ended;    ///< its connection was closed, and it had not said goodbye
     double over;   ///< since then
@@ -46,7 +47,7 @@ typedef struct gri_limits {
 void gri_watch_heard(gri_watched *rank, const gri_sign *sign);
 /// `seconds` have passed for the watcher. More than a quarter counts as a quarter: a watcher that was stopped or starved itself
 /// may not take its own absence for that of others.
-void gri_watch_pass(gri_watched *ranks, int count, double seconds);
+void gri_watch_pass(gri_watched *ranks, int count, const gri_limits *limits, double seconds);
 /// What is wrong, and *who it is; the worst first. `stuck`: whether the ranks are all there are, so that all may be waiting for
 /// each other.
 gri_fault gri_watch_judge(const gri_watched *ranks, int count, const gri_limits *limits,

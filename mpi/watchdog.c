@@ -32,7 +32,9 @@ typedef struct watchdog {
     int64_t warned; ///< steps done when a slow one was last warned about
     int failing;    ///< exit code of a rank that ends the job itself; 0: none
     double failed_at;
-    int wake; ///< written to when it is to end
+    pid_t launcher;
+    double orphaned; ///< seconds since that process is gone
+    int wake;        ///< written to when it is to end
     atomic_int exit_code;
     atomic_bool quit;
     pthread_t thread;
@@ -89,12 +91,11 @@ static _Noreturn void end(const watchdog *w, int given_up)
 }
 
 /// Names the rank, tells all, ends.
-static _Noreturn void give_up(watchdog *w, int who, gri_fault fault)
+static _Noreturn void give_up(watchdog *w, int who, const char *what, const gri_sign *sign)
 {
-    char what[256], where[512];
+    char where[512];
     const gri_member *m = &w->links.members[who];
-    gri_watch_words(&w->ranks[who], fault, what, sizeof what);
-    gri_watch_where(&w->ranks[who].last, where, sizeof where);
+    gri_watch_where(sign, where, sizeof where);
     gr_progress_end();
     gr_log_error(
         gr_err_set(GR_ERR_UNAVAILABLE, __FILE__, __LINE__, __func__,
@@ -183,19 +184,32 @@ static void warn_of_slow(watchdog *w, const gr_activity *a, const gri_limits *li
         w->links.members[who].pid, where);
 }
 
-static void judge(watchdog *w, const gr_activity *a)
+/// Without its launcher nobody would end this process when others fail, nor hear of its exit code.
+static void check_launcher(watchdog *w, const gri_note *sign, double seconds, double grace)
+{
+    char what[96];
+    w->orphaned += getppid() != w->launcher ? seconds : 0;
+    if (w->links.size > 1 && w->orphaned > grace) {
+        snprintf(what, sizeof what, "has lost its launcher (process %d ended)", w->launcher);
+        give_up(w, w->links.rank, what, &sign->sign);
+    }
+}
+
+static double grace_of(const watchdog *w)
+{
+    return leads(w) ? 0 : first_grace + next_grace * (w->links.rank - 1);
+}
+
+static void judge(watchdog *w, const gr_activity *a, const gri_limits *limits)
 {
     int who = 0;
-    double turn = w->links.rank - 1; // among those who watch rank 0
-    const gri_limits limits = {.seconds = w->seconds,
-                               .slowest = a->slowest,
-                               .stage_steps = a->stage_steps,
-                               .grace = leads(w) ? 0 : first_grace + next_grace * turn};
-    gri_fault fault = gri_watch_judge(w->ranks, w->watched, &limits, leads(w), &who);
+    char what[256];
+    gri_fault fault = gri_watch_judge(w->ranks, w->watched, limits, leads(w), &who);
     if (fault != GRI_FAULT_NONE) {
-        give_up(w, who, fault);
+        gri_watch_words(&w->ranks[who], fault, what, sizeof what);
+        give_up(w, who, what, &w->ranks[who].last);
     }
-    warn_of_slow(w, a, &limits);
+    warn_of_slow(w, a, limits);
 }
 
 static void look(watchdog *w)
@@ -208,7 +222,12 @@ static void look(watchdog *w)
     }
     gr_activity_read(&a);
     const gri_note sign = own_sign(&a);
-    gri_watch_pass(w->ranks, w->watched, now - w->last);
+    double passed = now - w->last;
+    const gri_limits limits = {.seconds = w->seconds,
+                               .slowest = a.slowest,
+                               .stage_steps = a.stage_steps,
+                               .grace = grace_of(w)};
+    gri_watch_pass(w->ranks, w->watched, &limits, passed);
     w->last = now;
     tell(w, &sign, w->ticks++ % SURELY_EVERY == 0);
     if (leads(w)) {
@@ -216,7 +235,8 @@ static void look(watchdog *w)
     }
     look_at_links(w);
     if (!w->failing) {
-        judge(w, &a);
+        check_launcher(w, &sign, passed, limits.grace);
+        judge(w, &a, &limits);
     } else if (now - w->failed_at > 2 * w->seconds) {
         _exit(w->failing); // the launcher should have ended this process long ago
     }
@@ -276,6 +296,7 @@ static gr_err create(const gr_world *world, double seconds, watchdog **out)
     w->links.udp = -1;
     w->seconds = seconds;
     w->watched = watched;
+    w->launcher = getppid();
     w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     GR_ALLOC(w->ranks, watched);
     if (w->wake < 0) {
