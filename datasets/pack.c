@@ -2,6 +2,7 @@
 
 #include "datasets/encode.h"
 #include "datasets/shard_format.h"
+#include "src/base/activity.h"
 #include "src/base/mem.h"
 #include "src/formats/pictures.h"
 #include "src/ops/loss.h"
@@ -80,6 +81,7 @@ gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *s
     if (by_counts) {
         GR_TRY(gr_dataset_tokens(ref.dataset, ref.index, rules->tokenizer_digest, &tokens));
     }
+    gr_activity_reading(gr_dataset_path(ref.dataset), ref.index);
     err = gri_dataset_read_text(ref.dataset, ref.index, &scratch->sample, &kept->place);
     kept->placed = err == GR_OK;
     err = err ? err : gri_encode_size(rules, scratch->sample.sample, tokens, &encoded);
@@ -336,6 +338,7 @@ static gr_err fill(gri_pack *p, const gri_pack_rules *rules, const gri_seat *sea
 {
     gr_err err = GR_OK;
     const gri_place *place = seat->kept && seat->kept->placed ? &seat->kept->place : NULL;
+    gr_activity_reading(gr_dataset_path(seat->ref.dataset), seat->ref.index);
     GR_TRY(
         gri_dataset_read_content(seat->ref.dataset, seat->ref.index, place, &scratch->sample));
     err = add_sample(p, rules, seat, scratch->sample.sample);

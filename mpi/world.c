@@ -4,6 +4,7 @@
 #include "mpi/internal.h"
 #include "mpi/leaks.h"
 #include "mpi/messages.h"
+#include "mpi/watchdog.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 
@@ -61,6 +62,7 @@ static void abort_all(void)
 {
     int size = 1;
     (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
+    gr_watchdog_stop(gr_err_exit_code(GR_ERR_FAILED));
     if (size > 1) {
         MPI_Abort(MPI_COMM_WORLD, gr_err_exit_code(GR_ERR_FAILED));
     }
@@ -163,6 +165,7 @@ void gr_world_destroy(gr_world **world, int exit_code_if_failed)
         return;
     }
     fflush(NULL);
+    gr_watchdog_stop(exit_code_if_failed);
     if (exit_code_if_failed && (*world)->size > 1) {
         MPI_Abort(MPI_COMM_WORLD, exit_code_if_failed);
     }

@@ -1,5 +1,6 @@
 #include "stages/lane_step.h"
 
+#include "src/base/activity.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "stages/ledger.h"
@@ -16,6 +17,17 @@ static uint64_t noise_stream(const gr_lane_step *s, int64_t step, int64_t lane,
     return gr_rng_u64(s->stream, (uint64_t)step, (uint64_t)lane << 32 | (uint64_t)microbatch);
 }
 
+/// For whoever watches: the microbatch goes by its first sample.
+static void tell_sample(const gr_lane_batch *batch, int64_t microbatch)
+{
+    for (int64_t i = 0; i < batch->samples; i++) {
+        if (batch->used[i].batch == microbatch) {
+            gr_activity_sample(gr_dataset_path(batch->used[i].dataset), batch->used[i].index);
+            return;
+        }
+    }
+}
+
 /// One lane: its microbatches in order, gradients added into `gradient` (NULL: forward only).
 static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float *gradient,
                        gr_lane_totals *out)
@@ -28,9 +40,11 @@ static gr_err run_lane(const gr_lane_step *s, int64_t step, int64_t lane, float 
     for (int p = 0; gradient && p < GR_PART_COUNT; p++) {
         grads[p] = s->trains & (1u << p) ? gradient + parts[p].begin : NULL;
     }
+    gr_activity_phase(GR_PHASE_DATA);
     GR_TRY(gr_loader_lane(s->loader, step, lane, &batch));
     for (int64_t i = 0; i < batch->count; i++) {
         double loss = 0.0;
+        tell_sample(batch, i);
         if (gradient) {
             gr_batch one = batch->batches[i];
             one.drop_path = true;
@@ -146,7 +160,9 @@ gr_err gr_lane_step_run(gr_lane_step *s, int64_t step, gr_lane_totals *out, bool
     int64_t asked = 0;
     size_t report = (size_t)longest_run(s) * sizeof *s->mine;
     memset(s->mine, 0, report);
-    GR_TRY(gr_world_agree(s->world, run_own_lanes(s, step)));
+    gr_err mine = run_own_lanes(s, step);
+    gr_activity_phase(GR_PHASE_REDUCE);
+    GR_TRY(gr_world_agree(s->world, mine));
     GR_TRY(gr_world_max(s->world, gr_stop_requested(), &asked));
     GR_TRY(gr_world_gather(s->world, s->mine, report, s->all));
     *out = (gr_lane_totals){0};

@@ -2,6 +2,7 @@
 
 #include "stages/stage_run.h"
 
+#include "src/base/activity.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
@@ -138,6 +139,8 @@ static gr_err validate(gr_trainer *t, gr_stage_run *r)
     if (!r->validation_loader) {
         goto done;
     }
+    gr_activity_place("stage %s, held-out data after step %lld", r->stage->name,
+                      (long long)t->progress.step);
     GR_TRY(gr_validate(&r->validate, &loss, &targets, &dropped));
     GR_TRY(list_dropped(t, r, &r->validate, dropped, "validation"));
     t->last_validation = loss;
@@ -284,6 +287,8 @@ gr_err gri_stage_step(gr_trainer *t, gr_stage_run *r, gr_step_result *out)
     const gri_step_place place = {r->stage->name, t->progress.updates + 1,
                                   t->progress.step + 1};
     *out = (gr_step_result){0};
+    gr_activity_place("stage %s, step %lld (update %lld)", place.stage, (long long)place.step,
+                      (long long)place.update);
     GR_TRY(gri_step_digest_begin(r->digest, &place, place.step == r->steps));
     r->train.update = place.update;
     GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &out->totals, &out->asked));
@@ -291,8 +296,10 @@ gr_err gri_stage_step(gr_trainer *t, gr_stage_run *r, gr_step_result *out)
     GR_TRY(gr_world_alike(t->world, check_totals(t, r, &out->totals)));
     if (t->saver && is_due(t->recipe->checkpoint_every, place.update) &&
         place.step < r->steps) {
+        gr_activity_phase(GR_PHASE_CHECKPOINT);
         GR_TRY(gr_saver_expect(t->saver, &copy));
     }
+    gr_activity_phase(GR_PHASE_UPDATE);
     GR_TRY(update_weights(t, r, gradient, copy, out));
     t->progress.step++;
     t->progress.updates++;
@@ -309,6 +316,7 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     gr_step_result result;
     double start = gr_clock();
     double waited = gr_loader_waited(r->loader);
+    gr_activity_step_begin();
     GR_TRY(gri_stage_step(t, r, &result));
     gr_saver_changed(t->saver, r->stage->trains);
     t->updates_here++;
@@ -317,6 +325,7 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     GR_TRY(list_dropped(t, r, &r->train, result.totals.dropped, "data"));
     GR_TRY(
         report_step(t, r, &result, gr_clock() - start, gr_loader_waited(r->loader) - waited));
+    gr_activity_step_end();
 done:
     return err;
 }
@@ -343,6 +352,7 @@ static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
         if (last || is_due(r->stage->validate_every, t->progress.step)) {
             GR_TRY(validate(t, r));
         }
+        gr_activity_phase(GR_PHASE_CHECKPOINT);
         if (last) {
             GR_TRY(gr_saver_wait(t->saver));
             break; // the border between stages saves without moments
@@ -398,6 +408,10 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     gr_err err = GR_OK;
     gr_stage_run r = {0};
     t->last_validation = NAN;
+    gr_activity_stage();
+    gr_activity_phase(GR_PHASE_START);
+    gr_activity_place("stage %s, before its first step",
+                      t->recipe->stages[t->progress.stage].name);
     GR_TRY(gri_stage_open(t, &r, checkpoint));
     GR_TRY(open_rest(t, &r));
     GR_TRY(gri_stage_expect(t, &r, r.steps));
@@ -407,6 +421,7 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
         GR_TRY(gr_world_agree(t->world, recall_validation(t, &r)));
     }
     GR_TRY(run_steps(t, &r));
+    gr_activity_place("end of stage %s", r.stage->name);
     t->progress.stage++;
     t->progress.step = 0;
     GR_TRY(gr_saver_save(t->saver, NULL, &t->progress, true));

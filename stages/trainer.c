@@ -2,6 +2,8 @@
 
 #include "stages/trainer.h"
 
+#include "mpi/watchdog.h"
+#include "src/base/activity.h"
 #include "src/base/digest.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
@@ -312,6 +314,8 @@ static gr_err finish(gr_trainer *t)
 {
     gr_err err = GR_OK;
     const gr_recipe_stage *last = &t->recipe->stages[t->recipe->stage_count - 1];
+    gr_activity_phase(GR_PHASE_CHECKPOINT);
+    gr_activity_place("the trained model");
     GR_TRY(gr_world_alike(t->world, check_done(t)));
     GR_TRY(gr_world_alike(t->world, gr_setup_enter_stage(t->setup, last))); // if none ran now
     int64_t there = 0;
@@ -377,6 +381,7 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
     int lock = -1;
     gr_trainer t = {.world = world, .recipe = recipe, .options = options};
     gr_stop_install();
+    GR_TRY(gr_watchdog_start(world, (double)options->watchdog));
     GR_TRY(gr_world_agree(world, check_ranks(world, recipe)));
     GR_TRY(gr_world_agree(world, gr_setup_create(recipe, options->threads, &t.setup)));
     GR_TRY(gr_world_agree(world, gr_identity_take(t.setup, &t.identity)));
@@ -398,6 +403,7 @@ done:
     if (err != GR_OK && !gr_world_knows_error(world)) {
         return err; // other ranks wait: the job has to end now, not when the writer, who uses all this, is done with the disk
     }
+    gr_watchdog_stop(0);
     gr_saver_destroy(&t.saver);
     GR_FREE(checkpoint);
     GR_FREE(t.check);

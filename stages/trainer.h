@@ -19,6 +19,7 @@ typedef struct gr_train_options {
     int threads;        ///< per rank
     int64_t stop_after; ///< stop cleanly after this many updates of this call; 0: never
     const char *check;  ///< verdict of gr_preflight_run; NULL: beside the recipe
+    int64_t watchdog;   ///< seconds, see mpi/watchdog.h; 0: none
     bool dry_run;       ///< check and print the plan, train nothing
 } gr_train_options;
 

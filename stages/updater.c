@@ -1,5 +1,6 @@
 #include "stages/updater.h"
 
+#include "src/base/activity.h"
 #include "src/base/mem.h"
 #include "src/optim/adamw.h"
 
@@ -115,6 +116,7 @@ static void update_part(gr_updater *u, const gr_params *params, gr_part part, fl
 {
     int64_t start = u->parts[part].begin;
     for (int64_t i = params->first[part]; i < params->first[part + 1]; i++) {
+        gr_activity_pulse();
         const gr_param *p = &params->items[i];
         gr_range tensor = {start + p->offset, start + p->offset + p->count};
         gr_range mine = gr_range_overlap(tensor, u->own);

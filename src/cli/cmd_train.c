@@ -1,3 +1,4 @@
+#include "mpi/watchdog.h"
 #include "mpi/world.h"
 #include "src/base/log.h"
 #include "src/cli/args.h"
@@ -55,7 +56,7 @@ gr_err gri_train(int argc, char **argv)
 {
     gr_err err = GR_OK;
     bool help = false;
-    train_arguments a = {.options = {.resume = "auto"}};
+    train_arguments a = {.options = {.resume = "auto", .watchdog = GR_WATCHDOG_SECONDS}};
     const gri_arg args[] = {
         GRI_WORD("RECIPE.yaml", &a.recipe, "the recipe; configs/README.md explains its keys",
                  .required = true),
@@ -73,6 +74,10 @@ gr_err gri_train(int argc, char **argv)
             "threads", "N", &a.threads, 1, 1024,
             "threads per rank (default: OMP_NUM_THREADS, or the cores that this rank is bound to, or its part of those that "
             "ranks share); changes the speed, never a result"),
+        GRI_INT(
+            "watchdog", "SECONDS", &a.options.watchdog, 0, 1000000,
+            "a rank that dies, hangs or is cut off is named and the job ended within about so long (default: 5), a network "
+            "that comes back sooner is survived; 0: nobody watches (for a debugger)"),
         GRI_TEXT("check", "FILE.json", &a.options.check,
                  "verdict of data check (default: RECIPE.check.json, if it is there)"),
         GRI_FLAG(

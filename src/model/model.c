@@ -1,3 +1,4 @@
+#include "src/base/activity.h"
 #include "src/base/mem.h"
 #include "src/model/forward.h"
 
@@ -211,6 +212,7 @@ static double language_step(step *s, gr_tensor d)
                            gr_tensor_i32(s->batch->targets, s->batch->tokens), dh,
                            gri_grad(l->head, grads), &loss);
     if (s->backward) {
+        gr_activity_phase(GR_PHASE_BACKWARD);
         gri_language_bwd(ex, l, &s->input, &s->kept, dh, grads, d);
     }
     return loss;
@@ -235,6 +237,7 @@ static double run(step *s)
 {
     gr_exec *ex = s->model->ex;
     int64_t start = gr_arena_mark(ex->scratch);
+    gr_activity_phase(GR_PHASE_FORWARD);
     gri_images_fwd(s->model, s->batch, s->grads[GR_PART_VISION] != NULL, s->below, &s->images);
     s->input = gri_language_input_take(s->model, s->batch, s->images.outputs);
     int64_t mark = gr_arena_mark(ex->scratch);

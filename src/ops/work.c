@@ -1,3 +1,4 @@
+#include "src/base/activity.h"
 #include "src/ops/onednn.h"
 
 #include <cblas.h>
@@ -214,6 +215,7 @@ void gri_gemm(float alpha, gr_tensor a, gri_op op_a, gr_tensor b, gri_op op_b, f
     int64_t n = b.shape[op_b == GRI_TRANSPOSED ? 0 : 1];
     GR_ASSERT(b.shape[op_b == GRI_TRANSPOSED ? 1 : 0] == k);
     GR_ASSERT(gri_is_2d(c, m, n) && a.dtype == b.dtype);
+    gr_activity_pulse();
     if (a.dtype == GR_DTYPE_BF16 && m > 0 && n > 0 && k > 0) {
         gri_onednn_gemm(alpha, a, op_a, b, op_b, beta, c);
     } else if (m > 0 && n > 0) {
