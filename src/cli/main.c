@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const gri_command commands[] = {
     {"doctor", "what this machine offers, what is wrong, self-test of the mathematics",
@@ -189,6 +190,16 @@ done:
     return err;
 }
 
+/// A mistake in a command line that all ranks share is said once, by rank 0. The first rank that ends makes mpirun kill the
+/// others, so they wait for that; one that nobody killed speaks for itself.
+static void leave_word_to_first_rank(void)
+{
+    enum { SECONDS = 5 };
+    if (gri_args_mistaken() && gr_world_launched_alike()) {
+        sleep(SECONDS);
+    }
+}
+
 int main(int argc, char **argv)
 {
     gri_start();
@@ -196,8 +207,8 @@ int main(int argc, char **argv)
     if (err == GR_OK) {
         err = finish_output();
     }
-    const bool said = gri_args_mistaken() && gr_world_launched_alike();
-    if (err != GR_OK && gr_err_message()[0] && !said) { // cleared: already printed
+    if (err != GR_OK && gr_err_message()[0]) { // cleared: already printed
+        leave_word_to_first_rank();
         gr_log_error(err);
     }
     return gr_err_exit_code(err);
