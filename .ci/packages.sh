@@ -27,6 +27,7 @@ all   | library libutf8proc   | Unicode                           | libutf8proc-
 all   | library libxxhash     | digests                           | libxxhash-dev
 all   | library libarchive    | tar files                         | libarchive-dev
 tests | library cunit         | test framework                    | libcunit1-dev
+tests | file /usr/share/i18n/locales/de_DE | a locale with decimal commas | locales
 fuzz  | command clang         | fuzz targets                      | clang
 fuzz  | clang   -fopenmp      | its OpenMP                        | libomp-dev
 demo  | command python3       | fetches the demonstration data    | python3
@@ -47,6 +48,7 @@ gr_packages_have() {
             library) pkg-config --exists "$name" 2>/dev/null && return 0 ;;
             clang | clang-14) # links with the option NAME
                 echo 'int main(void) { return 0; }' | "$kind" "$name" -x c - -o /dev/null 2>/dev/null && return 0 ;;
+            file) [ -e "$name" ] && return 0 ;;
             header) echo "#include <$name>" | cc -E - >/dev/null 2>&1 && return 0 ;;
         esac
     done

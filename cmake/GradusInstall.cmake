@@ -1,5 +1,5 @@
 # What `cmake --install` puts where: the program, one library of all rooms with their public headers, files for
-# pkg-config and find_package, man pages and completion.
+# pkg-config and find_package, man pages, completion, recipes and texts.
 include(CMakePackageConfigHelpers)
 get_property(rooms GLOBAL PROPERTY GRADUS_ROOMS)
 get_property(modules GLOBAL PROPERTY GRADUS_MODULES)
@@ -60,14 +60,24 @@ write_basic_package_version_file(GradusConfigVersion.cmake COMPATIBILITY SameMin
 install(FILES ${CMAKE_BINARY_DIR}/GradusConfig.cmake ${CMAKE_BINARY_DIR}/GradusConfigVersion.cmake
         DESTINATION ${config_folder})
 
-# Man pages and completion: written by the program from its own tables of commands and options.
+# Man pages and completion: written by the program from its own tables of commands and options, and from configs/README.md.
 set(pages ${CMAKE_BINARY_DIR}/pages)
+set(keys ${CMAKE_SOURCE_DIR}/configs/README.md)
 add_custom_command(OUTPUT ${pages}/gradus.fish
                    COMMAND ${CMAKE_COMMAND} -E rm -rf ${pages}
-                   COMMAND gradus help --write-pages ${pages}
-                   DEPENDS gradus COMMENT "Man pages and completion" VERBATIM)
+                   COMMAND gradus help --write-pages ${pages} ${keys}
+                   DEPENDS gradus ${keys} COMMENT "Man pages and completion" VERBATIM)
 add_custom_target(pages ALL DEPENDS ${pages}/gradus.fish)
-install(DIRECTORY ${pages}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+install(DIRECTORY ${pages}/man1 ${pages}/man5 DESTINATION ${CMAKE_INSTALL_MANDIR})
 install(FILES ${pages}/gradus.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME gradus)
 install(FILES ${pages}/gradus.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _gradus)
 install(FILES ${pages}/gradus.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+# Recipes, models and the batch script; the texts, so that their links lead to each other.
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/configs ${CMAKE_SOURCE_DIR}/slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/gradus
+        USE_SOURCE_PERMISSIONS PATTERN __pycache__ EXCLUDE)
+install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+foreach(room configs configs/recipes datasets)
+  install(FILES ${CMAKE_SOURCE_DIR}/${room}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/${room})
+endforeach()

@@ -1,27 +1,76 @@
 #include "datasets/check.h"
 
-#include "datasets/encode.h"
-#include "datasets/loader_internal.h"
+#include "datasets/rows_inside.h"
 #include "datasets/shard_format.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/formats/image.h"
-#include "src/ops/loss.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool is_bad_data(gr_err err)
 {
     return err == GR_ERR_DATA || err == GR_ERR_IO || err == GR_ERR_MISSING;
 }
 
+/// Where the next word, or text between quotes, ends.
+static const char *word_end(const char *at)
+{
+    const char *end = *at == '"' ? strchr(at + 1, '"') : NULL;
+    if (end) {
+        return end + 1;
+    }
+    for (end = at + 1; isalnum((unsigned char)*at) && isalnum((unsigned char)*end);) {
+        end++;
+    }
+    return end;
+}
+
+/// Numbers, digests and quoted names: what tells one sample from another.
+static bool is_particular(const char *at, const char *end)
+{
+    bool found = *at == '"';
+    for (; at < end; at++) {
+        found = found || isdigit((unsigned char)*at);
+    }
+    return found;
+}
+
+bool gr_check_same_kind(const char *a, const char *b)
+{
+    while (*a && *b) {
+        const char *a_end = word_end(a), *b_end = word_end(b);
+        const bool same = a_end - a == b_end - b && strncmp(a, b, (size_t)(a_end - a)) == 0;
+        if (!same && !(is_particular(a, a_end) && is_particular(b, b_end))) {
+            return false;
+        }
+        a = a_end;
+        b = b_end;
+    }
+    return *a == *b;
+}
+
+/// Adds faults to the kind that they are of; a new one keeps `bad` as its first.
+static void add_kind(gr_check_report *r, const gr_check_bad *bad)
+{
+    for (int64_t i = 0; i < r->kinds; i++) {
+        if (gr_check_same_kind(r->list[i].reason, bad->reason)) {
+            r->list[i].count += bad->count;
+            return;
+        }
+    }
+    if (r->kinds < GR_CHECK_LISTED) {
+        r->list[r->kinds++] = *bad;
+    }
+}
+
 static void note(gr_check_report *r, int64_t number, bool unusable)
 {
-    if (r->bad < GR_CHECK_LISTED) {
-        gr_check_bad *bad = &r->list[r->bad];
-        bad->number = number;
-        snprintf(bad->reason, sizeof bad->reason, "%s", gr_err_message());
-    }
+    gr_check_bad bad = {.number = number, .count = 1};
+    snprintf(bad.reason, sizeof bad.reason, "%s", gr_err_message());
+    add_kind(r, &bad);
     r->bad++;
     r->unusable += unusable;
     gr_err_clear();
@@ -44,17 +93,19 @@ done:
     return err;
 }
 
-static int64_t count_targets(const int32_t *targets, int64_t tokens)
+static gr_err check_pictures(const gr_sample *sample)
 {
-    int64_t count = 0;
-    for (int64_t t = 0; t < tokens; t++) {
-        count += targets[t] != GR_NO_TARGET;
+    gr_err err = GR_OK;
+    for (int64_t i = 0; i < sample->images; i++) {
+        GR_TRY_CONTEXT(check_picture(sample, i), "image %lld", (long long)i);
     }
-    return count;
+done:
+    return err;
 }
 
-static gr_err check_content(const gri_pack_rules *rules, const gr_sample *sample,
-                            gr_check_report *r)
+/// What depends on the stage.
+static gr_err check_text(const gri_pack_rules *rules, const gr_sample *sample,
+                         gr_check_report *r)
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
@@ -65,13 +116,10 @@ static gr_err check_content(const gri_pack_rules *rules, const gr_sample *sample
             encoded.size.tokens > r->longest_bad ? encoded.size.tokens : r->longest_bad;
     }
     GR_TRY(gri_encode_check_fit(rules, encoded.size));
-    for (int64_t i = 0; i < sample->images; i++) {
-        GR_TRY_CONTEXT(check_picture(sample, i), "image %lld", (long long)i);
-    }
     r->samples++;
     r->images += encoded.size.images;
     r->tokens += encoded.size.tokens;
-    r->targets += count_targets(encoded.chat.targets.data, encoded.chat.targets.count);
+    r->targets += gri_count_targets(encoded.chat.targets.data, encoded.chat.targets.count);
     r->longest = encoded.size.tokens > r->longest ? encoded.size.tokens : r->longest;
 done:
     gri_encoded_fini(&encoded);
@@ -79,22 +127,28 @@ done:
 }
 
 static gr_err check_sample(const gri_pack_rules *rules, gri_ref ref, gri_scratch *scratch,
-                           bool *unusable, gr_check_report *r)
+                           gr_seen *seen, bool *unusable, gr_check_report *r)
 {
     gr_err err = GR_OK;
+    gri_place place = {0};
+    const bool was_seen = gr_seen_has(seen, ref.dataset, ref.index);
     *unusable = true;
     GR_TRY(gri_dataset_check_shard(ref.dataset, ref.index));
-    err = gri_dataset_read(ref.dataset, ref.index, &scratch->sample);
+    err = was_seen ? gri_dataset_read_text(ref.dataset, ref.index, &scratch->sample, &place)
+                   : gri_dataset_read_content(ref.dataset, ref.index, NULL, &scratch->sample);
     *unusable = err != GR_OK && err != GR_ERR_DATA;
     GR_TRY(err);
-    GR_TRY_CONTEXT(check_content(rules, scratch->sample.sample, r), "%s: sample %lld (\"%s\")",
-                   gr_dataset_path(ref.dataset), (long long)ref.index,
-                   scratch->sample.sample->source);
+    err = was_seen ? GR_OK : check_pictures(scratch->sample.sample);
+    if (err == GR_OK && !was_seen) {
+        GR_TRY(gr_seen_add(seen, ref.dataset, ref.index));
+    }
+    err = err ? err : check_text(rules, scratch->sample.sample, r);
+    err = err ? gri_pack_name_sample(err, ref, scratch) : GR_OK;
 done:
     return err;
 }
 
-gr_err gr_loader_check_samples(const gr_loader *loader, int rank, int size,
+gr_err gr_loader_check_samples(const gr_loader *loader, int rank, int size, gr_seen *seen,
                                gr_check_report *out)
 {
     gr_err err = GR_OK;
@@ -108,14 +162,16 @@ gr_err gr_loader_check_samples(const gr_loader *loader, int rank, int size,
     for (int64_t n = from; n < to; n++) {
         bool unusable = false;
         err = check_sample(gri_loader_rules(loader), gri_loader_sample(loader, n), &scratch,
-                           &unusable, out);
+                           seen, &unusable, out);
         if (err != GR_OK && is_bad_data(err)) {
             note(out, n, unusable);
             err = GR_OK;
         }
         GR_TRY(err);
-        gr_progress_bar(5.0, started, n - from + 1, to - from, "checking samples (%lld bad)",
-                        (long long)out->bad);
+        // Each process has about as much to do: rank 0, which speaks, speaks for all.
+        gr_progress_bar(5.0, started, (n - from + 1) * count / (to - from), count,
+                        "checking samples (%lld bad%s)", (long long)out->bad,
+                        size > 1 ? " among this rank's" : "");
     }
 done:
     gr_progress_end();
@@ -155,72 +211,24 @@ static void keep_row(gr_check_report *r, int set, const gr_check_row *row)
     }
 }
 
-static gr_check_row row_of(const gri_window *w, const gri_row *row, const int64_t *targets)
+static gr_err add_row(void *report, const gr_row_shape *shape)
 {
-    gr_check_row out = {.tokens = row->tokens, .images = row->images};
-    for (int64_t i = row->begin; i < row->end; i++) {
-        const int64_t n = w->order[i], tokens = w->sizes[n].tokens;
-        out.targets += targets[n];
-        out.longest = tokens > out.longest ? tokens : out.longest;
+    gr_check_report *r = report;
+    gr_check_row row = {.step = shape->step,
+                        .lane = shape->lane,
+                        .microbatch = shape->microbatch,
+                        .tokens = shape->tokens,
+                        .images = shape->images,
+                        .targets = shape->targets};
+    for (int64_t i = 0; i < shape->sequences; i++) {
+        row.longest = shape->lengths[i] > row.longest ? shape->lengths[i] : row.longest;
     }
-    return out;
-}
-
-static void add_rows(const gri_window *w, const int64_t *targets, int64_t first_step,
-                     int64_t lanes, gr_check_report *r)
-{
-    for (int64_t cell = 0; cell < w->steps * lanes; cell++) {
-        for (int64_t i = w->cells[cell]; i < w->cells[cell + 1]; i++) {
-            gr_check_row row = row_of(w, &w->rows[i], targets);
-            row.step = first_step + cell / lanes;
-            row.lane = cell % lanes;
-            row.microbatch = i - w->cells[cell];
-            r->rows++;
-            r->row_tokens += row.tokens;
-            for (int set = 1; set < GR_CHECK_SETS; set++) {
-                keep_row(r, set, &row);
-            }
-        }
+    r->rows++;
+    r->row_tokens += row.tokens;
+    for (int set = 1; set < GR_CHECK_SETS; set++) {
+        keep_row(r, set, &row);
     }
-}
-
-/// Size of sample i of the window as the loader takes it, and its targets.
-static gr_err measure_sample(const gr_loader *loader, gri_load *load, int64_t i,
-                             gri_scratch *scratch, int64_t *targets)
-{
-    gr_err err = GR_OK;
-    gri_encoded encoded = {0};
-    GR_TRY(gri_loader_measure(loader, load, i, false, scratch));
-    *targets = 0;
-    const gri_kept *kept = &load->kept[i];
-    if (kept->words) {
-        *targets = count_targets(kept->words + kept->tokens, kept->tokens);
-    } else if (load->window.sizes[i].tokens > 0) { // its text was read, and is still there
-        GR_TRY(gri_encode(gri_loader_rules(loader), scratch->sample.sample, &encoded));
-        *targets = count_targets(encoded.chat.targets.data, encoded.chat.targets.count);
-    }
-done:
-    gri_encoded_fini(&encoded);
-    return err;
-}
-
-static gr_err check_window(const gr_loader *loader, int64_t number, gri_load *load,
-                           gri_scratch *scratch, gr_check_report *report)
-{
-    gr_err err = GR_OK;
-    int64_t *targets = NULL;
-    const gri_window_rules *rules = &gri_loader_rules(loader)->window;
-    GR_TRY(gri_loader_begin(loader, number, load));
-    GR_ALLOC(targets, load->window.count);
-    for (int64_t i = 0; i < load->window.count; i++) {
-        GR_TRY(measure_sample(loader, load, i, scratch, &targets[i]));
-    }
-    GR_TRY(gri_window_pack(&load->window, rules));
-    add_rows(&load->window, targets, number * gri_loader_window_steps(loader), rules->lanes,
-             report);
-done:
-    GR_FREE(targets);
-    return err;
+    return GR_OK;
 }
 
 gr_err gr_loader_check_rows(const gr_loader *loader, int rank, int size,
@@ -235,8 +243,9 @@ gr_err gr_loader_check_rows(const gr_loader *loader, int rank, int size,
     const double started = gr_clock();
     report->image_tokens = gri_loader_rules(loader)->image_tokens;
     for (int64_t n = rank; n < windows; n += size) {
-        GR_TRY(check_window(loader, n, &load, &scratch, report));
-        gr_progress_bar(5.0, started, n + 1, windows, "packing windows");
+        GR_TRY(gri_rows_of_window(loader, n, &load, &scratch, add_row, report));
+        gr_progress_bar(5.0, started, n + size < windows ? n + 1 : windows, windows,
+                        "packing windows");
     }
 done:
     gr_progress_end();
@@ -247,9 +256,8 @@ done:
 
 void gr_check_add(gr_check_report *sum, const gr_check_report *part)
 {
-    const int64_t listed = part->bad < GR_CHECK_LISTED ? part->bad : GR_CHECK_LISTED;
-    for (int64_t i = 0; i < listed && sum->bad + i < GR_CHECK_LISTED; i++) {
-        sum->list[sum->bad + i] = part->list[i];
+    for (int64_t i = 0; i < part->kinds; i++) {
+        add_kind(sum, &part->list[i]);
     }
     sum->samples += part->samples;
     sum->images += part->images;

@@ -1,4 +1,5 @@
 // A data set written by one process, sample by sample.
+#include "datasets/manifest.h"
 #include "datasets/shard_format.h"
 #include "datasets/shard_write.h"
 #include "src/base/mem.h"
@@ -105,9 +106,14 @@ done:
     return err;
 }
 
-/// Takes back the shards of a data set that was not finished.
+/// Takes back the shards of a data set that was not finished; first the manifest, which is there where writing it failed at last.
 static void remove_shards(const gr_dataset_writer *w)
 {
+    char *manifest = NULL;
+    if (gri_manifest_path(w->folder.dir, &manifest) == GR_OK) {
+        unlink(manifest);
+    }
+    GR_FREE(manifest);
     for (int64_t i = 0; i < w->manifest.count; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", w->folder.dir, w->manifest.shards[i].name);

@@ -1,47 +1,17 @@
 #include "datasets/encode.h"
 
+#include "datasets/conversation.h"
 #include "src/base/mem.h"
 #include "src/formats/pictures.h"
 
-#include <string.h>
-
-/// The turns of a stored conversation; they borrow their text from the document.
-static gr_err read_turns(const gr_node *root, gr_chat_turn **out, int64_t *count)
-{
-    gr_err err = GR_OK;
-    const gr_node *list = NULL;
-    gr_chat_turn *turns = NULL;
-    GR_TRY(gr_node_expect(root, GR_DOC_MAP));
-    GR_TRY(gr_node_get_list(root, "conversations", &list));
-    GR_ALLOC(turns, list->u.list.count);
-    for (int64_t i = 0; i < list->u.list.count; i++) {
-        const gr_node *turn = &list->u.list.items[i];
-        const char *from = NULL;
-        GR_TRY(gr_node_expect(turn, GR_DOC_MAP));
-        GR_TRY(gr_node_get_string(turn, "from", &from));
-        GR_TRY(gr_node_get_string(turn, "value", &turns[i].text));
-        turns[i].size = strlen(turns[i].text);
-        turns[i].assistant = strcmp(from, "gpt") == 0;
-        turns[i].system = strcmp(from, "system") == 0;
-        if (!turns[i].assistant && !turns[i].system && strcmp(from, "human") != 0) {
-            GR_TRY(gr_node_error(turn, "from \"%s\", expected human, gpt or system", from));
-        }
-    }
-    *out = turns;
-    turns = NULL;
-    *count = list->u.list.count;
-done:
-    GR_FREE(turns);
-    return err;
-}
-
-gr_err gri_encode_tiles(const gri_pack_rules *rules, const gr_sample *sample, gri_encoded *out)
+static gr_err count_tiles(const gri_pack_rules *rules, const gr_sample *sample,
+                          gri_encoded *out)
 {
     gr_err err = GR_OK;
     GR_ALLOC(out->tiles, sample->images);
     if (sample->images > 0 && !rules->vision) {
-        GR_FAIL(GR_ERR_DATA, "%lld images, but the model has no vision part",
-                (long long)sample->images);
+        GR_FAIL(GR_ERR_DATA, "%lld image%s, but the model has no vision part",
+                (long long)sample->images, GR_PLURAL(sample->images));
     }
     for (int64_t i = 0; i < sample->images; i++) {
         GR_TRY_CONTEXT(gr_picture_tiles_of(rules->vision, sample->pixels[i][0],
@@ -58,29 +28,24 @@ static gr_err encode_turns(const gri_pack_rules *rules, const gr_sample *sample,
                            int64_t text_tokens, gri_encoded *out)
 {
     gr_err err = GR_OK;
-    gr_doc *doc = NULL;
-    gr_chat_turn *turns = NULL;
-    int64_t count = 0;
-    GR_TRY(
-        gr_doc_parse_json("conversation", sample->text, sample->text_size, GR_ERR_DATA, &doc));
-    GR_TRY(read_turns(gr_doc_root(doc), &turns, &count));
+    gr_conversation c = {0};
+    GR_TRY(gr_conversation_read(sample, &c));
     if (text_tokens >= 0) {
         int64_t tokens = -1;
-        GR_TRY(gr_chat_count(rules->tokenizer, &rules->chat, turns, count, sample->images,
+        GR_TRY(gr_chat_count(rules->tokenizer, &rules->chat, c.turns, c.count, sample->images,
                              out->tiles, text_tokens, &tokens));
         out->size.tokens = tokens;
         if (tokens >= 0) {
             goto done;
         }
     }
-    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, turns, count, sample->images,
+    GR_TRY(gr_chat_encode(rules->tokenizer, &rules->chat, c.turns, c.count, sample->images,
                           out->tiles, &out->chat));
     GR_ASSERT(out->chat.targets.count == out->chat.ids.count);
     GR_ASSERT(out->chat.image_rows.count == out->size.images * rules->image_tokens);
     out->size.tokens = out->chat.ids.count;
 done:
-    GR_FREE(turns);
-    gr_doc_destroy(&doc);
+    gr_conversation_fini(&c);
     return err;
 }
 
@@ -117,7 +82,7 @@ gr_err gri_encode_size(const gri_pack_rules *rules, const gr_sample *sample,
 {
     gr_err err = GR_OK;
     gri_encoded encoded = {0};
-    GR_TRY(gri_encode_tiles(rules, sample, &encoded));
+    GR_TRY(count_tiles(rules, sample, &encoded));
     GR_TRY(encode_turns(rules, sample, text_tokens, &encoded));
     *out = encoded;
     encoded = (gri_encoded){0};

@@ -23,9 +23,6 @@ GR_MUST_CHECK gr_err gri_encode_check_fit(const gri_pack_rules *rules, gri_size 
 /// tells, and all where it does not (-1: it is not known).
 GR_MUST_CHECK gr_err gri_encode_size(const gri_pack_rules *rules, const gr_sample *sample,
                                      int64_t text_tokens, gri_encoded *out);
-/// Only the tiles of its pictures, and `size.images`; the same errors about them.
-GR_MUST_CHECK gr_err gri_encode_tiles(const gri_pack_rules *rules, const gr_sample *sample,
-                                      gri_encoded *out);
 void gri_encoded_fini(gri_encoded *encoded);
 
 #endif

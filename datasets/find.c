@@ -21,23 +21,34 @@ done:
     return err;
 }
 
-gr_err gr_dataset_find(const gr_dataset *dataset, const char *id, int64_t *out)
+static gr_err find(const gr_dataset *dataset, const gr_digest *content, const char *id,
+                   int64_t *out)
 {
     gr_err err = GR_OK;
-    gr_digest content = {0};
-    const bool is_content = gr_digest_parse(id, &content) == GR_OK;
     bool found = false;
     int64_t i = 0;
-    gr_err_clear();
     while (!found && i < gr_dataset_count(dataset)) {
-        GR_TRY(is_meant(dataset, i, is_content ? &content : NULL, id, &found));
+        GR_TRY(is_meant(dataset, i, content, id, &found));
         i += !found;
     }
     if (!found) {
         GR_FAIL(GR_ERR_USAGE, "%s: no sample has the %s \"%s\"", gr_dataset_path(dataset),
-                is_content ? "content id" : "source", id);
+                content ? "content id" : "source", id);
     }
     *out = i;
 done:
     return err;
+}
+
+gr_err gr_dataset_find(const gr_dataset *dataset, const char *id, int64_t *out)
+{
+    gr_digest content = {0};
+    const bool is_content = gr_digest_parse(id, &content) == GR_OK;
+    gr_err_clear();
+    return find(dataset, is_content ? &content : NULL, id, out);
+}
+
+gr_err gr_dataset_find_source(const gr_dataset *dataset, const char *source, int64_t *out)
+{
+    return find(dataset, NULL, source, out);
 }

@@ -93,6 +93,8 @@ static gr_err check_contents(const gri_folder *f, bool unfinished)
             GR_TRY(gr_path_join(f->dir, names[i], &path));
             unlink(path);
             GR_FREE(path);
+        } else if (!unfinished && strcmp(names[i], "manifest.json") == 0) {
+            GR_FAIL(GR_ERR_USAGE, "%s is a data set already: name a new folder", f->dir);
         } else if (!is_known(names[i], unfinished)) {
             GR_FAIL(GR_ERR_USAGE,
                     "%s is not empty (%s): name a new folder, or remove what an interrupted "

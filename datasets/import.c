@@ -48,14 +48,31 @@ static gr_err meet(const gri_import *im, gr_err mine)
     return im->team.meet ? im->team.meet(im->team.self, mine) : mine;
 }
 
+/// A shard names the counts by the tokenizer's digest, so the same one twice has no place.
+static gr_err name_tokenizers(const gr_import_options *o, gr_digest *out)
+{
+    gr_err err = GR_OK;
+    for (int64_t k = 0; k < o->tokenizer_count; k++) {
+        GR_TRY(gr_tokenizer_digest(o->tokenizers[k], &out[k]));
+        for (int64_t i = 0; i < k; i++) {
+            if (gr_digest_equal(out[i], out[k])) {
+                GR_FAIL(GR_ERR_USAGE,
+                        "--tokenizer: number %lld is the same tokenizer as number %lld: name "
+                        "each once",
+                        (long long)k + 1, (long long)i + 1);
+            }
+        }
+    }
+done:
+    return err;
+}
+
 static gr_err prepare(gri_import *im)
 {
     gr_err err = GR_OK;
     const gr_import_options *o = im->options;
     GR_ALLOC(im->tokenizers, o->tokenizer_count);
-    for (int64_t k = 0; k < o->tokenizer_count; k++) {
-        GR_TRY(gr_tokenizer_digest(o->tokenizers[k], &im->tokenizers[k]));
-    }
+    GR_TRY(name_tokenizers(o, im->tokenizers));
     if (o->task) {
         GR_TRY(gri_check_utf8("--task", o->task, strlen(o->task)));
     }
@@ -93,25 +110,12 @@ done:
     return err;
 }
 
-/// Whether any unit is done: then the same command can go on.
-static bool has_parts(const gri_import *im)
-{
-    char **names = NULL;
-    int64_t count = 0;
-    bool any = gr_dir_list(im->plan.folder.work, &names, &count) != GR_OK; // who knows
-    for (int64_t i = 0; i < count; i++) {
-        any = any || strstr(names[i], ".index") != NULL;
-    }
-    gr_dir_list_free(&names, count);
-    return any;
-}
-
 /// Gives the folder back; what can be gone on with stays in it.
 static void leave(gri_import *im)
 {
     char *plan = NULL;
     bool ours = im->plan.folder.dir && im->plan.folder.lock >= 0;
-    if (ours && (im->useless || !has_parts(im))) {
+    if (ours && (im->useless || !gri_plan_has_parts(&im->plan))) {
         // The plan goes first: a kill in between leaves something that is not gone on with.
         if (gr_path_join(im->plan.folder.work, GRI_FOLDER_PLAN, &plan) == GR_OK) {
             unlink(plan);

@@ -49,7 +49,8 @@ typedef struct gr_import_options {
     int64_t max_rejects; ///< more bad records than this fail the import
     const char *task;    ///< of samples whose record names none; NULL: ""
     const char *prompt;  ///< what stands behind the pictures of a caption; NULL: nothing
-    const gr_tokenizer *const *tokenizers; ///< [tokenizer_count] whose token counts are stored
+    /// [tokenizer_count] whose token counts are stored; two that are equal are GR_ERR_USAGE
+    const gr_tokenizer *const *tokenizers;
     int64_t tokenizer_count;
     const struct gr_synth_options *synth; ///< with GR_IMPORT_SYNTH, borrowed
 } gr_import_options;
@@ -72,9 +73,10 @@ typedef struct gr_import_result {
 /// reason, duplicates with all their places to OUT/duplicates.jsonl. A picture must be a regular file inside the folder of
 /// images, also when its name is a link. GR_ERR_DATA when no record is good or more are bad than allowed.
 ///
-/// An import that failed or was killed is gone on with by the same call, to the same bytes; records that were bad are tried again. Finished
-/// work is that of another plan when the source's files (size, time) or the options differ: then all begins afresh. (A picture that was
-/// changed in between is not noticed.) GR_ERR_USAGE when OUT holds a data set or another process writes there.
+/// An import that failed or was killed is gone on with by the same call, to the same bytes; records that were bad are tried again. With other
+/// options, or another source, what was done there is refused with GR_ERR_USAGE, which names the first difference: nobody loses hours by a slip.
+/// When a file of the source has changed (size, time), all begins afresh. (A picture that was changed in between is not noticed.) GR_ERR_USAGE
+/// when OUT holds a data set or another process writes there.
 GR_MUST_CHECK gr_err gr_import(const gr_import_options *options, const gr_import_team *team,
                                gr_import_result *out);
 

@@ -5,8 +5,12 @@
 
 static void show_progress(const gri_import *im)
 {
-    gr_progress_bar(5.0, im->started, im->done, im->records, "encoding records (%lld bad)",
-                    (long long)im->spoiled);
+    if (im->options->form == GR_IMPORT_SYNTH) {
+        gr_progress_bar(5.0, im->started, im->done, im->records, "drawing samples");
+    } else {
+        gr_progress_bar(5.0, im->started, im->done, im->records, "encoding records (%lld bad)",
+                        (long long)im->spoiled);
+    }
 }
 
 static bool is_reject(gr_err err)

@@ -19,6 +19,17 @@ static gr_err part_path(const char *work, int64_t unit, const char *end, char **
     return *out ? GR_OK : GR_ERR_MEMORY;
 }
 
+/// Ends a line of the index; the next one is a document of its own.
+static gr_err end_line(gri_part_writer *part)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_json_finish(&part->index));
+    part->index.comma = false;
+    GR_TRY(gr_str_add(&part->index.text, "\n"));
+done:
+    return err;
+}
+
 gr_err gri_part_create(const char *work, int64_t unit, gri_part_writer *out)
 {
     gr_err err = GR_OK;
@@ -29,7 +40,10 @@ gr_err gri_part_create(const char *work, int64_t unit, gri_part_writer *out)
     if (out->fd < 0) {
         GR_FAIL(GR_ERR_IO, "%s: cannot create it: %s", out->bytes_path, strerror(errno));
     }
-    GR_TRY(gr_str_add(&out->index.text, ""));
+    gr_json_map_begin(&out->index, NULL);
+    gr_json_int(&out->index, "unit", unit);
+    gr_json_map_end(&out->index);
+    GR_TRY(end_line(out));
 done:
     return err;
 }
@@ -39,17 +53,6 @@ static gr_err add_bytes(gri_part_writer *part, const void *data, size_t size)
     gr_err err = GR_OK;
     GR_TRY(gr_file_pwrite(part->fd, part->bytes_path, data, size, part->size));
     part->size += (int64_t)size;
-done:
-    return err;
-}
-
-/// Ends a line of the index; the next one is a document of its own.
-static gr_err end_line(gri_part_writer *part)
-{
-    gr_err err = GR_OK;
-    GR_TRY(gr_json_finish(&part->index));
-    part->index.comma = false;
-    GR_TRY(gr_str_add(&part->index.text, "\n"));
 done:
     return err;
 }
@@ -156,6 +159,21 @@ void gri_part_drop_bytes(const char *work, int64_t unit)
     unlink(short_path(work, unit, "bytes", path));
 }
 
+/// The first line says which unit it is: a part under another's name is not taken for that.
+static gr_err check_unit(gri_part_reader *part, int64_t unit)
+{
+    gr_err err = GR_OK;
+    char want[48];
+    const int size = snprintf(want, sizeof want, "{\"unit\":%lld}\n", (long long)unit);
+    if (part->end - part->at < size || memcmp(part->at, want, (size_t)size) != 0) {
+        GR_FAIL(GR_ERR_IO, "%s: its index does not begin with unit %lld", part->bytes_path,
+                (long long)unit);
+    }
+    part->at += size;
+done:
+    return err;
+}
+
 gr_err gri_part_open(const char *work, int64_t unit, gri_part_reader *out)
 {
     gr_err err = GR_OK;
@@ -167,6 +185,7 @@ gr_err gri_part_open(const char *work, int64_t unit, gri_part_reader *out)
     GR_TRY(gr_file_read(path, 0, &out->index, &size));
     out->at = out->index;
     out->end = out->index + size;
+    GR_TRY(check_unit(out, unit));
 done:
     GR_FREE(path);
     return err;

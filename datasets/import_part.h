@@ -2,7 +2,7 @@
 #define DATASETS_IMPORT_PART_H
 
 /// What an import keeps of a unit (a run of records) until shards are cut: unit-NNNNNNNN.bytes, the samples' images and texts end to end,
-/// and unit-NNNNNNNN.index, a line of JSON for each record, good or bad. The index comes last, whole, so a unit that has one is done
+/// and unit-NNNNNNNN.index, a line of JSON with the unit's number and one for each record, good or bad. The index comes last, whole, so a unit that has one is done
 /// and survives a kill. Neither is synced (that took longer than encoding texts), so after a crash of the machine a part may be short or
 /// full of zeros: whoever goes on with parts checks them, and they are synced, all at once, before they are final.
 /// Private to datasets/.

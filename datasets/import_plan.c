@@ -2,6 +2,7 @@
 
 #include "datasets/manifest.h"
 #include "datasets/source_synth.h"
+#include "src/base/doc.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -96,32 +97,91 @@ done:
     return err;
 }
 
-/// Removes what an import of another plan left; never a data set.
-static gr_err begin_afresh(const gri_plan *plan)
+static gr_err refuse_data_set(const gri_plan *plan)
 {
     gr_err err = GR_OK;
     char *manifest = NULL;
     GR_TRY(gri_manifest_path(plan->folder.dir, &manifest));
     if (gr_file_exists(manifest)) {
-        GR_FAIL(GR_ERR_USAGE, "%s is not empty (manifest.json): it is a data set already",
-                plan->folder.dir);
+        GR_FAIL(GR_ERR_USAGE, "%s is a data set already: name a new folder", plan->folder.dir);
     }
-    GR_TRY(remove_matching(plan->folder.dir, "shard-",
-                           "")); // first: without a plan nobody may have them
-    GR_TRY(remove_matching(plan->folder.work, "", "lock"));
 done:
     GR_FREE(manifest);
     return err;
 }
 
-/// Whether the plan that was left says the same.
-static gr_err same_plan(const char *path, const gr_json *j, bool *out)
+/// Removes what an import of another plan left; never a data set.
+static gr_err begin_afresh(const gri_plan *plan)
+{
+    gr_err err = GR_OK;
+    GR_TRY(refuse_data_set(plan));
+    GR_TRY(remove_matching(plan->folder.dir, "shard-",
+                           "")); // first: without a plan nobody may have them
+    GR_TRY(remove_matching(plan->folder.work, "", "lock"));
+done:
+    return err;
+}
+
+bool gri_plan_has_parts(const gri_plan *plan)
+{
+    char **names = NULL;
+    int64_t count = 0;
+    bool any = gr_dir_list(plan->folder.work, &names, &count) != GR_OK; // who knows
+    for (int64_t i = 0; i < count; i++) {
+        any = any || strstr(names[i], ".index") != NULL;
+    }
+    gr_dir_list_free(&names, count);
+    return any;
+}
+
+/// Whether the plans part in what a file of the source holds: its record was put right, say, and the work is void.
+static bool is_state(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+    return dot && gr_starts_with(key, "files[") &&
+           (strcmp(dot, ".bytes") == 0 || strcmp(dot, ".seconds") == 0 ||
+            strcmp(dot, ".nanoseconds") == 0);
+}
+
+/// What is done there by a command with other options is not thrown away for a slip in this one.
+static gr_err refuse_other(const gri_plan *plan, const gr_json *now, const char *path,
+                           const char *text, size_t size)
+{
+    static const char apart[] = "synth.";
+    gr_err err = GR_OK;
+    gr_doc *a = NULL, *b = NULL;
+    char *key = NULL;
+    GR_TRY(gr_doc_parse_json(path, text, size, GR_ERR_IO, &a));
+    GR_TRY(gr_doc_parse_json("now", now->text.data, now->text.size, GR_ERR_IO, &b));
+    GR_TRY(gr_doc_difference(a, b, &key));
+    if (key && !is_state(key)) {
+        GR_FAIL(GR_ERR_USAGE,
+                "%s holds an import that was not finished, of another source or with other "
+                "options (first difference: %s): the same command goes on with it; to begin "
+                "afresh remove the folder",
+                plan->folder.dir, key + (gr_starts_with(key, apart) ? strlen(apart) : 0));
+    }
+done:
+    GR_FREE(key);
+    gr_doc_destroy(&a);
+    gr_doc_destroy(&b);
+    return err;
+}
+
+/// Whether the plan that was left says the same; one of other options, with work done, is refused.
+static gr_err same_plan(const gri_plan *plan, const char *path, const gr_json *j, bool *out)
 {
     gr_err err = GR_OK;
     char *text = NULL;
     size_t size = 0;
     GR_TRY(gr_file_read(path, 0, &text, &size));
     *out = size == j->text.size && memcmp(text, j->text.data, size) == 0;
+    if (!*out) {
+        GR_TRY(refuse_data_set(plan));
+    }
+    if (!*out && gri_plan_has_parts(plan)) {
+        GR_TRY(refuse_other(plan, j, path, text, size));
+    }
 done:
     GR_FREE(text);
     return err;
@@ -137,13 +197,16 @@ gr_err gri_plan_claim(gri_plan *plan, const gr_import_options *options)
     GR_TRY(gri_folder_claim(options->out, &unfinished, &plan->folder));
     GR_TRY(gr_path_join(plan->folder.work, GRI_FOLDER_PLAN, &path));
     if (unfinished) {
-        GR_TRY(same_plan(path, &j, &same));
-        gr_log_info(same ? "%s: going on with an import that was not finished"
-                         : "%s: an import of another source or with other options was not "
-                           "finished there; beginning afresh",
-                    options->out);
+        GR_TRY(same_plan(plan, path, &j, &same));
     }
-    if (!same) {
+    if (same) {
+        gr_log_info("%s: going on with an import that was not finished", options->out);
+    } else {
+        if (unfinished) {
+            gr_log_info("%s: an import was not finished there, and its source is another now: "
+                        "beginning afresh",
+                        options->out);
+        }
         GR_TRY(begin_afresh(plan));
         GR_TRY(gr_file_write(path, j.text.data, j.text.size));
     }
@@ -187,7 +250,7 @@ gr_err gri_plan_count(const gri_plan *plan, const gr_import_options *options, in
     while (there) {
         GR_TRY(reader->next(reader, false, &there));
         count += there;
-        if (there && count % 1024 == 0) {
+        if (there && count % 1024 == 0 && options->form != GR_IMPORT_SYNTH) {
             gr_progress_update(5.0, "counting records: file %lld of %lld, %lld so far",
                                (long long)file + 1, (long long)plan->source.count,
                                (long long)count);

@@ -17,8 +17,11 @@ typedef struct gri_plan {
     int64_t unit;  ///< records in a unit; the last of a file may have fewer
 } gri_plan;
 
-/// Rank 0: takes the folder; finds what an earlier run of the same plan left, or begins afresh.
+/// Rank 0: takes the folder; finds what an earlier run of the same plan left, or begins. What an earlier run with other options has done
+/// is GR_ERR_USAGE, which says what differs.
 GR_MUST_CHECK gr_err gri_plan_claim(gri_plan *plan, const gr_import_options *options);
+/// Whether any unit is done: then the same command can go on.
+bool gri_plan_has_parts(const gri_plan *plan);
 /// Other ranks: the names.
 GR_MUST_CHECK gr_err gri_plan_join(gri_plan *plan, const char *out);
 /// Counts the records of one file, unless that was done before.

@@ -108,7 +108,7 @@ gr_err gr_loader_create(const gr_loader_options *options, gr_loader **out)
         l->datasets[s] = options->sources[s].dataset;
     }
     set_rules(l);
-    GR_TRY(gr_tokenizer_digest(l->options.tokenizer, &l->rules.tokenizer_digest));
+    GR_TRY(gr_tokenizer_text_digest(l->options.tokenizer, &l->rules.tokenizer_digest));
     GR_TRY(gri_mixture_create(options->sources, options->source_count, options->seed,
                               options->stream, options->shuffle, &l->mixture));
     GR_TRY(set_limit(l));

@@ -18,6 +18,8 @@
 typedef struct gr_loader_source {
     const gr_dataset *dataset; ///< borrowed
     double from, to;
+    const char
+        *task; ///< and which are of this task; NULL: of any; borrowed while the loader is made
     /// share of the stage's samples, relative to the other sources; 0: none has one
     double weight;
     double max_repeats; ///< most passes over it in a stage; 0: no limit
@@ -77,6 +79,8 @@ typedef struct gr_lane_batch {
     const gr_used *used;                      ///< [samples], in the order of their sequences
     int64_t dropped;                          ///< of `samples`, those that have weight 0
     const gr_dropped *drops;                  ///< [dropped]
+    /// of the sizes of all samples of the window, from which every lane's rows follow: ranks that have another read other data
+    gr_digest packing;
 } gr_lane_batch;
 
 /// Announces the lanes [first, first + count) of `step` and later steps up to `last_step` (exclusive), in the order in which

@@ -13,6 +13,13 @@ gr_err gri_manifest_path(const char *dir, char **out)
     return gr_path_join(dir, "manifest.json", out);
 }
 
+/// Whether shards come in the order of their names, in which they were written: shard-99999 before shard-100000.
+static bool in_order(const char *before, const char *name)
+{
+    const size_t a = strlen(before), b = strlen(name);
+    return a != b ? a < b : strcmp(before, name) < 0;
+}
+
 gr_err gri_manifest_tokenizers(gri_manifest *manifest, const gr_digest *tokenizers,
                                int64_t count)
 {
@@ -203,6 +210,23 @@ done:
     return err;
 }
 
+/// A shard that is listed twice would give its samples twice; entries that changed places, other samples for the same positions.
+static gr_err check_names(const gr_node *list, const gri_manifest *manifest)
+{
+    gr_err err = GR_OK;
+    for (int64_t i = 1; i < manifest->count; i++) {
+        const char *before = manifest->shards[i - 1].name, *name = manifest->shards[i].name;
+        if (!in_order(before, name)) {
+            GR_TRY(gr_node_error(list,
+                                 "%s is listed behind %s: shards stand in the order of their "
+                                 "names, each once",
+                                 name, before));
+        }
+    }
+done:
+    return err;
+}
+
 static gr_err read_manifest(const gr_node *root, gri_manifest *out)
 {
     static const char *const keys[] = {"schema", "version", "creator",    "samples", "images",
@@ -228,6 +252,7 @@ static gr_err read_manifest(const gr_node *root, gri_manifest *out)
     for (int64_t i = 0; i < shards->u.list.count; i++) {
         GR_TRY(read_shard(&shards->u.list.items[i], out));
     }
+    GR_TRY(check_names(shards, out));
     GR_TRY(check_sum(root, "samples", out->samples));
     GR_TRY(check_sum(root, "images", out->images));
     GR_TRY(check_sum(root, "bytes", out->bytes));
@@ -241,6 +266,11 @@ gr_err gri_manifest_load(const char *dir, gri_manifest *out)
     char *path = NULL;
     gr_doc *doc = NULL;
     GR_TRY(gri_manifest_path(dir, &path));
+    if (!gr_dir_exists(dir)) {
+        GR_FAIL(GR_ERR_MISSING, "%s: %s", dir,
+                gr_file_exists(dir) ? "is a file, expected the folder of a data set"
+                                    : "there is no such folder: expected a data set");
+    }
     if (!gr_file_exists(path)) {
         GR_FAIL(
             GR_ERR_MISSING,

@@ -175,7 +175,7 @@ gr_err gri_mixture_create(const gr_loader_source *sources, int64_t count, uint64
     m->count = count;
     for (int64_t s = 0; s < count; s++) {
         GR_TRY(gri_subset_create(sources[s].dataset, sources[s].from, sources[s].to,
-                                 &m->subsets[s]));
+                                 sources[s].task, &m->subsets[s]));
         m->first[s + 1] = m->first[s] + m->subsets[s].count;
     }
     if (m->first[count] == 0) {
@@ -183,10 +183,11 @@ gr_err gri_mixture_create(const gr_loader_source *sources, int64_t count, uint64
         for (int64_t s = 0; s < count; s++) {
             all += gr_dataset_count(sources[s].dataset);
         }
-        GR_FAIL(GR_ERR_DATA,
-                "no samples: %lld data sets with %lld samples, none in the parts asked for%s%s",
-                (long long)count, (long long)all, count ? "; the first is " : "",
-                count ? gr_dataset_path(sources[0].dataset) : "");
+        GR_FAIL(
+            GR_ERR_DATA,
+            "no samples: %lld data set%s with %lld sample%s, none in the parts asked for%s%s",
+            (long long)count, GR_PLURAL(count), (long long)all, GR_PLURAL(all),
+            count ? "; the first is " : "", count ? gr_dataset_path(sources[0].dataset) : "");
     }
     GR_TRY(take_wishes(m, sources));
     *out = m;

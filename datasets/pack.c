@@ -50,11 +50,13 @@ void gri_pack_fini(gri_pack *pack)
     *pack = (gri_pack){0};
 }
 
-static void keep(const gr_sample *sample, const gr_chat_sample *chat, gri_store *store,
+static void keep(const gr_sample *sample, const gri_encoded *encoded, gri_store *store,
                  gri_kept *out)
 {
+    const gr_chat_sample *chat = &encoded->chat;
     const int64_t tokens = chat->ids.count, rows = chat->image_rows.count;
-    const int64_t words = 2 * tokens + rows, at = atomic_fetch_add(&store->need, words);
+    const int64_t words = 2 * tokens + rows + sample->images;
+    const int64_t at = atomic_fetch_add(&store->need, words);
     if (at + words > store->capacity) {
         return;
     }
@@ -63,6 +65,9 @@ static void keep(const gr_sample *sample, const gr_chat_sample *chat, gri_store 
     memcpy(to + tokens, chat->targets.data, (size_t)tokens * sizeof *to);
     if (rows > 0) {
         memcpy(to + 2 * tokens, chat->image_rows.data, (size_t)rows * sizeof *to);
+    }
+    for (int64_t i = 0; i < sample->images; i++) {
+        to[2 * tokens + rows + i] = (int32_t)encoded->tiles[i];
     }
     out->words = to;
     out->tokens = tokens;
@@ -94,7 +99,7 @@ gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref, gri_scratch *s
     GR_TRY(err);
     kept->counted = encoded.chat.ids.count == 0;
     if (!kept->counted) {
-        keep(scratch->sample.sample, &encoded.chat, store, kept);
+        keep(scratch->sample.sample, &encoded, store, kept);
     }
     *out = encoded.size;
 done:
@@ -183,7 +188,7 @@ gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules, const gri_win
     gr_err err = GR_OK;
     totals at = {0};
     clear_seats(pack);
-    pack->view = (gr_lane_batch){.batches = pack->view.batches};
+    pack->view = (gr_lane_batch){.batches = pack->view.batches, .packing = window->digest};
     GR_TRY(reserve(pack, rules, count_cell(window, cell)));
     for (int64_t r = window->cells[cell]; r < window->cells[cell + 1]; r++) {
         const gri_row *row = &window->rows[r];
@@ -239,24 +244,31 @@ static void add_tokens(gri_pack *p, const gri_pack_rules *rules, const gri_seat 
     }
 }
 
-/// Encodes the sample, or takes what was kept of the same text. `view` is valid as long as `encoded` and what was kept.
+static bool is_kept(const gri_seat *seat)
+{
+    return seat->kept && seat->kept->words;
+}
+
+/// Encodes the sample, or takes what was kept of it. `view` is valid as long as `encoded` and what was kept.
 static gr_err encode_seat(const gri_pack_rules *rules, const gri_seat *seat,
                           const gr_sample *sample, gri_encoded *encoded, gr_chat_sample *view)
 {
     gr_err err = GR_OK;
     const gri_kept *kept = seat->kept;
-    if (!kept || !kept->words ||
-        !gr_digest_equal(kept->text, gr_digest_of(sample->text, sample->text_size))) {
+    if (!is_kept(seat)) {
         GR_TRY(gri_encode(rules, sample, encoded));
         *view = encoded->chat;
         goto done;
     }
-    GR_TRY(gri_encode_tiles(rules, sample, encoded));
-    encoded->size.tokens = kept->tokens;
+    GR_ALLOC(encoded->tiles, sample->images);
     int32_t *words = (int32_t *)kept->words; // a view has no const, but is only read
     view->ids = (gr_ids){.data = words, .count = kept->tokens};
     view->targets = (gr_ids){.data = words + kept->tokens, .count = kept->tokens};
     view->image_rows = (gr_ids){.data = words + 2 * kept->tokens, .count = kept->rows};
+    for (int64_t i = 0; i < sample->images; i++) {
+        encoded->tiles[i] = words[2 * kept->tokens + kept->rows + i];
+    }
+    encoded->size = seat->size;
 done:
     return err;
 }
@@ -322,8 +334,7 @@ static void blank(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat
     }
 }
 
-/// The error `code` of this thread again, with data set and sample in front. The source is read only now: it is for messages alone.
-static gr_err name_sample(gr_err code, gri_ref ref, gri_scratch *scratch)
+gr_err gri_pack_name_sample(gr_err code, gri_ref ref, gri_scratch *scratch)
 {
     char message[4096];
     snprintf(message, sizeof message, "%s", gr_err_message());
@@ -333,16 +344,27 @@ static gr_err name_sample(gr_err code, gri_ref ref, gri_scratch *scratch)
                       read ? scratch->sample.sample->source : "source cannot be read", message);
 }
 
+/// Reads what is not known of the sample, and checks its content id.
+static gr_err read_seat(const gri_seat *seat, gri_sample_buffer *buffer)
+{
+    const gri_kept *kept = seat->kept;
+    const gri_ref ref = seat->ref;
+    gr_activity_reading(gr_dataset_path(ref.dataset), ref.index);
+    if (is_kept(seat)) {
+        return gri_dataset_read_pictures(ref.dataset, ref.index, &kept->place, kept->text,
+                                         buffer);
+    }
+    return gri_dataset_read_content(ref.dataset, ref.index,
+                                    kept && kept->placed ? &kept->place : NULL, buffer);
+}
+
 static gr_err fill(gri_pack *p, const gri_pack_rules *rules, const gri_seat *seat,
                    gri_scratch *scratch)
 {
     gr_err err = GR_OK;
-    const gri_place *place = seat->kept && seat->kept->placed ? &seat->kept->place : NULL;
-    gr_activity_reading(gr_dataset_path(seat->ref.dataset), seat->ref.index);
-    GR_TRY(
-        gri_dataset_read_content(seat->ref.dataset, seat->ref.index, place, &scratch->sample));
+    GR_TRY(read_seat(seat, &scratch->sample));
     err = add_sample(p, rules, seat, scratch->sample.sample);
-    err = err == GR_OK ? GR_OK : name_sample(err, seat->ref, scratch);
+    err = err == GR_OK ? GR_OK : gri_pack_name_sample(err, seat->ref, scratch);
 done:
     return err;
 }

@@ -32,10 +32,11 @@ typedef struct gri_ref {
 typedef struct gri_kept {
     bool placed; ///< `place` is where it lies
     gri_place place;
-    bool counted;         ///< its size is from the token counts that its data set has
-    const int32_t *words; ///< ids, targets, image rows, end to end; in a gri_store
+    bool counted; ///< its size is from the token counts that its data set has
+    const int32_t
+        *words; ///< ids, targets, image rows, tiles of each picture, end to end; in a gri_store
     int64_t tokens, rows;
-    gr_digest text; ///< of the conversation that was encoded
+    gr_digest text; ///< of the conversation that was encoded: it is not read again
 } gri_kept;
 
 /// Memory for what is kept of a window, which many threads fill. What has no room is encoded again.
@@ -86,6 +87,9 @@ void gri_scratch_fini(gri_scratch *scratch);
 GR_MUST_CHECK gr_err gri_pack_measure(const gri_pack_rules *rules, gri_ref ref,
                                       gri_scratch *scratch, gri_size *out, gri_store *store,
                                       bool by_counts, gri_kept *kept);
+/// The error `code` of this thread again, with data set and sample in front, whose source is read for that alone. What the scratch
+/// held is gone.
+gr_err gri_pack_name_sample(gr_err code, gri_ref ref, gri_scratch *scratch);
 /// Seats the samples of cell `cell` of a packed window; refs[i] and kept[i] are the window's sample i.
 GR_MUST_CHECK gr_err gri_pack_begin(gri_pack *pack, const gri_pack_rules *rules,
                                     const gri_window *window, int64_t cell, const gri_ref *refs,

@@ -317,12 +317,14 @@ static gr_err check_conversation(const gr_node *node, int64_t images)
                    "from gpt (or none at all: text to learn)"));
     }
     if (sum.placeholders > 0 && sum.placeholders != images) {
-        GR_TRY(gr_node_error(turns, "%lld <image> in human turns, but %lld images",
-                             (long long)sum.placeholders, (long long)images));
+        GR_TRY(gr_node_error(turns, "%lld <image> in human turns, but %lld image%s",
+                             (long long)sum.placeholders, (long long)images,
+                             GR_PLURAL(images)));
     }
     if (images > 0 && sum.human == 0) {
-        GR_TRY(gr_node_error(turns, "%lld images, but no turn from human to show them in",
-                             (long long)images));
+        GR_TRY(gr_node_error(turns, "%lld image%s, but no turn from human to show %s in",
+                             (long long)images, GR_PLURAL(images),
+                             images == 1 ? "it" : "them"));
     }
 done:
     return err;

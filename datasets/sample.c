@@ -1,5 +1,6 @@
 #include "datasets/shard.h"
 #include "datasets/shard_format.h"
+#include "datasets/shard_inside.h"
 #include "src/base/mem.h"
 
 #include <string.h>
@@ -17,13 +18,18 @@ static void put_digest(unsigned char *to, gr_digest digest)
     put_u64(to + 8, digest.low);
 }
 
-gr_digest gri_digest_link(gr_digest so_far, const void *data, size_t size)
+gr_digest gri_digest_link_known(gr_digest so_far, size_t size, gr_digest piece)
 {
     unsigned char link[40];
     put_digest(link, so_far);
     put_u64(link + 16, size);
-    put_digest(link + 24, gr_digest_of(data, size));
+    put_digest(link + 24, piece);
     return gr_digest_of(link, sizeof link);
+}
+
+gr_digest gri_digest_link(gr_digest so_far, const void *data, size_t size)
+{
+    return gri_digest_link_known(so_far, size, gr_digest_of(data, size));
 }
 
 gr_digest gri_digest_link_id(gr_digest so_far, gr_digest id)
@@ -33,7 +39,7 @@ gr_digest gri_digest_link_id(gr_digest so_far, gr_digest id)
     return gri_digest_link(so_far, bytes, sizeof bytes);
 }
 
-gr_digest gr_sample_id(const gr_sample *sample)
+gr_digest gri_sample_id_known(const gr_sample *sample, gr_digest text)
 {
     unsigned char count[8];
     put_u64(count, (uint64_t)sample->images);
@@ -41,7 +47,12 @@ gr_digest gr_sample_id(const gr_sample *sample)
     for (int64_t i = 0; i < sample->images; i++) {
         id = gri_digest_link(id, sample->image[i], sample->image_size[i]);
     }
-    return gri_digest_link(id, sample->text, sample->text_size);
+    return gri_digest_link_known(id, sample->text_size, text);
+}
+
+gr_digest gr_sample_id(const gr_sample *sample)
+{
+    return gri_sample_id_known(sample, gr_digest_of(sample->text, sample->text_size));
 }
 
 void gr_sample_destroy(gr_sample **sample)

@@ -83,6 +83,9 @@ gr_digest gr_dataset_digest(const gr_dataset *dataset);
 GR_MUST_CHECK gr_err gr_dataset_id(const gr_dataset *dataset, int64_t index, gr_digest *out);
 /// The first sample with this content id (32 hexadecimal digits), else with this source. Reads every id in turn. GR_ERR_USAGE: none has.
 GR_MUST_CHECK gr_err gr_dataset_find(const gr_dataset *dataset, const char *id, int64_t *out);
+/// The first sample with this source, whatever it looks like. Otherwise the same.
+GR_MUST_CHECK gr_err gr_dataset_find_source(const gr_dataset *dataset, const char *source,
+                                            int64_t *out);
 /// What the index tables say about sample `index`: all but the bytes, so `text` and `image` are NULL. Free with gr_sample_destroy.
 /// Thread-safe.
 GR_MUST_CHECK gr_err gr_dataset_about(const gr_dataset *dataset, int64_t index,

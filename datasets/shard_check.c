@@ -1,6 +1,7 @@
 #include "datasets/shard_check.h"
 
 #include "datasets/frame.h"
+#include "src/base/file.h"
 #include "src/base/mem.h"
 
 #include <errno.h>
@@ -183,7 +184,7 @@ static gr_err read_frame(const char *path, const gri_shard_entry *entry, gri_fra
     gr_err err = GR_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot open it: %s", path, strerror(errno));
+        GR_FAIL(gr_file_open_code(), "%s: cannot open it: %s", path, strerror(errno));
     }
     GR_TRY(gri_frame_read(fd, path, entry, frame));
     if (!gr_digest_equal(frame->digest, entry->frame)) {

@@ -48,6 +48,8 @@ void gri_tokens_name(gr_digest tokenizer, char name[GRI_TOKENS_NAME]);
 /// Digest of a sequence of pieces without a stream's memory: XXH3-128 over (the digest so far, the piece's
 /// size, the piece's digest), 16 + 8 + 16 bytes, numbers little-endian with the high half first. A chain starts at {0, 0}.
 gr_digest gri_digest_link(gr_digest so_far, const void *data, size_t size);
+/// The same of a piece whose size and digest are known.
+gr_digest gri_digest_link_known(gr_digest so_far, size_t size, gr_digest piece);
 /// Links one content id.
 gr_digest gri_digest_link_id(gr_digest so_far, gr_digest id);
 

@@ -21,6 +21,9 @@ GR_MUST_CHECK gr_err gri_dataset_read(const gr_dataset *dataset, int64_t index,
 GR_MUST_CHECK gr_err gri_dataset_read_about(const gr_dataset *dataset, int64_t index,
                                             gri_sample_buffer *buffer);
 
+/// The content id of a sample whose text has this digest: its text may be NULL, its text_size counts.
+gr_digest gri_sample_id_known(const gr_sample *sample, gr_digest text);
+
 /// Where a sample lies in its shard, as the index tables say, so that they are asked once: its pictures (their numbers), its text.
 typedef struct gri_place {
     gri_region images, text;
@@ -29,11 +32,19 @@ typedef struct gri_place {
 /// `place` gets where the sample lies.
 GR_MUST_CHECK gr_err gri_dataset_read_text(const gr_dataset *dataset, int64_t index,
                                            gri_sample_buffer *buffer, gri_place *place);
+/// Which samples of a shard are of the task, of [samples]. Reads the labels' tables once.
+GR_MUST_CHECK gr_err gri_dataset_shard_of_task(const gr_dataset *dataset, int64_t shard,
+                                               const char *task, bool *of);
 /// All but the labels (source and task are NULL), with a check of the content id; `place` is what gri_dataset_read_text
 /// found, or NULL.
 GR_MUST_CHECK gr_err gri_dataset_read_content(const gr_dataset *dataset, int64_t index,
                                               const gri_place *place,
                                               gri_sample_buffer *buffer);
+/// The rest of a sample whose conversation gri_dataset_read_text gave: sizes and bytes of its pictures, the content id checked with
+/// `text`, that conversation's digest. Labels, text and the pictures' sides are NULL.
+GR_MUST_CHECK gr_err gri_dataset_read_pictures(const gr_dataset *dataset, int64_t index,
+                                               const gri_place *place, gr_digest text,
+                                               gri_sample_buffer *buffer);
 
 /// Content ids of all samples of shard `shard` into ids[...].
 GR_MUST_CHECK gr_err gri_dataset_shard_ids(const gr_dataset *dataset, int64_t shard,

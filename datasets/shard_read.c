@@ -211,7 +211,7 @@ static gr_err open_fd(const char *path, int *fd)
     gr_err err = GR_OK;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot open it: %s", path, strerror(errno));
+        GR_FAIL(gr_file_open_code(), "%s: cannot open it: %s", path, strerror(errno));
     }
 done:
     return err;
@@ -314,18 +314,52 @@ done:
     return err;
 }
 
+/// Marks those of `offsets`' cuts of `bytes` that are the text.
+static void mark_same(const uint64_t *offsets, const char *bytes, int64_t count,
+                      const char *text, bool *same)
+{
+    const size_t size = strlen(text);
+    for (int64_t i = 0; i < count; i++) {
+        same[i] =
+            offsets[i + 1] - offsets[i] == size && memcmp(bytes + offsets[i], text, size) == 0;
+    }
+}
+
+gr_err gri_dataset_shard_of_task(const gr_dataset *dataset, int64_t shard, const char *task,
+                                 bool *of)
+{
+    gr_err err = GR_OK;
+    gri_shard *s = NULL;
+    reading r = {0};
+    uint64_t *offsets = NULL;
+    char *bytes = NULL;
+    GR_TRY(known_shard(dataset, shard, &s)); // its offsets are in order and in range
+    GR_TRY(begin_reading(dataset, s, &r));
+    GR_ALLOC(offsets, s->entry->samples + 1);
+    GR_ALLOC(bytes, s->tasks + 1);
+    GR_TRY(read_entries(&r, GRI_TASK_OFFSETS, 0, s->entry->samples + 1, offsets));
+    GR_TRY(read_entries(&r, GRI_TASK_BYTES, 0, (int64_t)s->tasks, bytes));
+    mark_same(offsets, bytes, s->entry->samples, task, of);
+done:
+    end_reading(&r);
+    GR_FREE(offsets);
+    GR_FREE(bytes);
+    return err;
+}
+
 void gri_sample_buffer_fini(gri_sample_buffer *buffer)
 {
     gr_sample_destroy(&buffer->sample);
     buffer->capacity = 0;
 }
 
-/// What is read of a sample, beside the sides of its pictures: a set of these.
+/// What is read of a sample: a set of these.
 enum {
     LABELS = 1 << 0,   ///< source and task
     TEXT = 1 << 1,     ///< its conversation
-    PICTURES = 1 << 2, ///< content id, and sizes of its pictures
-    BYTES = 1 << 3,    ///< of the pictures
+    SIDES = 1 << 2,    ///< of its pictures
+    PICTURES = 1 << 3, ///< content id, and sizes of its pictures
+    BYTES = 1 << 4,    ///< of the pictures
 };
 
 /// Where the index tables say that it lies.
@@ -445,10 +479,11 @@ static gr_err read_sample(const reading *r, int64_t n, const gri_place *place, u
     gr_sample *sample = buffer->sample;
     const arrays a = arrays_of(sample, images);
     char *at = (char *)a.end;
-    *sample = (gr_sample){.text_size = (size_t)place->text.size,
-                          .images = images,
-                          .pixels = (const int32_t(*)[2])a.pixels};
-    GR_TRY(read_entries(r, GRI_IMAGE_SIZE, place->images.offset, images, a.pixels));
+    *sample = (gr_sample){.text_size = (size_t)place->text.size, .images = images};
+    if (parts & SIDES) {
+        sample->pixels = (const int32_t(*)[2])a.pixels;
+        GR_TRY(read_entries(r, GRI_IMAGE_SIZE, place->images.offset, images, a.pixels));
+    }
     if (parts & PICTURES) {
         sample->image_size = a.size;
         GR_TRY(read_entries(r, GRI_CONTENT_ID, n, 1, &sample->id));
@@ -470,12 +505,13 @@ done:
     return err;
 }
 
-/// What is read must be what its content id was made of. The buffer's sample is spoilt where it is not.
-static gr_err check_id(const reading *r, int64_t n, const gri_place *place,
+/// What is read must be what its content id was made of; `text`: digest of the conversation. The buffer's sample is spoilt where
+/// it is not.
+static gr_err check_id(const reading *r, int64_t n, const gri_place *place, gr_digest text,
                        gri_sample_buffer *buffer)
 {
     gr_err err = GR_OK;
-    const gr_digest got = gr_sample_id(buffer->sample), want = buffer->sample->id;
+    const gr_digest got = gri_sample_id_known(buffer->sample, text), want = buffer->sample->id;
     if (!gr_digest_equal(got, want)) {
         char got_text[GR_DIGEST_TEXT], want_text[GR_DIGEST_TEXT];
         gr_digest_format(got, got_text);
@@ -491,9 +527,11 @@ done:
     return err;
 }
 
-/// `known`: where the sample lies, from an earlier reading (NULL: nobody has asked); `found` (may be NULL) gets it.
+/// `known`: where the sample lies, from an earlier reading (NULL: nobody has asked); `found` (may be NULL) gets it. `text`: digest of
+/// the conversation, if it is not among the parts.
 static gr_err read_into(const gr_dataset *dataset, int64_t index, const gri_place *known,
-                        unsigned parts, gri_sample_buffer *buffer, gri_place *found)
+                        const gr_digest *text, unsigned parts, gri_sample_buffer *buffer,
+                        gri_place *found)
 {
     gr_err err = GR_OK;
     gri_shard *s = NULL;
@@ -508,7 +546,9 @@ static gr_err read_into(const gr_dataset *dataset, int64_t index, const gri_plac
     }
     GR_TRY(read_sample(&r, index - s->first, &place, parts, buffer));
     if (parts & BYTES) {
-        GR_TRY(check_id(&r, index - s->first, &place, buffer));
+        const gr_sample *sample = buffer->sample;
+        GR_TRY(check_id(&r, index - s->first, &place,
+                        text ? *text : gr_digest_of(sample->text, sample->text_size), buffer));
     }
     if (found) {
         *found = place;
@@ -526,25 +566,34 @@ gr_err gri_dataset_check_shard(const gr_dataset *dataset, int64_t index)
 
 gr_err gri_dataset_read(const gr_dataset *dataset, int64_t index, gri_sample_buffer *buffer)
 {
-    return read_into(dataset, index, NULL, LABELS | TEXT | PICTURES | BYTES, buffer, NULL);
+    return read_into(dataset, index, NULL, NULL, LABELS | TEXT | SIDES | PICTURES | BYTES,
+                     buffer, NULL);
 }
 
 gr_err gri_dataset_read_text(const gr_dataset *dataset, int64_t index,
                              gri_sample_buffer *buffer, gri_place *place)
 {
-    return read_into(dataset, index, NULL, TEXT, buffer, place);
+    return read_into(dataset, index, NULL, NULL, TEXT | SIDES, buffer, place);
 }
 
 gr_err gri_dataset_read_content(const gr_dataset *dataset, int64_t index,
                                 const gri_place *place, gri_sample_buffer *buffer)
 {
-    return read_into(dataset, index, place, TEXT | PICTURES | BYTES, buffer, NULL);
+    return read_into(dataset, index, place, NULL, TEXT | SIDES | PICTURES | BYTES, buffer,
+                     NULL);
+}
+
+gr_err gri_dataset_read_pictures(const gr_dataset *dataset, int64_t index,
+                                 const gri_place *place, gr_digest text,
+                                 gri_sample_buffer *buffer)
+{
+    return read_into(dataset, index, place, &text, PICTURES | BYTES, buffer, NULL);
 }
 
 gr_err gri_dataset_read_about(const gr_dataset *dataset, int64_t index,
                               gri_sample_buffer *buffer)
 {
-    return read_into(dataset, index, NULL, LABELS | PICTURES, buffer, NULL);
+    return read_into(dataset, index, NULL, NULL, LABELS | SIDES | PICTURES, buffer, NULL);
 }
 
 gr_err gr_dataset_read(const gr_dataset *dataset, int64_t index, gr_sample **out)

@@ -37,6 +37,10 @@ static gr_err complain(const llava_reader *r, const char *at, const char *what)
     if (r->map.data) {
         gri_position((const char *)r->map.data, at, &line, &column);
     }
+    if (r->base.place.number < 0) {
+        GR_FAIL(GR_ERR_DATA, "%s:%lld:%lld: %s (before the first record)", r->base.file->path,
+                line, column, what);
+    }
     GR_FAIL(GR_ERR_DATA, "%s:%lld:%lld: %s (behind record %lld)", r->base.file->path, line,
             column, what, (long long)r->base.place.number);
 done:

@@ -41,8 +41,15 @@ static gr_err put_problem(const gr_synth_options *o, int64_t k, const gri_proble
                           gr_json *j)
 {
     gr_err err = GR_OK;
+    gr_str told = {0};
+    if (p->pictured && o->in_words) {
+        GR_TRY(gri_scene_tell(p, &told));
+        GR_TRY(gr_str_add(&told, "\n"));
+    }
+    GR_TRY(gr_str_add(&told, p->question));
     gr_json_map_begin(j, NULL);
-    gri_conversation_put(j, p->pictured ? 1 : 0, p->question, p->answer, strlen(p->answer));
+    gri_conversation_put(j, p->pictured && !o->in_words ? 1 : 0, told.data, p->answer,
+                         strlen(p->answer));
     gr_json_real(j, "chance", p->chance);
     // Names the sample, so that no two have the same content id.
     gr_json_string(j, "split", o->split == GR_SYNTH_TEST ? "test" : "train");
@@ -51,6 +58,7 @@ static gr_err put_problem(const gr_synth_options *o, int64_t k, const gri_proble
     gr_json_map_end(j);
     GR_TRY(gr_json_finish(j));
 done:
+    gr_str_fini(&told);
     return err;
 }
 
@@ -70,7 +78,7 @@ static gr_err read_problem(const gr_synth_options *o, int64_t i, gri_record *out
                                 o->split == GR_SYNTH_TEST ? "test" : "train",
                                 (unsigned long long)o->seed, (long long)k);
     GR_TRY(out->source ? GR_OK : GR_ERR_MEMORY);
-    if (problem.pictured) {
+    if (problem.pictured && !o->in_words) {
         GR_TRY(gri_synth_render(&problem, o->side, &image));
         GR_TRY(gri_record_pixels(out, &image, o->quality));
     }
@@ -132,6 +140,7 @@ void gri_synth_describe(const gr_synth_options *o, gr_json *j)
     gr_json_int(j, "seed_high", (int64_t)(o->seed >> 32));
     gr_json_int(j, "seed_low", (int64_t)(o->seed & UINT32_MAX));
     gr_json_int(j, "split", o->split);
+    gr_json_bool(j, "in_words", o->in_words);
     gr_json_int(j, "side", o->side);
     gr_json_real(j, "quality", o->quality);
     gr_json_map_end(j);

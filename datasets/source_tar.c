@@ -2,6 +2,7 @@
 // shard.
 #include "datasets/source.h"
 
+#include "datasets/messages.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -49,16 +50,28 @@ static void drop_parts(tar_reader *r)
     r->held = 0;
 }
 
+enum { PLACE_SIZE = NAME_SIZE + 64 };
+
+/// Where reading stands, for messages: "behind record 3, "a/b"".
+static const char *place_of(const tar_reader *r, char text[PLACE_SIZE])
+{
+    if (r->base.place.number < 0) {
+        return "before the first record";
+    }
+    snprintf(text, PLACE_SIZE, "behind record %lld, \"%s\"", (long long)r->base.place.number,
+             r->key);
+    return text;
+}
+
 /// `from`: where libarchive's error happened.
 static gr_err tar_error(const tar_reader *r, struct archive *from)
 {
     gr_err err = GR_OK;
+    char place[PLACE_SIZE];
     const char *text = archive_error_string(from);
-    GR_FAIL(
-        GR_ERR_DATA,
-        "%s: %s (in or behind record %lld, \"%s\"): the file is damaged, truncated or no tar",
-        r->base.file->path, text ? text : "unknown error", (long long)r->base.place.number,
-        r->key);
+    GR_FAIL(GR_ERR_DATA, "%s: %s (%s%s): the file is damaged, truncated or no tar",
+            r->base.file->path, text ? text : "unknown error",
+            r->base.place.number < 0 ? "" : "in or ", place_of(r, place));
 done:
     return err;
 }
@@ -123,15 +136,15 @@ done:
 static gr_err check_packed_end(const tar_reader *r)
 {
     gr_err err = GR_OK;
+    char place[PLACE_SIZE];
     const int64_t end = archive_filter_bytes(r->packed, -1);
     const int64_t size = (int64_t)r->map.size;
     if (end < size && filled_size((const char *)r->map.data + end, (size_t)(size - end)) > 0) {
         GR_FAIL(
             GR_ERR_DATA,
-            "%s: its compressed data ends at byte %lld of %lld (record %lld, \"%s\", is the "
-            "last before), and what is behind is no part of it: copy or make the file again",
-            r->base.file->path, (long long)end, (long long)size,
-            (long long)r->base.place.number, r->key);
+            "%s: its compressed data ends at byte %lld of %lld (%s), and what is behind is no "
+            "part of it: copy or make the file again",
+            r->base.file->path, (long long)end, (long long)size, place_of(r, place));
     }
 done:
     return err;
@@ -142,24 +155,23 @@ done:
 static gr_err check_end(tar_reader *r)
 {
     gr_err err = GR_OK;
+    char place[PLACE_SIZE];
     const int64_t end = archive_read_header_position(r->archive);
     GR_TRY(drain(r));
     GR_TRY(check_packed_end(r));
     if (r->filled > end) {
         GR_FAIL(
             GR_ERR_DATA,
-            "%s: zeros at byte %lld%s say that it ends behind record %lld, \"%s\", but data "
-            "follows, up to byte %lld: a hole of zeros (then copy or make the file again), or "
-            "archives put end to end (then put the single ones into a folder and import that)",
+            "%s: zeros at byte %lld%s say that it ends %s, but data follows, up to byte %lld: a "
+            "hole of zeros (then copy or make the file again), or archives put end to end (then "
+            "put the single ones into a folder and import that)",
             r->base.file->path, (long long)end,
             archive_filter_count(r->packed) > 1 ? " of the unpacked tar" : "",
-            (long long)r->base.place.number, r->key, (long long)r->filled);
+            place_of(r, place), (long long)r->filled);
     }
     if (r->unpacked - end < BLOCK) {
-        GR_FAIL(GR_ERR_DATA,
-                "%s: it ends without tar's end mark (behind record %lld, \"%s\"): the file is "
-                "truncated",
-                r->base.file->path, (long long)r->base.place.number, r->key);
+        GR_FAIL(GR_ERR_DATA, "%s: it ends without tar's end mark (%s): the file is truncated",
+                r->base.file->path, place_of(r, place));
     }
 done:
     return err;
@@ -219,6 +231,14 @@ static const char *last_extension(const part *p)
 static bool is_picture(const part *p)
 {
     static const char *const kinds[] = {"jpg", "jpeg", "png", "webp", NULL};
+    return gri_is_among(last_extension(p), kinds);
+}
+
+/// A picture that is not read. Nobody would train on its words alone.
+static bool is_other_picture(const part *p)
+{
+    static const char *const kinds[] = {"gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
+                                        "jp2", "jxl", "ppm", "svg",  "tga",  "ico",  NULL};
     return gri_is_among(last_extension(p), kinds);
 }
 
@@ -378,6 +398,13 @@ static gr_err add_pictures(tar_reader *r, gri_record *out)
             GR_TRY(gri_record_picture(out, r->base.options, name, &p->data, p->size));
         }
     }
+    for (int64_t i = 0; i < r->count && out->images == 0; i++) {
+        if (is_other_picture(&r->parts[i])) {
+            GR_FAIL(GR_ERR_DATA,
+                    "its picture is a .%s, which is not read: make it a PNG, JPEG or WebP",
+                    r->parts[i].extension);
+        }
+    }
 done:
     return err;
 }
@@ -442,7 +469,7 @@ static gr_err read_record(gri_reader *self, gri_record *out)
         GR_TRY(gr_node_expect(node, GR_DOC_MAP));
     }
     GR_TRY(add_pictures(r, out));
-    if (!node || !gr_node_find(node, "conversations")) {
+    if (!node || (!gr_node_find(node, "conversations") && !gri_has_messages(node))) {
         GR_TRY(make_talk(r, node, out, &talk));
         node = gr_doc_root(talk);
     }
@@ -464,19 +491,16 @@ static void destroy(gri_reader *self)
     gr_mem_free(r);
 }
 
-/// Opens what takes off the compression, with the filters that libarchive has inside: others would run programs. An empty file has
-/// nothing to take off.
+/// Opens what takes off the compression, with the filters that libarchive has inside: others would run programs.
 static bool open_packed(tar_reader *r)
 {
     struct archive_entry *whole = NULL;
     archive_read_support_format_raw(r->packed);
-    archive_read_support_format_empty(r->packed);
     archive_read_support_filter_gzip(r->packed);
     archive_read_support_filter_bzip2(r->packed);
     archive_read_support_filter_xz(r->packed);
     archive_read_support_filter_zstd(r->packed);
-    if (archive_read_open_memory(r->packed, r->map.data ? r->map.data : (const void *)"",
-                                 r->map.size) != ARCHIVE_OK) {
+    if (archive_read_open_memory(r->packed, r->map.data, r->map.size) != ARCHIVE_OK) {
         return false;
     }
     int code = archive_read_next_header(r->packed, &whole);
@@ -496,6 +520,10 @@ gr_err gri_tar_open(const gri_source_file *file, const gr_import_options *option
                            .read = read_record,
                            .destroy = destroy};
     GR_TRY(gr_file_map_open(file->path, &r->map));
+    if (r->map.size == 0) {
+        GR_FAIL(GR_ERR_DATA, "%s: the file is empty, expected a tar: copy or make it again",
+                file->path);
+    }
     r->packed = archive_read_new();
     r->archive = archive_read_new();
     if (!r->packed || !r->archive) {

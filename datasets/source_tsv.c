@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT = 64 }; ///< a picture's cell of at most so many characters is another row's index
+enum {
+    SHORT = 64, ///< a picture's cell of at most so many characters is another row's index
+    MOST_COLUMNS = 4096, ///< each name is compared with all others
+};
 
 /// A cell as it stands in the file.
 typedef struct cell {
@@ -431,7 +434,8 @@ done:
     return err;
 }
 
-static gr_err add_options(const tsv_reader *r, gr_str *prompt)
+/// *letters: which options the row has, A in the lowest bit.
+static gr_err add_options(const tsv_reader *r, gr_str *prompt, unsigned *letters)
 {
     gr_err err = GR_OK;
     gr_str text = {0};
@@ -443,6 +447,7 @@ static gr_err add_options(const tsv_reader *r, gr_str *prompt)
             GR_TRY(gr_str_addf(prompt, "%s%s. ", any ? "" : "Options:\n", letter));
             GR_TRY(gr_str_add_bytes(prompt, text.data, text.size));
             GR_TRY(gr_str_add(prompt, "\n"));
+            *letters |= 1u << (letter[0] - 'A');
             any = true;
         }
     }
@@ -456,14 +461,14 @@ done:
 }
 
 /// The question as VLMEvalKit puts it: with a hint or options in its form for multiple choice, else alone.
-static gr_err write_prompt(const tsv_reader *r, gr_str *prompt)
+static gr_err write_prompt(const tsv_reader *r, gr_str *prompt, unsigned *letters)
 {
     gr_err err = GR_OK;
     gr_str hint = {0}, question = {0}, options = {0};
     bool hinted = false, asked = false;
     GR_TRY(get_text(r, &r->cells, "hint", &hint, &hinted));
     GR_TRY(get_text(r, &r->cells, "question", &question, &asked));
-    GR_TRY(add_options(r, &options));
+    GR_TRY(add_options(r, &options, letters));
     if (!asked) {
         GR_FAIL(GR_ERR_DATA, "the row has no question");
     }
@@ -483,17 +488,33 @@ done:
     return err;
 }
 
+/// Where there are options, an answer of one letter is one of them. `letters`: as add_options has them.
+static gr_err check_answer(const gr_str *answer, unsigned letters)
+{
+    gr_err err = GR_OK;
+    const char letter = answer->data[0];
+    const bool chosen = letters != 0 && answer->size == 1 && letter >= 'A' && letter <= 'Z';
+    if (chosen && !(letters >> (letter - 'A') & 1)) {
+        GR_FAIL(GR_ERR_DATA, "the answer is %c, and the row has no option of this letter",
+                letter);
+    }
+done:
+    return err;
+}
+
 /// The conversation, then all cells but the picture's and the index.
 static gr_err write_record(const tsv_reader *r, int64_t images, gr_json *j)
 {
     gr_err err = GR_OK;
     gr_str text = {0}, prompt = {0};
     bool there = false;
-    GR_TRY(write_prompt(r, &prompt));
+    unsigned letters = 0;
+    GR_TRY(write_prompt(r, &prompt, &letters));
     GR_TRY(get_text(r, &r->cells, "answer", &text, &there));
     if (!there) {
         GR_FAIL(GR_ERR_DATA, "the row has no answer");
     }
+    GR_TRY(check_answer(&text, letters));
     gr_json_map_begin(j, NULL);
     gri_conversation_put(j, images, prompt.data, text.data, text.size);
     for (int64_t i = 0; i < r->cells.count; i++) {
@@ -572,6 +593,12 @@ static gr_err read_header(tsv_reader *r)
     gr_err err = GR_OK;
     int64_t lines = 0;
     GR_TRY(read_row(r, &r->at, &r->header, &lines));
+    if (r->header.count > MOST_COLUMNS) {
+        GR_FAIL(GR_ERR_DATA,
+                "%s:1: the header has %lld columns, at most %d are expected: is it a table of "
+                "VLMEvalKit's form?",
+                r->base.file->path, (long long)r->header.count, MOST_COLUMNS);
+    }
     r->line += lines;
     GR_ALLOC(r->names, r->header.count);
     for (int64_t i = 0; i < r->header.count; i++) {

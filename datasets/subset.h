@@ -1,7 +1,7 @@
 #ifndef DATASETS_SUBSET_H
 #define DATASETS_SUBSET_H
 
-/// The samples of a data set whose place (order.h) lies in [from, to), numbered in the order of the data set: one bit a
+/// The samples of a data set whose place (order.h) lies in [from, to), of one task or of all, numbered in the order of the data set: one bit a
 /// sample and a count for every 512, so 100,000,000 samples take 14 MB. Private to datasets/.
 
 #include "datasets/shard.h"
@@ -13,9 +13,10 @@ typedef struct gri_subset {
     int64_t blocks;
 } gri_subset;
 
-/// Reads every content id of the data set once, unless from <= 0 and to >= 1.
+/// Reads every content id of the data set once, unless from <= 0 and to >= 1; of a task (NULL: of all) every label, and that none has it is
+/// GR_ERR_DATA.
 GR_MUST_CHECK gr_err gri_subset_create(const gr_dataset *dataset, double from, double to,
-                                       gri_subset *out);
+                                       const char *task, gri_subset *out);
 void gri_subset_fini(gri_subset *subset);
 /// Index in the data set of the k-th sample of the subset, 0 <= k < count.
 int64_t gri_subset_select(const gri_subset *subset, int64_t k);

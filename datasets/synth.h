@@ -65,10 +65,11 @@ typedef struct gr_synth_options {
     int64_t count, first; ///< samples in all; number of each task's first one
     uint64_t seed;
     gr_synth_split split;
-    int64_t side;                          ///< pixels of the square picture
-    double quality;                        ///< WebP quality 0..100; negative: lossless
-    int64_t shard_bytes;                   ///< 0: 1 GiB
-    const char *out;                       ///< folder of the data set
+    int64_t side;        ///< pixels of the square picture
+    bool in_words;       ///< each picture is told in words in front of its question: text alone
+    double quality;      ///< WebP quality 0..100; negative: lossless
+    int64_t shard_bytes; ///< 0: 1 GiB
+    const char *out;     ///< folder of the data set
     const gr_tokenizer *const *tokenizers; ///< [tokenizer_count] whose token counts are stored
     int64_t tokenizer_count;
 } gr_synth_options;

@@ -54,12 +54,16 @@ static const char *place_name(const gri_mark *m)
     return names[(m->x > GRI_SCENE / 2) + 2 * (m->y > GRI_SCENE / 2)];
 }
 
+const char *gri_size_name(const gri_mark *m)
+{
+    return m->size > 600 ? "large" : "small";
+}
+
 /// "large striped red circle"
 static void describe(const gri_mark *m, char *to, size_t size)
 {
-    snprintf(to, size, "%s %s %s %s", m->size > 600 ? "large" : "small",
-             gri_texture_names[m->texture], gri_colour_names[m->colour],
-             gri_shape_names[m->shape]);
+    snprintf(to, size, "%s %s %s %s", gri_size_name(m), gri_texture_names[m->texture],
+             gri_colour_names[m->colour], gri_shape_names[m->shape]);
 }
 
 void gri_make_fine(gri_dice *dice, gr_synth_split split, gri_problem *p)

@@ -22,6 +22,8 @@ gri_mark *gri_add_shape(gri_problem *problem);
 /// A ground and a picture.
 void gri_begin_picture(gri_dice *dice, gri_problem *problem);
 
+/// "large" or "small", of a shape.
+const char *gri_size_name(const gri_mark *mark);
 /// "a" or "an" before the word.
 const char *gri_article(const char *word);
 extern const char

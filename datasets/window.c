@@ -426,6 +426,8 @@ gr_err gri_window_pack(gri_window *window, const gri_window_rules *rules)
     gr_err err = GR_OK;
     inside *in = window->inside;
     int64_t rows = 0;
+    window->digest = gr_digest_of(window->sizes, (size_t)window->count * sizeof *window->sizes);
+    window->digest.high ^= (uint64_t)window->number;
     if (window->count == 0) {
         memset(window->cells, 0,
                (size_t)(window->steps * rules->lanes + 1) * sizeof *window->cells);

@@ -12,7 +12,7 @@
 /// the same number of groups, but for one; which is keyed), inside a group the fullest row to the lane with least; at last samples change places between
 /// the lanes with most and with least pictures as long as that brings them closer.
 
-#include "src/base/err.h"
+#include "src/base/digest.h"
 
 #include <stdint.h>
 
@@ -42,7 +42,9 @@ typedef struct gri_window {
     int64_t row_count;
     gri_row *rows;  ///< [row_count], by cell; none is empty
     int64_t *cells; ///< [steps * lanes + 1]: rows of a cell are [cells[c], cells[c + 1])
-    void *inside;   ///< working memory
+    gr_digest
+        digest; ///< of number and sizes, from which all of this follows: who has another packs otherwise
+    void *inside; ///< working memory
 } gri_window;
 
 /// Makes room for this many samples. `window` starts zeroed; end it with gri_window_fini.

@@ -5,6 +5,7 @@
 #include "mpi/ranges.h"
 #include "mpi/requests.h"
 #include "mpi/tree.h"
+#include "src/base/failpoint.h"
 #include "src/base/mem.h"
 
 #include <string.h>
@@ -27,7 +28,9 @@ typedef struct slot {
 
 struct gri_exchange {
     const gr_world *world;
-    int64_t n, piece, rounds;
+    gr_owned owned;
+    int64_t piece, rounds;
+    int64_t a_stripe; ///< rounds
     int depth;
     int nodes, own_first,
         own;             ///< of all ranks, in order; ours are [own_first, own_first + own)
@@ -44,23 +47,30 @@ void gri_add(float *restrict left, const float *restrict right, int64_t n)
     }
 }
 
-/// What round `round` carries of a rank's range: returns how many elements, from *start on.
+static int64_t stripe_of(const gri_exchange *x, int64_t round)
+{
+    return (x->rounds - 1 - round) / x->a_stripe;
+}
+
+/// What round `round` carries of a rank's run: returns how many elements, from *start on.
 static int64_t piece_of(const gri_exchange *x, int rank, int64_t round, int64_t *start)
 {
-    gr_range range = gr_range_of_rank(x->n, rank, x->world->size);
-    *start = range.begin + round * x->piece;
-    int64_t left = range.end - *start;
+    gr_owned owned = gr_owned_by(&x->owned, rank);
+    gr_range run = gr_owned_run(&owned, stripe_of(x, round));
+    *start = run.begin + round % x->a_stripe * x->piece;
+    int64_t left = run.end - *start;
     return left <= 0 ? 0 : left < x->piece ? left : x->piece;
 }
 
-static int count_nodes(const gr_world *world, int64_t lanes)
+/// Nodes of the ranks [first, end).
+static int count_nodes(const gr_world *world, int64_t lanes, int first, int end)
 {
     int nodes = 0;
-    for (int rank = 0; rank < world->size; rank++) {
-        int64_t first = 0, count = 0;
+    for (int rank = first; rank < end; rank++) {
+        int64_t lane = 0, count = 0;
         gri_counter counter;
-        gr_lanes_of_rank(lanes, rank, world->size, &first, &count);
-        (void)gri_counter_run(&counter, lanes, first, count);
+        gr_lanes_of_rank(lanes, rank, world->size, &lane, &count);
+        (void)gri_counter_run(&counter, lanes, lane, count);
         nodes += counter.count;
     }
     return nodes;
@@ -94,18 +104,23 @@ static void plan(gri_exchange *x, int64_t lanes)
     GR_ASSERT(owner.count == 1 && additions == x->nodes - 1);
 }
 
-/// Rounds and their buffers.
-static gr_err take_slots(gri_exchange *x)
+/// Rounds, and how long their pieces are.
+static void set_rounds(gri_exchange *x)
 {
-    gr_err err = GR_OK;
     gr_messages messages = gr_messages_of(x->world);
-    int64_t longest = gr_range_longest(x->n, x->world->size);
+    int64_t longest = gr_owned_longest(&x->owned);
     int64_t most = most_received / x->nodes > 1 ? most_received / x->nodes : 1;
     x->depth = messages.depth;
     x->piece = messages.piece < most ? messages.piece : most;
     x->piece = x->piece < longest ? x->piece : longest;
     x->piece = x->piece > 1 ? x->piece : 1;
-    x->rounds = (longest + x->piece - 1) / x->piece;
+    x->a_stripe = (longest + x->piece - 1) / x->piece;
+    x->rounds = gr_owned_stripes(&x->owned) * x->a_stripe;
+}
+
+static gr_err take_slots(gri_exchange *x)
+{
+    gr_err err = GR_OK;
     int others = x->nodes - x->own;
     int requests = others + x->own * (x->world->size - 1);
     for (int i = 0; i < x->depth; i++) {
@@ -121,17 +136,31 @@ gr_err gri_exchange_create(const gr_world *world, int64_t lanes, int64_t n, gri_
     gr_err err = GR_OK;
     gri_exchange *x = NULL;
     GR_ALLOC(x, 1);
-    *x = (gri_exchange){.world = world, .n = n, .nodes = count_nodes(world, lanes)};
+    *x = (gri_exchange){.world = world,
+                        .owned = gr_owned_of(n, world->rank, world->size),
+                        .nodes = count_nodes(world, lanes, 0, world->size)};
     GR_ALLOC(x->rank_of_node, x->nodes);
     GR_ALLOC(x->additions, x->nodes);
     GR_ALLOC(x->values, x->nodes);
     plan(x, lanes);
+    set_rounds(x);
     GR_TRY(take_slots(x));
     *out = x;
     x = NULL;
 done:
     gri_exchange_destroy(&x);
     return err;
+}
+
+gr_cost gri_exchange_cost(const gr_world *world, int64_t lanes, int64_t n)
+{
+    gri_exchange x = {.world = world,
+                      .owned = gr_owned_of(n, world->rank, world->size),
+                      .nodes = count_nodes(world, lanes, 0, world->size),
+                      .own = count_nodes(world, lanes, world->rank, world->rank + 1)};
+    set_rounds(&x);
+    return (gr_cost){.memory = x.depth * (x.nodes - x.own) * x.piece * (int64_t)sizeof(float),
+                     .sent = x.own * (n - gr_owned_count(&x.owned)) * (int64_t)sizeof(float)};
 }
 
 void gri_exchange_destroy(gri_exchange **exchange)
@@ -170,14 +199,15 @@ static gr_err post_nodes(gri_exchange *x, slot *s, float *const *nodes, int64_t 
     for (int node = 0; node < x->nodes && count > 0; node++) {
         if (x->rank_of_node[node] != x->world->rank) {
             GR_TRY(gri_requests_receive(&s->requests, value_of(x, s, nodes, node, start), count,
-                                        x->rank_of_node[node], TAG_NODE));
+                                        MPI_FLOAT, x->rank_of_node[node], TAG_NODE));
         }
     }
     for (int step = 1; step < x->world->size; step++) {
         int owner = (x->world->rank + step) % x->world->size;
         count = piece_of(x, owner, round, &start);
         for (int i = 0; i < x->own && count > 0; i++) {
-            GR_TRY(gri_requests_send(&s->requests, nodes[i] + start, count, owner, TAG_NODE));
+            GR_TRY(gri_requests_send(&s->requests, nodes[i] + start, count, MPI_FLOAT, owner,
+                                     TAG_NODE));
         }
     }
 done:
@@ -203,16 +233,35 @@ done:
     return err;
 }
 
-gr_err gri_exchange_run(gri_exchange *x, float *const *nodes)
+/// Until the round's values are there, the messages under way are moved on.
+static gr_err wait_ready(gri_exchange *x, int64_t round, gri_is_ready *ready, void *data)
+{
+    gr_err err = GR_OK;
+    gr_range stripe = gr_owned_stripe(&x->owned, stripe_of(x, round));
+    while (round % x->a_stripe == 0 && !ready(data, stripe)) {
+        for (int i = 0; i < x->depth; i++) {
+            bool done = false;
+            GR_TRY(gri_requests_test(&x->slots[i].requests, &done));
+        }
+        gri_courier_rest();
+    }
+done:
+    return err;
+}
+
+gr_err gri_exchange_run(gri_exchange *x, float *const *nodes, gri_is_ready *ready, void *data)
 {
     gr_err err = GR_OK;
     for (int64_t round = 0; round < x->rounds + x->depth; round++) {
         slot *s = &x->slots[round % x->depth];
         if (round >= x->depth) {
             GR_TRY(add_nodes(x, s, nodes, round - x->depth));
+            gr_failpoint(GR_AT_REDUCE_ADDED);
         }
         if (round < x->rounds) {
+            GR_TRY(wait_ready(x, round, ready, data));
             GR_TRY(post_nodes(x, s, nodes, round));
+            gr_failpoint(GR_AT_REDUCE_POSTED);
         }
     }
 done:

@@ -3,8 +3,8 @@
 
 /// Shared inside this room: the communicator, and MPI's errors as ours.
 
+#include "mpi/courier.h"
 #include "mpi/world.h"
-#include "src/base/activity.h"
 
 #include <mpi.h>
 
@@ -13,12 +13,12 @@ MPI_Comm gri_comm(const gr_world *world);
 GR_MUST_CHECK gr_err gri_mpi_error(int code, const char *call, const char *file, int line,
                                    const char *func);
 
-/// GR_TRY for an MPI function. Whoever is inside one waits for others (watchdog.h).
+/// GR_TRY for an MPI function, one thread at a time. Whoever is inside one waits for others (watchdog.h).
 #define GRI_MPI(function, ...)                                                                 \
     do {                                                                                       \
-        gr_activity_wait(true);                                                                \
+        gri_mpi_enter();                                                                       \
         int code_ = function(__VA_ARGS__);                                                     \
-        gr_activity_wait(false);                                                               \
+        gri_mpi_leave();                                                                       \
         if (code_ != MPI_SUCCESS) {                                                            \
             err = gri_mpi_error(code_, #function, __FILE__, __LINE__, __func__);               \
             goto done;                                                                         \

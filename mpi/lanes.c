@@ -1,17 +1,22 @@
 #include "mpi/lanes.h"
 
+#include "mpi/courier.h"
 #include "mpi/exchange.h"
 #include "mpi/tree.h"
 #include "src/base/mem.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 struct gr_lanes {
-    gr_range range;
     int64_t n, first, count;
     int64_t given; ///< own lanes handed out since begin
-    bool open;     ///< the last of them is still being filled
+    bool open;     ///< one before the last is still being filled
     bool reduced;
+    /// the last own lane ends up in vectors[last], which is added to the one before it, that one to the next, `adds` times
+    int last, adds;
+    atomic_llong ready;   ///< elements from here on are complete in the last own lane
+    gri_errand errand;    ///< the exchange, where it goes on beside the main thread
     gri_counter finished; ///< the nodes in vectors[0 .. finished.count)
     float **vectors;
     int vector_count;
@@ -71,7 +76,6 @@ static gr_err create_own(const gr_world *world, int64_t lanes, int64_t n, gr_lan
     GR_ALLOC(x, 1);
     x->n = n;
     gr_lanes_of_rank(lanes, world->rank, world->size, &x->first, &x->count);
-    x->range = gr_range_of_rank(n, world->rank, world->size);
     GR_TRY(take_memory(x, world, lanes));
     gr_lanes_begin(x);
     *out = x;
@@ -100,12 +104,26 @@ void gr_lanes_destroy(gr_lanes **lanes)
     if (!x) {
         return;
     }
+    gri_courier_forget(&x->errand);
     gri_exchange_destroy(&x->exchange);
     for (int i = 0; x->vectors && i < x->vector_count; i++) {
         GR_FREE(x->vectors[i]);
     }
     GR_FREE(x->vectors);
     GR_FREE(*lanes);
+}
+
+gr_cost gr_lanes_cost(const gr_world *world, int64_t lanes, int64_t n)
+{
+    gr_cost cost = {0};
+    gri_counter counter;
+    int64_t first = 0, count = 0;
+    gr_lanes_of_rank(lanes, world->rank, world->size, &first, &count);
+    if (world->size > 1) {
+        cost = gri_exchange_cost(world, lanes, n);
+    }
+    cost.memory += gri_counter_run(&counter, lanes, first, count) * n * (int64_t)sizeof(float);
+    return cost;
 }
 
 int64_t gr_lanes_first(const gr_lanes *lanes)
@@ -118,17 +136,14 @@ int64_t gr_lanes_count(const gr_lanes *lanes)
     return lanes->count;
 }
 
-gr_range gr_lanes_range(const gr_lanes *lanes)
-{
-    return lanes->range;
-}
-
 void gr_lanes_begin(gr_lanes *lanes)
 {
     lanes->finished.count = 0;
     lanes->given = 0;
     lanes->open = false;
     lanes->reduced = false;
+    lanes->adds = 0;
+    atomic_store(&lanes->ready, lanes->n);
 }
 
 /// The lane handed out last becomes a node and joins those before it.
@@ -152,17 +167,76 @@ float *gr_lanes_next(gr_lanes *lanes)
     float *vector = lanes->vectors[lanes->finished.count];
     memset(vector, 0, (size_t)lanes->n * sizeof *vector);
     lanes->given++;
-    lanes->open = true;
+    lanes->open = lanes->given < lanes->count;
+    if (!lanes->open) {
+        gri_node lane = {.first = lanes->first + lanes->count - 1, .level = 0};
+        lanes->last = lanes->finished.count;
+        lanes->adds = gri_counter_push(&lanes->finished, lane);
+    }
     return vector;
+}
+
+/// The last own lane joins the nodes before it, once it is complete.
+static bool fold(void *lanes, gr_range stripe)
+{
+    gr_lanes *x = lanes;
+    if (atomic_load_explicit(&x->ready, memory_order_acquire) > stripe.begin) {
+        return false;
+    }
+    for (int i = 0; i < x->adds; i++) {
+        float *left = x->vectors[x->last - i - 1], *right = x->vectors[x->last - i];
+        gri_add(left + stripe.begin, right + stripe.begin, gr_range_count(stripe));
+    }
+    return true;
+}
+
+static gr_err exchange(void *lanes)
+{
+    gr_lanes *x = lanes;
+    return gri_exchange_run(x->exchange, x->vectors, fold, x);
+}
+
+gr_err gr_lanes_start(gr_lanes *lanes)
+{
+    gr_err err = GR_OK;
+    GR_ASSERT(lanes->given == lanes->count);
+    if (lanes->exchange) {
+        GR_TRY(gri_courier_start());
+        lanes->errand.run = exchange;
+        lanes->errand.data = lanes;
+        gri_courier_send(&lanes->errand);
+    }
+done:
+    return err;
+}
+
+void gr_lanes_ready(gr_lanes *lanes, int64_t from)
+{
+    atomic_store_explicit(&lanes->ready, from, memory_order_release);
+}
+
+/// What has not been done of it yet.
+static gr_err finish(gr_lanes *x)
+{
+    gr_lanes_ready(x, 0);
+    if (x->errand.sent) {
+        return gri_courier_wait(&x->errand);
+    }
+    return x->exchange ? exchange(x) : GR_OK;
+}
+
+gr_err gr_lanes_abandon(gr_lanes *lanes)
+{
+    return finish(lanes);
 }
 
 gr_err gr_lanes_reduce(gr_lanes *lanes, float **sum)
 {
     gr_err err = GR_OK;
-    finish_lane(lanes);
     GR_ASSERT(lanes->given == lanes->count && !lanes->reduced);
-    if (lanes->exchange) {
-        GR_TRY(gri_exchange_run(lanes->exchange, lanes->vectors));
+    GR_TRY(finish(lanes));
+    if (!lanes->exchange) {
+        (void)fold(lanes, (gr_range){0, lanes->n});
     }
     lanes->reduced = true;
     *sum = lanes->vectors[0];

@@ -16,6 +16,8 @@ typedef enum gri_note_kind {
     GRI_NOTE_LEAVING, ///< ends well: watch me no more
     GRI_NOTE_FAILING, ///< ends the job, and has said why: nobody else need say anything; value: exit code
     GRI_NOTE_VERDICT, ///< a rank was given up and named: all end now; value: which
+    GRI_NOTE_ASK,     ///< rank 0 is gone: do you live, who are lower than I and should say so?
+    GRI_NOTE_ANSWER,  ///< yes
 } gri_note_kind;
 
 typedef struct gri_note {

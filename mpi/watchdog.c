@@ -19,8 +19,9 @@ enum { TICK_MS = 200, SURELY_EVERY = 3 };
 /// How long whoever hears of a verdict waits before it kills the given-up process: the others should have ended
 /// by themselves first, so that the launcher takes up their exit code.
 static const unsigned before_kill_us = 50000;
-/// A watcher of rank 0 waits longer, each a little more than the one before: one speaks.
-static const double first_grace = 0.3, next_grace = 0.2;
+/// Who watch rank 0 wait this much longer than it does. Of them the lowest that lives speaks: a higher one asks those below, waits so
+/// long for the first answer, and behind an answer for a verdict; but not for ever.
+static const double grace = 0.3, answer_time = 1, verdict_time = 2, patience = 6;
 
 typedef struct watchdog {
     gri_links links;
@@ -33,8 +34,10 @@ typedef struct watchdog {
     int failing;    ///< exit code of a rank that ends the job itself; 0: none
     double failed_at;
     pid_t launcher;
-    double orphaned; ///< seconds since that process is gone
-    int wake;        ///< written to when it is to end
+    double suspected; ///< when rank 0 was first found gone; 0: it is not
+    double answered;  ///< when a lower rank last said that it lives
+    double orphaned;  ///< seconds since that process is gone
+    int wake;         ///< written to when it is to end
     atomic_int exit_code;
     atomic_bool quit;
     pthread_t thread;
@@ -143,6 +146,14 @@ static void take(void *context, const gri_note *note)
             }
         }
         break;
+    case GRI_NOTE_ASK:
+        if (note->rank >= 0 && note->rank < w->links.size) {
+            gri_links_tell(&w->links, note->rank, &(gri_note){.kind = GRI_NOTE_ANSWER}, false);
+        }
+        break;
+    case GRI_NOTE_ANSWER:
+        w->answered = gr_clock();
+        break;
     case GRI_NOTE_VERDICT:
         end(w, note->value >= 0 && note->value < w->links.size ? note->value : 0);
     default:
@@ -185,19 +196,33 @@ static void warn_of_slow(watchdog *w, const gr_activity *a, const gri_limits *li
 }
 
 /// Without its launcher nobody would end this process when others fail, nor hear of its exit code.
-static void check_launcher(watchdog *w, const gri_note *sign, double seconds, double grace)
+static void check_launcher(watchdog *w, const gri_note *sign, double seconds)
 {
     char what[96];
+    const bool lowest =
+        w->links.members[w->links.rank].node == w->links.rank; // of its node, it speaks
+    const double wait = leads(w) ? 0 : lowest ? grace : grace + verdict_time;
     w->orphaned += getppid() != w->launcher ? seconds : 0;
-    if (w->links.size > 1 && w->orphaned > grace) {
+    if (w->links.size > 1 && w->orphaned > wait) {
         snprintf(what, sizeof what, "has lost its launcher (process %d ended)", w->launcher);
         give_up(w, w->links.rank, what, &sign->sign);
     }
 }
 
-static double grace_of(const watchdog *w)
+/// Whether it is this rank that names rank 0: no lower one lives, or none of them does what it should.
+static bool is_speaker(watchdog *w)
 {
-    return leads(w) ? 0 : first_grace + next_grace * (w->links.rank - 1);
+    double now = gr_clock();
+    if (leads(w) || w->links.rank == 1) {
+        return true;
+    }
+    w->suspected = w->suspected > 0 ? w->suspected : now;
+    for (int r = 1; r < w->links.rank; r++) {
+        gri_links_tell(&w->links, r, &(gri_note){.kind = GRI_NOTE_ASK}, false);
+    }
+    double asked = now - w->suspected;
+    bool answers = w->answered > w->suspected && now - w->answered < verdict_time;
+    return asked > patience || (asked > answer_time && !answers);
 }
 
 static void judge(watchdog *w, const gr_activity *a, const gri_limits *limits)
@@ -205,7 +230,8 @@ static void judge(watchdog *w, const gr_activity *a, const gri_limits *limits)
     int who = 0;
     char what[256];
     gri_fault fault = gri_watch_judge(w->ranks, w->watched, limits, leads(w), &who);
-    if (fault != GRI_FAULT_NONE) {
+    w->suspected = fault != GRI_FAULT_NONE ? w->suspected : 0;
+    if (fault != GRI_FAULT_NONE && is_speaker(w)) {
         gri_watch_words(&w->ranks[who], fault, what, sizeof what);
         give_up(w, who, what, &w->ranks[who].last);
     }
@@ -226,7 +252,7 @@ static void look(watchdog *w)
     const gri_limits limits = {.seconds = w->seconds,
                                .slowest = a.slowest,
                                .stage_steps = a.stage_steps,
-                               .grace = grace_of(w)};
+                               .grace = leads(w) ? 0 : grace};
     gri_watch_pass(w->ranks, w->watched, &limits, passed);
     w->last = now;
     tell(w, &sign, w->ticks++ % SURELY_EVERY == 0);
@@ -235,7 +261,7 @@ static void look(watchdog *w)
     }
     look_at_links(w);
     if (!w->failing) {
-        check_launcher(w, &sign, passed, limits.grace);
+        check_launcher(w, &sign, passed);
         judge(w, &a, &limits);
     } else if (now - w->failed_at > 2 * w->seconds) {
         _exit(w->failing); // the launcher should have ended this process long ago

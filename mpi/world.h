@@ -17,12 +17,15 @@ typedef struct gr_world {
 
 /// Whether a launcher (mpirun, srun) started this process: what can do without MPI alone then need not start it.
 bool gr_world_launched(void);
+/// A rank of a run that is only planned, with `local_size` ranks on its node: for what says how much it costs. Nothing collective may be
+/// called with it.
+gr_world gr_world_imagined(int rank, int size, int local_size);
 /// Ranks on this node by what the launcher says in the environment, before MPI starts; 1 when it says nothing.
 int gr_world_launched_here(void);
 /// Whether the launcher says that all ranks were given the same command line, and that this is not the first of them: what is wrong
 /// with it the first one says.
 bool gr_world_launched_alike(void);
-/// Starts MPI (funneled threads), errors returned, abort hook and log rank set. Collective. A program started
+/// Starts MPI (one thread at a time inside it), errors returned, abort hook and log rank set. Collective. A program started
 /// without mpirun is rank 0 of 1. Refuses N processes that each think they are alone.
 GR_MUST_CHECK gr_err gr_world_create(gr_world **out);
 /// Collective unless `failed`: then the job is ended with MPI_Abort and this exit code. Does not return then.

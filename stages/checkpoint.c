@@ -1,7 +1,6 @@
 #include "stages/checkpoint.h"
 
 #include "src/base/file.h"
-#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/formats/hf.h"
 #include "src/formats/safetensors.h"
@@ -27,11 +26,13 @@ static int by_number(const void *a, const void *b)
 }
 
 /// The names of the run's checkpoints and of what else lies there, in the order of their numbers.
-static gr_err list_checkpoints(const char *run, char **folder, char ***names, int64_t *count)
+static gr_err list_names(const char *run, char **folder, char ***names, int64_t *count)
 {
     gr_err err = GR_OK;
+    bool there = false;
     GR_TRY(gr_path_join(run, "checkpoints", folder));
-    if (!gr_dir_exists(*folder)) {
+    GR_TRY(gr_path_exists(*folder, &there));
+    if (!there) {
         goto done;
     }
     GR_TRY(gr_dir_list(*folder, names, count));
@@ -39,6 +40,23 @@ static gr_err list_checkpoints(const char *run, char **folder, char ***names, in
         qsort(*names, (size_t)*count, sizeof **names, by_number);
     }
 done:
+    return err;
+}
+
+bool gr_checkpoint_stays(int64_t updates, int64_t keep_every)
+{
+    return keep_every > 0 && updates % keep_every == 0;
+}
+
+gr_err gr_checkpoint_settle(const char *run)
+{
+    gr_err err = GR_OK;
+    char *folder = NULL;
+    GR_TRY(gr_path_join(run, "checkpoints", &folder));
+    GR_TRY(gri_checkpoint_dir_settle(folder));
+    GR_TRY(gri_checkpoint_dir_settle(run));
+done:
+    GR_FREE(folder);
     return err;
 }
 
@@ -51,14 +69,14 @@ gr_err gr_checkpoint_remove_old(const char *run, int64_t updates, int64_t keep,
     char **names = NULL;
     int64_t count = 0;
     int64_t newer = 0;
-    GR_TRY(list_checkpoints(run, &folder, &names, &count));
+    GR_TRY(list_names(run, &folder, &names, &count));
     for (int64_t i = count - 1; i >= 0; i--) {
         int64_t number = number_of(names[i]);
-        bool kept = keep_every > 0 && number % keep_every == 0;
-        if (number >= 0 && number <= updates && ++newer > keep && !kept) {
+        if (number >= 0 && number <= updates && ++newer > keep &&
+            !gr_checkpoint_stays(number, keep_every)) {
             GR_FREE(path);
             GR_TRY(gr_path_join(folder, names[i], &path));
-            GR_TRY(gr_dir_remove(path));
+            GR_TRY(gri_checkpoint_dir_remove(path));
         }
     }
 done:
@@ -68,67 +86,34 @@ done:
     return err;
 }
 
-gr_err gr_checkpoint_verify(const char *path)
-{
-    return gri_checkpoint_dir_verify(path);
-}
-
-/// The newest whole one of at most `updates`; *damaged counts those that were passed over.
-static gr_err find_newest(const char *run, int64_t updates, char **path, int64_t *damaged)
+gr_err gr_checkpoint_list(const char *run, int64_t updates, char ***paths, int64_t *count)
 {
     gr_err err = GR_OK;
     char *folder = NULL;
-    char *candidate = NULL;
-    char **names = NULL;
-    int64_t count = 0;
-    GR_TRY(list_checkpoints(run, &folder, &names, &count));
-    *path = NULL;
-    for (int64_t i = count - 1; i >= 0 && !*path; i--) {
-        if (number_of(names[i]) < 0 || number_of(names[i]) > updates) {
-            continue;
-        }
-        GR_FREE(candidate);
-        GR_TRY(gr_path_join(folder, names[i], &candidate));
-        if (gri_checkpoint_dir_verify(candidate) == GR_OK) {
-            *path = candidate;
-            candidate = NULL;
-        } else {
-            gr_log_warn("checkpoint %s is passed over: %s", candidate, gr_err_message());
-            gr_err_clear();
-            *damaged += 1;
+    char **names = NULL, **list = NULL;
+    int64_t name_count = 0, n = 0;
+    GR_TRY(list_names(run, &folder, &names, &name_count));
+    GR_ALLOC(list, name_count);
+    for (int64_t i = name_count - 1; i >= 0; i--) {
+        if (number_of(names[i]) >= 0 && number_of(names[i]) <= updates) {
+            GR_TRY(gr_path_join(folder, names[i], &list[n]));
+            n++;
         }
     }
+    *paths = list;
+    *count = n;
+    list = NULL;
 done:
-    GR_FREE(candidate);
+    gr_dir_list_free(&list, n);
+    gr_dir_list_free(&names, name_count);
     GR_FREE(folder);
-    gr_dir_list_free(&names, count);
     return err;
 }
 
-gr_err gr_checkpoint_find_up_to(const char *run, int64_t updates, char **path)
+gr_err gr_checkpoint_verify(const char *path)
 {
-    int64_t damaged = 0;
-    return find_newest(run, updates, path, &damaged);
-}
-
-gr_err gr_checkpoint_find(const char *run, char **path)
-{
-    gr_err err = GR_OK;
-    int64_t damaged = 0;
-    GR_TRY(find_newest(run, INT64_MAX, path, &damaged));
-    if (damaged > 0 && !*path) {
-        char text[64] = "the only checkpoint is";
-        if (damaged > 1) {
-            snprintf(text, sizeof text, "all %lld checkpoints are", (long long)damaged);
-        }
-        GR_FAIL(
-            GR_ERR_DATA,
-            "%s/checkpoints: %s damaged, so the run cannot go on; repair one, name another with --resume "
-            "PATH, or move this folder away to begin anew",
-            run, text);
-    }
-done:
-    return err;
+    static const char *const needed[] = {"config.json", "gradus/state.json", NULL};
+    return gri_manifest_verify(path, needed);
 }
 
 static gr_err load_state(const char *path, gr_doc **doc)
@@ -140,6 +125,22 @@ static gr_err load_state(const char *path, gr_doc **doc)
     GR_TRY(gr_node_expect(gr_doc_root(*doc), GR_DOC_MAP));
 done:
     GR_FREE(file);
+    return err;
+}
+
+/// What decides whether a stage is over; checkpoints of earlier versions have none of it.
+static gr_err read_end(const gr_node *root, gr_progress *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *map = NULL;
+    GR_TRY(gr_node_opt_int(root, "spared", 0, INT64_MAX, &out->spared));
+    if (gr_node_find(root, "held_out")) {
+        GR_TRY(gr_node_get_map(root, "held_out", &map));
+        GR_TRY(gr_node_get_real(map, "best", 0, 1e300, &out->end.best));
+        GR_TRY(gr_node_get_int(map, "measured", 1, INT64_MAX, &out->end.measured));
+        GR_TRY(gr_node_get_int(map, "since", 0, INT64_MAX, &out->end.since));
+    }
+done:
     return err;
 }
 
@@ -160,6 +161,8 @@ gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity
     GR_TRY(gr_node_get_int(root, "updates", 0, INT64_MAX, &p.updates));
     GR_TRY(gr_node_get_int(root, "samples", 0, INT64_MAX, &p.samples));
     GR_TRY(gr_node_get_int(root, "tokens", 0, INT64_MAX, &p.tokens));
+    GR_TRY(read_end(root, &p));
+    GR_TRY(gr_node_opt_int(root, "skipped_in_a_row", 0, INT64_MAX, &p.skipped));
     *out = p;
 done:
     gr_doc_destroy(&doc);
@@ -187,7 +190,7 @@ done:
     return err;
 }
 
-/// What of the file belongs to this rank's range.
+/// What of the file this rank owns.
 static gr_err read_moments(const char *path, const gr_params *params, gr_updater *u)
 {
     gr_err err = GR_OK;
@@ -198,9 +201,12 @@ static gr_err read_moments(const char *path, const gr_params *params, gr_updater
     for (int64_t i = 0; i < params->count; i++) {
         const gr_param *p = &params->items[i];
         int64_t start = u->parts[p->part].begin + p->offset;
-        gr_range mine = gr_range_overlap((gr_range){start, start + p->count}, u->own);
-        if (u->trains & (1u << p->part) && gr_range_count(mine) > 0) {
-            int64_t from = mine.begin - start, at = mine.begin - u->own.begin;
+        if (!(u->trains & (1u << p->part))) {
+            continue;
+        }
+        for (gr_range tensor = {start, start + p->count}, mine = {start, start};
+             gr_owned_next(&u->own, tensor, &mine);) {
+            int64_t from = mine.begin - start, at = gr_owned_place(&u->own, mine.begin);
             int64_t count = gr_range_count(mine);
             GR_TRY(read_moment(file, "exp_avg", p, from, count, u->first + at));
             GR_TRY(read_moment(file, "exp_avg_sq", p, from, count, u->second + at));
@@ -229,11 +235,31 @@ done:
     return err;
 }
 
+gr_err gr_checkpoint_check_weights(const char *dir, gr_part_set parts)
+{
+    gr_err err = GR_OK;
+    char *manifest = NULL;
+    GR_TRY(gr_path_join(dir, "gradus/manifest.json", &manifest));
+    for (gr_part p = 0; p < GR_PART_COUNT && gr_file_exists(manifest); p++) {
+        if (parts & 1u << p) {
+            GR_TRY_CONTEXT(
+                gri_manifest_verify_file(dir, gr_hf_part_file(p)),
+                "%s does not fit (weights that were changed on purpose stand without "
+                "the folder gradus)",
+                manifest);
+        }
+    }
+done:
+    GR_FREE(manifest);
+    return err;
+}
+
 bool gr_checkpoint_has_final(const char *run)
 {
+    static const char *const needed[] = {"config.json", NULL};
     char *path = NULL;
-    bool there =
-        gr_path_join(run, "final", &path) == GR_OK && gri_checkpoint_dir_verify(path) == GR_OK;
+    bool there = gr_path_join(run, "final", &path) == GR_OK &&
+                 gri_manifest_verify(path, needed) == GR_OK;
     gr_err_clear();
     GR_FREE(path);
     return there;

@@ -5,8 +5,7 @@
 #include "src/base/log.h"
 #include "src/base/median.h"
 #include "src/base/mem.h"
-#include "src/base/rng.h"
-#include "src/ops/loss.h"
+#include "src/model/random_batch.h"
 #include "stages/saver.h"
 
 #include <string.h>
@@ -30,8 +29,7 @@ typedef struct bench {
     gr_lanes *lanes;
     gr_saver *saver;
     float *copy;
-    int32_t *ids, *targets, *positions;
-    int32_t cu[2];
+    gr_random_batch random;
     double *updates; ///< seconds, [steps]
     round *rounds;
 } bench;
@@ -53,24 +51,18 @@ static gr_err step(bench *b, const gr_updater_copy *copy, double *update)
     float *grads[GR_PART_COUNT] = {NULL}, *sum = NULL;
     double loss = 0;
     gr_update_report report;
-    const gr_batch batch = {.tokens = b->options->tokens,
-                            .ids = b->ids,
-                            .targets = b->targets,
-                            .positions = b->positions,
-                            .sequences = 1,
-                            .cu_seqlens = b->cu};
     gr_lanes_begin(b->lanes);
     float *gradient = gr_lanes_next(b->lanes);
     for (int p = 0; p < GR_PART_COUNT; p++) {
         grads[p] = b->options->train & (1u << p) ? gradient + b->updater->parts[p].begin : NULL;
     }
-    GR_TRY(gr_world_agree(
-        b->world, gr_model_loss_grad(b->model, &batch, b->options->train, grads, &loss)));
+    GR_TRY(gr_world_agree(b->world, gr_model_loss_grad(b->model, &b->random.batch,
+                                                       b->options->train, grads, &loss)));
     GR_TRY(gr_lanes_reduce(b->lanes, &sum));
     double start = gr_clock();
     GR_TRY(gr_updater_apply(b->updater, b->model, &b->stage, &b->schedule, b->progress.step,
-                            sum, b->world->size * (b->options->tokens - 1), b->options->threads,
-                            copy, &report));
+                            sum, b->world->size * b->random.targets, b->options->threads, copy,
+                            &report));
     GR_TRY(since(b, start, update));
     gr_saver_changed(b->saver, b->options->train);
     b->progress.updates++;
@@ -81,16 +73,17 @@ done:
 /// What the copy of a save moves, as plain calls.
 static void copy_state(bench *b)
 {
-    int64_t count = gr_range_count(b->updater->own);
+    int64_t count = gr_owned_count(&b->updater->own);
     size_t size = (size_t)count * sizeof *b->copy;
     memcpy(b->copy, b->updater->first, size);
     memcpy(b->copy + count, b->updater->second, size);
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        gr_range mine = gr_range_overlap(b->updater->own, b->updater->parts[p]);
-        if (gr_range_count(mine) > 0) {
-            memcpy(b->copy + 2 * count + (mine.begin - b->updater->own.begin),
-                   gr_model_weights(b->model, (gr_part)p) +
-                       (mine.begin - b->updater->parts[p].begin),
+        const gr_range part = b->updater->parts[p];
+        const float *weights = gr_model_weights(b->model, (gr_part)p);
+        for (gr_range mine = {part.begin, part.begin};
+             gr_owned_next(&b->updater->own, part, &mine);) {
+            memcpy(b->copy + 2 * count + gr_owned_place(&b->updater->own, mine.begin),
+                   weights + (mine.begin - part.begin),
                    (size_t)gr_range_count(mine) * sizeof *b->copy);
         }
     }
@@ -147,27 +140,6 @@ done:
     return err;
 }
 
-static gr_err make_batch(bench *b)
-{
-    gr_err err = GR_OK;
-    int64_t n = b->options->tokens;
-    double vocabulary = (double)gr_model_get_config(b->model)->language.vocabulary;
-    GR_ALLOC(b->ids, n);
-    GR_ALLOC(b->targets, n);
-    GR_ALLOC(b->positions, n);
-    for (int64_t i = 0; i < n; i++) {
-        b->ids[i] = (int32_t)(vocabulary * gr_rng_uniform(1, 1, (uint64_t)i));
-        b->positions[i] = (int32_t)i;
-        b->targets[i] = GR_NO_TARGET;
-        if (i > 0) {
-            b->targets[i - 1] = b->ids[i];
-        }
-    }
-    b->cu[1] = (int32_t)n;
-done:
-    return err;
-}
-
 static gr_err open_bench(bench *b)
 {
     gr_err err = GR_OK;
@@ -181,14 +153,11 @@ static gr_err open_bench(bench *b)
     for (int p = 0; p < GR_PART_COUNT; p++) {
         b->stage.learning_rate[p] = 1e-6;
     }
-    if (!(gr_model_get_config(b->model)->parts & 1u << GR_PART_LANGUAGE)) {
-        GR_FAIL(GR_ERR_USAGE, "a step needs a loss, and the model has no language part");
-    }
-    GR_TRY(make_batch(b));
+    GR_TRY(gr_random_batch_create(gr_model_get_config(b->model), 0, o->tokens, &b->random));
     GR_ALLOC(b->rounds, o->rounds);
     GR_ALLOC(b->updates, o->steps);
     GR_TRY(gr_updater_create(b->world, gr_model_get_params(b->model), o->train, &b->updater));
-    GR_ALLOC(b->copy, 3 * gr_range_count(b->updater->own));
+    GR_ALLOC(b->copy, 3 * gr_owned_count(&b->updater->own));
     GR_TRY(gr_saver_create(b->world, &b->setup, &b->identity, &options, NULL, &b->saver));
     GR_TRY(gr_saver_reserve(b->saver, b->updater));
 done:
@@ -245,7 +214,7 @@ static gr_err summarise(const bench *b, gr_bench_checkpoint *out)
     double *room = NULL;
     GR_ALLOC(room, b->options->rounds);
     *out = (gr_bench_checkpoint){.state_bytes =
-                                     12 * gr_range_longest(b->updater->size, b->world->size),
+                                     12 * gr_owned_most(b->updater->size, b->world->size),
                                  .copy = median(b, COPY, room),
                                  .stall = median(b, STALL, room),
                                  .write = median(b, WRITE, room),
@@ -293,9 +262,7 @@ done:
     gr_updater_destroy(&b.updater);
     gr_lanes_destroy(&b.lanes);
     GR_FREE(b.copy);
-    GR_FREE(b.ids);
-    GR_FREE(b.targets);
-    GR_FREE(b.positions);
+    gr_random_batch_fini(&b.random);
     GR_FREE(b.rounds);
     GR_FREE(b.updates);
     return err;

@@ -1,9 +1,10 @@
 #include "stages/checkpoint_dir.h"
 
-#include "src/base/doc.h"
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
-#include "src/base/json.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,28 +12,77 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_BLOCKS = 64 };
+static const char in_work[] = ".tmp", replaced[] = ".old";
 
-static const char manifest_name[] = "gradus/manifest.json";
+static gr_err rename_folder(const char *from, const char *to)
+{
+    gr_err err = GR_OK;
+    if (rename(from, to) != 0) {
+        GR_FAIL(GR_ERR_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
+    }
+done:
+    return err;
+}
 
-/// Removes what kills left of earlier tries: the run's lock says that nobody else is at work here.
-static gr_err remove_leftovers(const char *parent)
+/// PATH with an ending, in new memory.
+static gr_err name_beside(const char *path, const char *ending, char **out)
+{
+    char *name = gr_str_format("%s%s", path, ending);
+    if (name) {
+        *out = name;
+    }
+    return name ? GR_OK : GR_ERR_MEMORY;
+}
+
+/// What stands beside `path`.
+static gr_err settle_one(const char *path)
+{
+    gr_err err = GR_OK;
+    char *old = NULL, *temporary = NULL;
+    bool there = false, left = false;
+    GR_TRY(name_beside(path, replaced, &old));
+    GR_TRY(name_beside(path, in_work, &temporary));
+    GR_TRY(gr_path_exists(path, &there));
+    GR_TRY(gr_path_exists(old, &left));
+    if (left && !there) {
+        GR_TRY(rename_folder(old, path));
+    } else {
+        GR_TRY(gr_dir_remove(old));
+    }
+    GR_TRY(gr_dir_remove(temporary));
+done:
+    GR_FREE(old);
+    GR_FREE(temporary);
+    return err;
+}
+
+/// Of a checkpoint, or of the model at the end of a run.
+static bool is_name(const char *name, size_t length)
+{
+    return strncmp(name, "update-", 7) == 0 || (length == 5 && strncmp(name, "final", 5) == 0);
+}
+
+gr_err gri_checkpoint_dir_settle(const char *parent)
 {
     gr_err err = GR_OK;
     char **names = NULL;
     char *path = NULL;
     int64_t count = 0;
-    if (!gr_dir_exists(parent)) {
+    bool there = false;
+    GR_TRY(gr_path_exists(parent, &there));
+    if (!there) {
         goto done;
     }
     GR_TRY(gr_dir_list(parent, &names, &count));
     for (int64_t i = 0; i < count; i++) {
-        size_t n = strlen(names[i]);
-        if (strncmp(names[i], "update-", 7) == 0 && n > 4 &&
-            strcmp(names[i] + n - 4, ".tmp") == 0) {
+        size_t n = strlen(names[i]), ending = sizeof in_work - 1;
+        if (n > ending && is_name(names[i], n - ending) &&
+            (strcmp(names[i] + n - ending, in_work) == 0 ||
+             strcmp(names[i] + n - ending, replaced) == 0)) {
+            names[i][n - ending] = '\0';
             GR_FREE(path);
             GR_TRY(gr_path_join(parent, names[i], &path));
-            GR_TRY(gr_dir_remove(path));
+            GR_TRY(settle_one(path));
         }
     }
 done:
@@ -44,15 +94,11 @@ done:
 gr_err gri_checkpoint_dir_begin(const char *path, char **temporary)
 {
     gr_err err = GR_OK;
-    char *name = gr_str_format("%s.tmp", path);
-    char *inner = NULL, *parent = NULL;
-    if (!name) {
-        err = GR_ERR_MEMORY;
-        goto done;
-    }
+    char *name = NULL, *inner = NULL, *parent = NULL;
+    GR_TRY(name_beside(path, in_work, &name));
     GR_TRY(gr_path_dir(path, &parent));
-    GR_TRY(remove_leftovers(parent));
-    GR_TRY(gr_dir_remove(name));
+    GR_TRY(gri_checkpoint_dir_settle(parent));
+    GR_TRY(settle_one(path)); // whatever its name
     GR_TRY(gr_path_join(name, "gradus", &inner));
     GR_TRY(gr_dir_make(inner));
     *temporary = name;
@@ -64,288 +110,86 @@ done:
     return err;
 }
 
-int64_t gri_digest_blocks(const void *data, int64_t size, gr_digest *blocks)
-{
-    int64_t count = 0;
-    for (int64_t at = 0; at < size; at += GRI_DIGEST_BLOCK) {
-        int64_t left = size - at;
-        blocks[count++] =
-            gr_digest_of((const char *)data + at,
-                         (size_t)(left < GRI_DIGEST_BLOCK ? left : GRI_DIGEST_BLOCK));
-    }
-    return count;
-}
-
-_Static_assert(sizeof(gr_digest) == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "digests lie in memory as the manifest's format says");
-
-gr_digest gri_digest_of_blocks(const gr_digest *blocks, int64_t count)
-{
-    return gr_digest_of(blocks, (size_t)count * sizeof *blocks);
-}
-
-/// Adds the digests of the blocks of bytes [from, to) of the file.
-static gr_err add_piece(int fd, const char *path, int64_t from, int64_t to, char *room,
-                        gr_digest_stream *list)
+/// In two steps, between which a kill leaves the old one as `old`.
+static gr_err replace(const char *temporary, const char *path, const char *old)
 {
     gr_err err = GR_OK;
-    gr_digest blocks[READ_BLOCKS];
-    while (from < to) {
-        int64_t size = (int64_t)READ_BLOCKS * GRI_DIGEST_BLOCK;
-        size = to - from < size ? to - from : size;
-        GR_TRY(gr_file_pread(fd, path, room, (size_t)size, from));
-        int64_t count = gri_digest_blocks(room, size, blocks);
-        gr_digest_stream_add(list, blocks, (size_t)count * sizeof *blocks);
-        from += size;
+    GR_TRY(rename_folder(path, old));
+    err = rename_folder(temporary, path);
+    if (err != GR_OK) {
+        (void)rename(old, path); // if this fails, too, the next begin does it
     }
+    GR_TRY(err);
 done:
     return err;
 }
 
-/// Reads a file: its length and, cut as `file` says, its digest.
-static gr_err read_digest(const char *path, gri_dir_file *file)
+/// Afterwards `path` is the new folder, and the one that stood there, if any, is `temporary` or `old`: at no moment is there neither.
+static gr_err put_in_place(const char *temporary, const char *path, const char *old)
 {
     gr_err err = GR_OK;
-    gr_digest_stream *list = NULL;
-    char *room = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int64_t bytes = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
-    if (bytes < 0) {
-        GR_FAIL(errno == ENOENT ? GR_ERR_MISSING : GR_ERR_IO, "%s: cannot open: %s", path,
-                strerror(errno));
+    if (rename(temporary, path) == 0) {
+        return GR_OK; // nothing stood there
     }
-    GR_ALLOC(room, (int64_t)READ_BLOCKS * GRI_DIGEST_BLOCK);
-    GR_TRY(gr_digest_stream_create(&list));
-    int64_t from = 0;
-    for (int i = 0; i <= file->cut_count; i++) {
-        int64_t to = i < file->cut_count && file->cuts[i] < bytes ? file->cuts[i] : bytes;
-        GR_TRY(add_piece(fd, path, from, to, room, list));
-        from = to;
+    if (errno != EEXIST && errno != ENOTEMPTY) {
+        GR_FAIL(GR_ERR_IO, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
     }
-    file->bytes = bytes;
-    file->digest = gr_digest_stream_result(list);
-done:
-    gr_digest_stream_destroy(&list);
-    GR_FREE(room);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return err;
-}
-
-static void write_entry(gr_json *j, const gri_dir_file *file)
-{
-    gr_json_map_begin(j, file->name);
-    gr_json_int(j, "bytes", file->bytes);
-    gr_json_list_begin(j, "cuts");
-    for (int i = 0; i < file->cut_count; i++) {
-        gr_json_int(j, NULL, file->cuts[i]);
-    }
-    gr_json_list_end(j);
-    gr_json_digest(j, "digest", file->digest);
-    gr_json_map_end(j);
-}
-
-static const gri_dir_file *find_known(const gri_dir_file *known, int count, const char *name)
-{
-    for (int i = 0; i < count; i++) {
-        if (strcmp(known[i].name, name) == 0) {
-            return &known[i];
-        }
-    }
-    return NULL;
-}
-
-/// Adds the files of one folder (`prefix` is "" or "gradus/").
-static gr_err list_files(const char *dir, const char *prefix, const gri_dir_file *known,
-                         int known_count, gr_json *j)
-{
-    gr_err err = GR_OK;
-    char **names = NULL;
-    int64_t count = 0;
-    char *folder = NULL, *path = NULL;
-    GR_TRY(gr_path_join(dir, prefix, &folder));
-    GR_TRY(gr_dir_list(folder, &names, &count));
-    for (int64_t i = 0; i < count; i++) {
-        gri_dir_file file = {.bytes = 0};
-        GR_FREE(path);
-        GR_TRY(gr_path_join(folder, names[i], &path));
-        if (gr_dir_exists(path)) {
-            continue;
-        }
-        int length = snprintf(file.name, sizeof file.name, "%s%s", prefix, names[i]);
-        GR_ASSERT(length < GRI_FILE_NAME); // all names are ours
-        const gri_dir_file *have = find_known(known, known_count, file.name);
-        if (!have) {
-            GR_TRY(read_digest(path, &file));
-        }
-        write_entry(j, have ? have : &file);
-    }
-done:
-    GR_FREE(path);
-    GR_FREE(folder);
-    gr_dir_list_free(&names, count);
-    return err;
-}
-
-static gr_err write_manifest(const char *dir, const gri_dir_file *known, int known_count)
-{
-    gr_err err = GR_OK;
-    gr_json j = {.indent = 1};
-    char *path = NULL;
-    gr_json_map_begin(&j, NULL);
-    gr_json_string(&j, "digest", "XXH3-128");
-    gr_json_int(&j, "block", GRI_DIGEST_BLOCK);
-    gr_json_map_begin(&j, "files");
-    GR_TRY(list_files(dir, "", known, known_count, &j));
-    GR_TRY(list_files(dir, "gradus/", known, known_count, &j));
-    gr_json_map_end(&j);
-    gr_json_map_end(&j);
-    GR_TRY(gr_json_finish(&j));
-    GR_TRY(gr_path_join(dir, manifest_name, &path));
-    GR_TRY(gr_file_write(path, j.text.data, j.text.size));
-done:
-    GR_FREE(path);
-    gr_json_fini(&j);
-    return err;
-}
-
-/// Afterwards `path` is the new folder and `temporary` the old one, if there was one: at no moment is there none, but on
-/// file systems that cannot exchange two names.
-static gr_err put_in_place(const char *temporary, const char *path)
-{
-    gr_err err = GR_OK;
     if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
         return GR_OK;
     }
-    if (errno != ENOENT) {
-        GR_TRY(gr_dir_remove(path));
+    if (errno != EINVAL && errno != ENOSYS) { // what network file systems say that cannot
+        GR_FAIL(GR_ERR_IO, "cannot exchange %s and %s: %s", temporary, path, strerror(errno));
     }
-    if (rename(temporary, path) != 0) {
-        GR_FAIL(GR_ERR_IO, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
-    }
+    GR_TRY(replace(temporary, path, old));
 done:
     return err;
+}
+
+/// The new one is complete, so this is no reason to stop; the next begin tries again.
+static void remove_replaced(const char *path)
+{
+    if (gr_dir_remove(path) != GR_OK) {
+        gr_log_warn("a replaced checkpoint stays: %s", gr_err_message());
+        gr_err_clear();
+    }
 }
 
 gr_err gri_checkpoint_dir_commit(const char *temporary, const char *path,
                                  const gri_dir_file *known, int known_count)
 {
     gr_err err = GR_OK;
-    char *parent = NULL, *inner = NULL;
-    GR_TRY(write_manifest(temporary, known, known_count));
+    char *parent = NULL, *inner = NULL, *old = NULL;
+    GR_TRY(name_beside(path, replaced, &old));
+    GR_TRY(gri_manifest_write(temporary, known, known_count));
+    gr_failpoint(GR_AT_SAVE_MANIFEST_DONE);
     GR_TRY(gr_path_join(temporary, "gradus", &inner));
     GR_TRY(gr_dir_sync(inner));
     GR_TRY(gr_dir_sync(temporary));
+    gr_failpoint(GR_AT_SAVE_FOLDER_SYNCED);
     GR_TRY(gr_path_dir(path, &parent));
-    GR_TRY(put_in_place(temporary, path));
+    GR_TRY(put_in_place(temporary, path, old));
+    gr_failpoint(GR_AT_SAVE_RENAMED);
     GR_TRY(gr_dir_sync(parent));
-    GR_TRY(gr_dir_remove(temporary)); // what stood there before
+    gr_failpoint(GR_AT_SAVE_COMMITTED);
+    remove_replaced(temporary);
+    remove_replaced(old);
 done:
     GR_FREE(inner);
     GR_FREE(parent);
+    GR_FREE(old);
     return err;
 }
 
-static gr_err read_entry(const gr_node *entry, gri_dir_file *out)
+gr_err gri_checkpoint_dir_remove(const char *path)
 {
     gr_err err = GR_OK;
-    gri_dir_file file = {.bytes = 0};
-    const gr_node *cuts = NULL;
-    const char *digest = NULL;
-    GR_TRY(gr_node_expect(entry, GR_DOC_MAP));
-    snprintf(file.name, sizeof file.name, "%s", entry->key);
-    GR_TRY(gr_node_get_int(entry, "bytes", 0, INT64_MAX, &file.bytes));
-    GR_TRY(gr_node_get_list(entry, "cuts", &cuts));
-    if (cuts->u.list.count > GRI_MOST_CUTS) {
-        GR_TRY(gr_node_error(cuts, "%lld cuts, expected at most %d",
-                             (long long)cuts->u.list.count, GRI_MOST_CUTS));
-    }
-    for (int64_t i = 0; i < cuts->u.list.count; i++) {
-        const gr_node *cut = &cuts->u.list.items[i];
-        GR_TRY(gr_node_expect(cut, GR_DOC_INT));
-        if (cut->u.integer < (i > 0 ? file.cuts[i - 1] : 0) || cut->u.integer > file.bytes) {
-            GR_TRY(gr_node_error(cut, "%lld: cuts must rise and lie in the file",
-                                 (long long)cut->u.integer));
-        }
-        file.cuts[file.cut_count++] = cut->u.integer;
-    }
-    GR_TRY(gr_node_get_string(entry, "digest", &digest));
-    GR_TRY(gr_digest_parse(digest, &file.digest));
-    *out = file;
+    char *temporary = NULL;
+    GR_TRY(name_beside(path, in_work, &temporary));
+    GR_TRY(gr_dir_remove(temporary));
+    GR_TRY(rename_folder(path, temporary));
+    gr_failpoint(GR_AT_SAVE_OLD_MOVED);
+    GR_TRY(gr_dir_remove(temporary));
 done:
-    return err;
-}
-
-/// The manifest's map of files. *doc is the caller's to destroy, also on failure.
-static gr_err load_manifest(const char *dir, gr_doc **doc, const gr_node **files)
-{
-    gr_err err = GR_OK;
-    char *path = NULL;
-    int64_t block = 0;
-    GR_TRY(gr_path_join(dir, manifest_name, &path));
-    GR_TRY(gr_doc_load(path, GR_ERR_DATA, doc));
-    GR_TRY(gr_node_expect(gr_doc_root(*doc), GR_DOC_MAP));
-    GR_TRY(gr_node_get_int(gr_doc_root(*doc), "block", GRI_DIGEST_BLOCK, GRI_DIGEST_BLOCK,
-                           &block));
-    GR_TRY(gr_node_get_map(gr_doc_root(*doc), "files", files));
-done:
-    GR_FREE(path);
-    return err;
-}
-
-static gr_err verify_file(const char *dir, const gr_node *entry)
-{
-    gr_err err = GR_OK;
-    char *path = NULL;
-    gri_dir_file want = {.bytes = 0}, got;
-    char want_text[GR_DIGEST_TEXT], got_text[GR_DIGEST_TEXT];
-    GR_TRY(read_entry(entry, &want));
-    GR_TRY(gr_path_join(dir, entry->key, &path));
-    got = want;
-    GR_TRY(read_digest(path, &got));
-    if (got.bytes != want.bytes) {
-        GR_FAIL(GR_ERR_DATA, "%s is damaged: it should have %lld bytes and has %lld", path,
-                (long long)want.bytes, (long long)got.bytes);
-    }
-    if (!gr_digest_equal(want.digest, got.digest)) {
-        gr_digest_format(want.digest, want_text);
-        gr_digest_format(got.digest, got_text);
-        GR_FAIL(GR_ERR_DATA, "%s is damaged: its digest should be %s and is %s", path,
-                want_text, got_text);
-    }
-done:
-    GR_FREE(path);
-    return err;
-}
-
-gr_err gri_checkpoint_dir_verify(const char *path)
-{
-    gr_err err = GR_OK;
-    gr_doc *doc = NULL;
-    const gr_node *files = NULL;
-    GR_TRY(load_manifest(path, &doc, &files));
-    for (int64_t i = 0; i < files->u.list.count; i++) {
-        GR_TRY(verify_file(path, &files->u.list.items[i]));
-    }
-done:
-    gr_doc_destroy(&doc);
-    return err;
-}
-
-gr_err gri_checkpoint_dir_entry(const char *path, const char *name, gri_dir_file *out,
-                                bool *found)
-{
-    gr_err err = GR_OK;
-    gr_doc *doc = NULL;
-    const gr_node *files = NULL;
-    GR_TRY(load_manifest(path, &doc, &files));
-    const gr_node *entry = gr_node_find(files, name);
-    if (entry) {
-        GR_TRY(read_entry(entry, out));
-    }
-    *found = entry != NULL;
-done:
-    gr_doc_destroy(&doc);
+    GR_FREE(temporary);
     return err;
 }

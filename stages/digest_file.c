@@ -42,7 +42,12 @@ gr_err gri_digest_file_open(const char *run, gri_digest_file *out)
     int64_t schema = 0;
     *out = (gri_digest_file){0};
     GR_TRY(gr_path_join(run, gri_digests_name, &out->path));
-    if (gr_dir_exists(run) && !gr_file_exists(out->path)) {
+    if (!gr_dir_exists(run)) {
+        GR_FAIL(GR_ERR_MISSING, "%s: %s", run,
+                gr_file_exists(run) ? "is a file, expected the folder of a run"
+                                    : "there is no such folder: expected a run");
+    }
+    if (!gr_file_exists(out->path)) {
         GR_FAIL(
             GR_ERR_MISSING,
             "%s is missing: the run recorded no digests of its steps (digests.every is 0 in its recipe, it has "

@@ -11,6 +11,18 @@
 const char gr_ledger_name[] = "ledger.jsonl";
 
 /// A note is the tail of a line: `"lane": ...}\n`. The head is put in front when it is known.
+static gr_err add_note(gr_str *notes, gr_json *j)
+{
+    gr_err err = GR_OK;
+    gr_json_map_end(j);
+    GR_TRY(gr_json_finish(j));
+    GR_TRY(gr_str_add(notes, j->text.data + 1)); // without its brace
+    GR_TRY(gr_str_add(notes, "\n"));
+done:
+    gr_json_fini(j);
+    return err;
+}
+
 gr_err gr_ledger_note(gr_str *notes, int64_t lane, const gr_lane_batch *batch)
 {
     gr_err err = GR_OK;
@@ -22,14 +34,35 @@ gr_err gr_ledger_note(gr_str *notes, int64_t lane, const gr_lane_batch *batch)
         gr_json_string(&j, "path", gr_dataset_path(d->dataset));
         gr_json_int(&j, "index", d->index);
         gr_json_string(&j, "reason", d->reason);
-        gr_json_map_end(&j);
-        err = gr_json_finish(&j);
-        err = err ? err : gr_str_add(notes, j.text.data + 1); // without its brace
-        err = err ? err : gr_str_add(notes, "\n");
-        gr_json_fini(&j);
-        GR_TRY(err);
+        GR_TRY(add_note(notes, &j));
     }
 done:
+    return err;
+}
+
+gr_err gr_ledger_note_nonfinite(gr_str *notes, const char *what, int64_t lane,
+                                const gr_dataset *dataset, int64_t index, const char *reason)
+{
+    gr_err err = GR_OK;
+    gr_json j = {0};
+    gr_sample *sample = NULL;
+    char id[GR_DIGEST_TEXT];
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "lane", lane);
+    if (dataset) {
+        GR_TRY(gr_dataset_about(dataset, index, &sample));
+        gr_digest_format(sample->id, id);
+        gr_json_string(&j, "path", gr_dataset_path(dataset));
+        gr_json_int(&j, "index", index);
+        gr_json_string(&j, "id", id);
+        gr_json_string(&j, "source", sample->source ? sample->source : "");
+    }
+    gr_json_string(&j, "nonfinite", what);
+    gr_json_string(&j, "reason", reason);
+    GR_TRY(add_note(notes, &j));
+done:
+    gr_json_fini(&j);
+    gr_sample_destroy(&sample);
     return err;
 }
 
@@ -67,7 +100,7 @@ static gr_err make_head(const gr_ledger_place *place, gr_str *head)
     gr_json_map_end(&j);
     GR_TRY(gr_json_finish(&j));
     GR_TRY(gr_str_add_bytes(head, j.text.data, j.text.size - 1));
-    GR_TRY(gr_str_add(head, ", "));
+    GR_TRY(gr_str_add(head, ","));
 done:
     gr_json_fini(&j);
     return err;
@@ -98,8 +131,8 @@ done:
     return err;
 }
 
-gr_err gr_ledger_add(const gr_world *world, const char *run, const gr_ledger_place *place,
-                     gr_str *notes, int64_t dropped)
+gr_err gr_ledger_write(const gr_world *world, const char *run, const gr_ledger_place *place,
+                       gr_str *notes)
 {
     gr_err err = GR_OK;
     char *mine = NULL, *all = NULL;
@@ -113,11 +146,6 @@ gr_err gr_ledger_add(const gr_world *world, const char *run, const gr_ledger_pla
     }
     GR_TRY(gr_world_gather(world, mine, (size_t)size, all));
     if (world->rank == 0) {
-        gr_progress_end();
-        gr_log_warn(
-            "stage %s, step %lld: %lld sample%s of %s cannot be used and count%s nothing: see %s/%s",
-            place->stage, (long long)place->step, (long long)dropped, dropped == 1 ? "" : "s",
-            place->set, dropped == 1 ? "s" : "", run, gr_ledger_name);
         err = write_lines(run, place, all, world->size, size);
     }
     GR_TRY(gr_world_agree(world, err));
@@ -126,4 +154,17 @@ done:
     GR_FREE(mine);
     GR_FREE(all);
     return err;
+}
+
+gr_err gr_ledger_add(const gr_world *world, const char *run, const gr_ledger_place *place,
+                     gr_str *notes, int64_t dropped)
+{
+    if (world->rank == 0) {
+        gr_progress_end();
+        gr_log_warn(
+            "stage %s, step %lld: %lld sample%s of %s cannot be used and count%s nothing: see %s/%s",
+            place->stage, (long long)place->step, (long long)dropped, dropped == 1 ? "" : "s",
+            place->set, dropped == 1 ? "s" : "", run, gr_ledger_name);
+    }
+    return gr_ledger_write(world, run, place, notes);
 }

@@ -2,13 +2,13 @@
 
 #include "stages/parting.h"
 
+#include "src/base/decimal.h"
 #include "src/base/mem.h"
 #include "src/model/config.h"
 #include "stages/sample_list.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HEX_DIGITS = 16 };
@@ -72,26 +72,17 @@ done:
     return err;
 }
 
-/// The shortest text that is read as this number again.
-static void format_real(double value, char *text, size_t size)
-{
-    int digits = 1;
-    do {
-        snprintf(text, size, "%.*g", digits, value);
-    } while (strtod(text, NULL) != value && ++digits <= 17);
-}
-
 static gr_err compare_numbers(pair maps, const char *key, gr_parting_phase phase,
                               const char *what, gr_parting *out)
 {
     gr_err err = GR_OK;
     double first = 0, second = 0;
-    char texts[2][40];
+    char texts[2][GR_DECIMAL_TEXT];
     GR_TRY(gr_node_get_real(maps.a, key, -INFINITY, INFINITY, &first));
     GR_TRY(gr_node_get_real(maps.b, key, -INFINITY, INFINITY, &second));
     if (memcmp(&first, &second, sizeof first) != 0) {
-        format_real(first, texts[0], sizeof texts[0]);
-        format_real(second, texts[1], sizeof texts[1]);
+        gr_decimal_text(first, texts[0]);
+        gr_decimal_text(second, texts[1]);
         GR_TRY(note(out, phase, what, texts[0], texts[1]));
     }
 done:
@@ -373,14 +364,42 @@ done:
     return err;
 }
 
+/// Whether the step made an update. Two that made none are alike: nothing came of what they computed.
+static gr_err compare_skipped(pair records, gr_parting *out, bool *skipped)
+{
+    gr_err err = GR_OK;
+    const char *reasons[2] = {NULL, NULL};
+    char texts[2][600];
+    GR_TRY(gr_node_opt_string(records.a, "skipped", &reasons[0]));
+    GR_TRY(gr_node_opt_string(records.b, "skipped", &reasons[1]));
+    for (int r = 0; r < 2; r++) {
+        snprintf(texts[r], sizeof texts[r], "%s%s", reasons[r] ? "left out: " : "made",
+                 reasons[r] ? reasons[r] : "");
+    }
+    *skipped = reasons[0] || reasons[1];
+    if (*skipped && !(reasons[0] && reasons[1])) {
+        GR_TRY(note(out, GR_PARTED_UPDATE, "whether an update was made of the step", texts[0],
+                    texts[1]));
+    }
+done:
+    return err;
+}
+
 gr_err gr_parting_find(const gr_node *const records[2], const gr_node *const heads[2],
                        gr_parting *out)
 {
     gr_err err = GR_OK;
     pair both = {records[0], records[1]};
+    bool skipped = false;
     *out = (gr_parting){.lane = -1};
     GR_TRY(note_place(both.a, out));
     GR_TRY(compare_texts(both, "stage", GR_PARTED_DATA, "stage", out));
+    if (!found(out)) {
+        GR_TRY(compare_skipped(both, out, &skipped));
+    }
+    if (skipped) {
+        goto done;
+    }
     if (!found(out)) {
         GR_TRY(compare_before(both, out));
     }
@@ -400,8 +419,9 @@ done:
 void gr_parting_print(const gr_parting *p, const char *first, const char *second)
 {
     const char *in = p->phase == GR_PARTED_BEFORE ? "" : "in ";
-    printf("parted at update %lld, stage %s, step %lld\nbegan %s%s: %s\n", (long long)p->update,
-           p->stage, (long long)p->step, in, gr_parting_phase_name(p->phase), p->what);
+    printf("parted at step %lld of the run, stage %s, step %lld\nbegan %s%s: %s\n",
+           (long long)p->update, p->stage, (long long)p->step, in,
+           gr_parting_phase_name(p->phase), p->what);
     if (p->lane >= 0) {
         printf("lane %lld", (long long)p->lane);
         printf(p->lanes > 1 ? " (the first of %lld)\n" : "\n", (long long)p->lanes);

@@ -14,7 +14,7 @@ typedef enum gr_parting_phase {
     GR_PARTED_FORWARD,   ///< its loss
     GR_PARTED_BACKWARD,  ///< its gradient
     GR_PARTED_REDUCTION, ///< the sum of gradients that are the same
-    GR_PARTED_UPDATE     ///< norm, rates, moments or weights
+    GR_PARTED_UPDATE     ///< norm, rates, moments or weights; whether there was one
 } gr_parting_phase;
 
 typedef struct gr_parting {

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+enum { VERDICT_MOST = 64 << 20 }; ///< bytes of a file that may be one
+
+static const char schema_name[] = "gradus-check";
+
 static void put_sources(gr_json *j, const char *key, const gr_setup *setup,
                         const gr_recipe_sources *sources)
 {
@@ -22,6 +26,9 @@ static void put_sources(gr_json *j, const char *key, const gr_setup *setup,
         gr_json_digest(j, "content", digest);
         gr_json_real(j, "from", s->from);
         gr_json_real(j, "to", s->to);
+        if (s->task) {
+            gr_json_string(j, "task", s->task);
+        }
         gr_json_real(j, "weight", s->weight);
         gr_json_real(j, "max_repeats", s->max_repeats);
         gr_json_map_end(j);
@@ -207,15 +214,16 @@ static bool is_good(const gr_preflight_part *part)
 }
 
 /// Samples first; microbatches only of data that can be used.
-static gr_err check_part(const gr_world *world, gr_loader *loader, gr_preflight_part *part)
+static gr_err check_part(const gr_world *world, gr_loader *loader, gr_seen *seen,
+                         gr_preflight_part *part)
 {
     gr_err err = GR_OK;
     gr_check_report *mine = NULL, *rows = NULL;
     mine = gr_mem_alloc(2, sizeof *mine);
     GR_TRY(gr_world_agree(world, mine ? GR_OK : GR_ERR_MEMORY));
     rows = mine + 1;
-    GR_TRY(
-        gr_world_agree(world, gr_loader_check_samples(loader, world->rank, world->size, mine)));
+    GR_TRY(gr_world_agree(
+        world, gr_loader_check_samples(loader, world->rank, world->size, seen, mine)));
     GR_TRY(gather(world, mine, &part->found));
     if (is_good(part)) {
         GR_TRY(gr_world_agree(world,
@@ -228,12 +236,12 @@ done:
 }
 
 static gr_err run_part(const gr_world *world, gr_setup *setup, const gr_recipe_stage *stage,
-                       bool measure, gr_preflight_part *part)
+                       bool measure, gr_seen *seen, gr_preflight_part *part)
 {
     gr_err err = GR_OK;
     gr_loader *loader = NULL;
     GR_TRY(gr_world_agree(world, gr_setup_loader(setup, stage, part->validation, &loader)));
-    GR_TRY(check_part(world, loader, part));
+    GR_TRY(check_part(world, loader, seen, part));
     if (measure && is_good(part)) {
         if (world->rank == 0) {
             err = measure_part(setup, stage, loader, part);
@@ -261,6 +269,8 @@ gr_err gr_preflight_run(const gr_world *world, gr_setup *setup, bool measure, gr
 {
     gr_err err = GR_OK;
     gr_preflight p = {.good = true, .setup = setup};
+    gr_seen seen = {
+        0}; // a rank has the same part of a data set in each stage that uses all of it
     const gr_recipe *recipe = setup->recipe;
     GR_TRY(gr_world_agree(world, prepare(setup, &p)));
     for (int64_t i = 0; i < 2 * recipe->stage_count; i++) {
@@ -272,12 +282,13 @@ gr_err gr_preflight_run(const gr_world *world, gr_setup *setup, bool measure, gr
         *part = (gr_preflight_part){
             .stage = stage->name, .validation = i % 2 == 1, .drop = stage->drop, .memory = -1};
         GR_TRY(gr_world_alike(world, gr_setup_enter_stage(setup, stage)));
-        GR_TRY(run_part(world, setup, stage, measure, part));
+        GR_TRY(run_part(world, setup, stage, measure, &seen, part));
         p.good = p.good && is_good(part);
     }
     *out = p;
     p = (gr_preflight){0};
 done:
+    gr_seen_fini(&seen);
     gr_preflight_fini(&p);
     return err;
 }
@@ -291,7 +302,7 @@ void gr_preflight_fini(gr_preflight *preflight)
 static void put_row(gr_json *j, const char *key, const gr_check_row *row)
 {
     gr_json_map_begin(j, key);
-    gr_json_int(j, "step", row->step);
+    gr_json_int(j, "step", row->step + 1); // as everywhere a person reads it
     gr_json_int(j, "lane", row->lane);
     gr_json_int(j, "microbatch", row->microbatch);
     gr_json_int(j, "tokens", row->tokens);
@@ -317,8 +328,11 @@ static void put_part(gr_json *j, const gr_preflight_part *part)
     gr_json_int(j, "longest_bad", r->longest_bad);
     gr_json_bool(j, "dropped", part->drop);
     gr_json_list_begin(j, "list");
-    for (int64_t i = 0; i < r->bad && i < GR_CHECK_LISTED; i++) {
-        gr_json_string(j, NULL, r->list[i].reason);
+    for (int64_t i = 0; i < r->kinds; i++) {
+        gr_json_map_begin(j, NULL);
+        gr_json_string(j, "reason", r->list[i].reason);
+        gr_json_int(j, "samples", r->list[i].count);
+        gr_json_map_end(j);
     }
     gr_json_list_end(j);
     gr_json_int(j, "rows", r->rows);
@@ -337,8 +351,8 @@ static void put_part(gr_json *j, const gr_preflight_part *part)
 void gr_preflight_put(const gr_preflight *preflight, const char *recipe, gr_json *json)
 {
     gr_json_map_begin(json, NULL);
-    gr_json_string(json, "schema", "gradus-check");
-    gr_json_int(json, "version", 1);
+    gr_json_string(json, "schema", schema_name);
+    gr_json_int(json, "version", 2);
     gr_json_string(json, "creator", "gradus " GRADUS_VERSION);
     gr_json_string(json, "recipe", recipe);
     gr_json_digest(json, "data", preflight->data);
@@ -364,6 +378,32 @@ done:
     return err;
 }
 
+static gr_err read_schema(const char *path, const char *text, size_t size, bool *same)
+{
+    gr_err err = GR_OK;
+    gr_doc *doc = NULL;
+    const char *schema = NULL;
+    GR_TRY(gr_doc_parse_json(path, text, size, GR_ERR_DATA, &doc));
+    GR_TRY(gr_node_get_string(gr_doc_root(doc), "schema", &schema));
+    *same = strcmp(schema, schema_name) == 0;
+done:
+    gr_doc_destroy(&doc);
+    return err;
+}
+
+bool gr_preflight_is_verdict(const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+    bool same = false;
+    if (gr_file_read(path, VERDICT_MOST, &text, &size) != GR_OK ||
+        read_schema(path, text, size, &same) != GR_OK) {
+        gr_err_clear(); // then it is none
+    }
+    GR_FREE(text);
+    return same;
+}
+
 static gr_err same_digest(const gr_node *map, const char *key, gr_digest want, bool *same)
 {
     gr_err err = GR_OK;
@@ -376,23 +416,54 @@ done:
     return err;
 }
 
-static gr_err count_samples(const gr_node *map, int64_t *good, int64_t *bad)
+/// Why a part's first bad sample is bad, if nothing is said yet.
+static gr_err keep_reason(const gr_node *part, gr_str *reason)
 {
     gr_err err = GR_OK;
     const gr_node *list = NULL;
-    *good = *bad = 0;
-    GR_TRY(gr_node_get_list(map, "stages", &list));
-    for (int64_t i = 0; i < list->u.list.count; i++) {
-        int64_t samples = 0, more = 0;
-        const gr_node *part = &list->u.list.items[i];
-        GR_TRY(gr_node_expect(part, GR_DOC_MAP));
-        GR_TRY(gr_node_get_int(part, "samples", 0, INT64_MAX / 2, &samples));
-        GR_TRY(gr_node_get_int(part, "bad", 0, INT64_MAX / 2, &more));
-        *good += samples;
-        *bad += more;
+    const char *first = NULL;
+    GR_TRY(gr_node_get_list(part, "list", &list));
+    if (list->u.list.count > 0 && reason->size == 0) {
+        GR_TRY(gr_node_expect(&list->u.list.items[0], GR_DOC_MAP));
+        GR_TRY(gr_node_get_string(&list->u.list.items[0], "reason", &first));
+        GR_TRY(gr_str_add(reason, first));
     }
 done:
     return err;
+}
+
+/// Samples of all stages, and the first bad one, of a stage that stops there if there is one.
+static gr_err count_samples(const gr_node *map, gr_verdict_found *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *list = NULL;
+    gr_str dropped = {0};
+    GR_TRY(gr_node_get_list(map, "stages", &list));
+    for (int64_t i = 0; i < list->u.list.count; i++) {
+        int64_t samples = 0, bad = 0;
+        bool drops = false;
+        const gr_node *part = &list->u.list.items[i];
+        GR_TRY(gr_node_expect(part, GR_DOC_MAP));
+        GR_TRY(gr_node_get_int(part, "samples", 0, INT64_MAX / 2, &samples));
+        GR_TRY(gr_node_get_int(part, "bad", 0, INT64_MAX / 2, &bad));
+        GR_TRY(gr_node_opt_bool(part, "dropped", &drops));
+        GR_TRY(keep_reason(part, drops ? &dropped : &out->reason));
+        out->good += samples;
+        out->bad += bad;
+        out->stopping += drops ? 0 : bad;
+    }
+    if (out->reason.size == 0 && dropped.size > 0) {
+        GR_TRY(gr_str_add(&out->reason, dropped.data));
+    }
+done:
+    gr_str_fini(&dropped);
+    return err;
+}
+
+void gr_verdict_found_fini(gr_verdict_found *found)
+{
+    gr_str_fini(&found->reason);
+    gr_str_fini(&found->differs);
 }
 
 /// The first setting that the verdict has otherwise; nothing when the file does not say what it is about.
@@ -445,7 +516,7 @@ gr_err gr_preflight_find(const gr_setup *setup, const char *path, gr_verdict_fou
     GR_TRY(same_digest(root, "data", data, &same_data));
     GR_TRY(same_digest(root, "tokenizer", tokenizer, &same_tokenizer));
     GR_TRY(gr_node_get_string(root, "verdict", &verdict));
-    GR_TRY(count_samples(root, &out->good, &out->bad));
+    GR_TRY(count_samples(root, out));
     if (!same_tokenizer) {
         GR_TRY(gr_str_add(&out->differs, "tokenizer"));
     } else if (!same_data) {

@@ -40,6 +40,9 @@ void gr_preflight_put(const gr_preflight *preflight, const char *recipe, gr_json
 /// Where a recipe's verdict lies unless told otherwise: RECIPE.yaml's is RECIPE.check.json. In new memory (GR_FREE).
 GR_MUST_CHECK gr_err gr_preflight_path(const gr_recipe *recipe, char **out);
 
+/// Whether the file is such a verdict, about whatever recipe.
+bool gr_preflight_is_verdict(const char *path);
+
 typedef enum gr_verdict {
     GR_VERDICT_NONE,  ///< no such file
     GR_VERDICT_OTHER, ///< of other data, another tokenizer or recipe
@@ -49,10 +52,12 @@ typedef enum gr_verdict {
 typedef struct gr_verdict_found {
     gr_verdict verdict;
     int64_t good, bad; ///< samples of all stages
-    gr_str
-        differs; ///< of GR_VERDICT_OTHER: the first key that is another, if the file tells; free it with gr_str_fini
+    int64_t stopping;  ///< of the bad ones those of stages that stop at them
+    gr_str reason;     ///< of the first bad one
+    gr_str differs; ///< of GR_VERDICT_OTHER: the first key that is another, if the file tells
 } gr_verdict_found;
-/// Reads the verdict about what `setup` holds.
+void gr_verdict_found_fini(gr_verdict_found *found);
+/// Reads the verdict about what `setup` holds; end `out` with gr_verdict_found_fini, also after an error.
 GR_MUST_CHECK gr_err gr_preflight_find(const gr_setup *setup, const char *path,
                                        gr_verdict_found *out);
 

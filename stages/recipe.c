@@ -1,11 +1,12 @@
 #include "stages/recipe_private.h"
 
+#include "mpi/ranges.h"
 #include "src/base/mem.h"
 #include "src/base/str.h"
 
 #include <string.h>
 
-enum { MOST_LANES = 1 << 20, MANY = 1 << 30, DIGESTS_EVERY = 10 };
+enum { MOST_LANES = 1 << 20, MOST_PIECE = 1 << 20, MANY = 1 << 30, DIGESTS_EVERY = 10 };
 
 static gr_err parse_model(const gr_node *root, gr_recipe *out)
 {
@@ -64,6 +65,56 @@ done:
     return err;
 }
 
+static gr_err parse_messages(const gr_node *root, gr_recipe *out)
+{
+    static const char *const keys[] = {"piece", "depth", "stripe", "overlap", NULL};
+    static const char *const overlaps[] = {[GR_OVERLAP_AUTO] = "auto",
+                                           [GR_OVERLAP_ALWAYS] = "always",
+                                           [GR_OVERLAP_NEVER] = "never",
+                                           NULL};
+    gr_err err = GR_OK;
+    const gr_node *map = NULL;
+    int64_t kib = 0, depth = 0;
+    int overlap = GR_OVERLAP_AUTO;
+    out->stripe_blocks = GR_OWNED_BLOCKS;
+    if (gr_node_find(root, "messages")) {
+        GR_TRY(gr_node_get_map(root, "messages", &map));
+        GR_TRY(gr_node_check_keys(map, keys));
+        GR_TRY(gr_node_opt_int(map, "piece", 1, MOST_PIECE, &kib));
+        GR_TRY(gr_node_opt_int(map, "depth", 1, GR_MESSAGES_DEEPEST, &depth));
+        GR_TRY(gr_node_opt_int(map, "stripe", 1, MANY, &out->stripe_blocks));
+        GR_TRY(gri_recipe_choice(map, "overlap", overlaps, &overlap));
+    }
+    out->messages = (gr_messages){.piece = kib * 1024 / (int64_t)sizeof(float),
+                                  .depth = (int)depth,
+                                  .overlap = (gr_overlap)overlap};
+done:
+    return err;
+}
+
+/// stop, replay or {skip: K}
+static gr_err parse_nonfinite(const gr_node *root, gr_recipe *out)
+{
+    static const char *const keys[] = {"skip", NULL};
+    gr_err err = GR_OK;
+    const gr_node *node = gr_node_find(root, "nonfinite");
+    if (!node) {
+        goto done;
+    }
+    if (node->type == GR_DOC_MAP) {
+        out->nonfinite = GR_NONFINITE_SKIP;
+        GR_TRY(gr_node_check_keys(node, keys));
+        GR_TRY(gr_node_get_int(node, "skip", 1, MANY, &out->nonfinite_skips));
+    } else if (node->type == GR_DOC_STRING && strcmp(node->u.string.data, "replay") == 0) {
+        out->nonfinite = GR_NONFINITE_REPLAY;
+    } else if (node->type != GR_DOC_STRING || strcmp(node->u.string.data, "stop") != 0) {
+        GR_TRY(gr_node_error(
+            node, "expected stop, replay or {skip: K}, K the most steps in a row left out"));
+    }
+done:
+    return err;
+}
+
 /// What a stage alone cannot know: the model's parts, the lanes, the other stages' names.
 static gr_err check_stage(const gr_recipe *recipe, const gr_node *node, int64_t index)
 {
@@ -82,8 +133,9 @@ static gr_err check_stage(const gr_recipe *recipe, const gr_node *node, int64_t 
     }
     if (stage->global_batch < recipe->lanes) {
         GR_TRY(gr_node_error(gr_node_find(node, "global_batch"),
-                             "%lld samples cannot fill %lld lanes; raise it or lower lanes",
-                             (long long)stage->global_batch, (long long)recipe->lanes));
+                             "%lld sample%s cannot fill %lld lanes; raise it or lower lanes",
+                             (long long)stage->global_batch, GR_PLURAL(stage->global_batch),
+                             (long long)recipe->lanes));
     }
     for (int64_t j = 0; j < index; j++) {
         if (strcmp(recipe->stages[j].name, stage->name) == 0) {
@@ -99,6 +151,8 @@ static gr_err parse_stages(const gr_node *root, gr_recipe *out)
 {
     gr_err err = GR_OK;
     const gr_node *list = NULL;
+    const gr_chat_template *usual = gr_chat_template_find("chat");
+    GR_TRY(gri_recipe_parse_template(root, &usual));
     GR_TRY(gr_node_get_list(root, "stages", &list));
     if (list->u.list.count == 0) {
         GR_TRY(gr_node_error(list, "expected at least one stage"));
@@ -107,7 +161,7 @@ static gr_err parse_stages(const gr_node *root, gr_recipe *out)
     out->stage_count = list->u.list.count;
     for (int64_t i = 0; i < out->stage_count; i++) {
         const gr_node *node = &list->u.list.items[i];
-        GR_TRY(gri_recipe_parse_stage(node, &out->stages[i]));
+        GR_TRY(gri_recipe_parse_stage(node, usual, &out->stages[i]));
         GR_TRY(check_stage(out, node, i));
     }
 done:
@@ -116,9 +170,9 @@ done:
 
 static gr_err parse_recipe(gr_recipe *out)
 {
-    static const char *const keys[] = {"seed",      "lanes",  "model",       "tokenizer",
-                                       "precision", "system", "checkpoints", "digests",
-                                       "stages",    NULL};
+    static const char *const keys[] = {
+        "seed",    "lanes",    "model",     "tokenizer", "precision", "system", "checkpoints",
+        "digests", "messages", "nonfinite", "stages",    "template",  "assume", NULL};
     static const char *const precisions[] = {
         [GR_PRECISION_FP32] = "fp32", [GR_PRECISION_BF16] = "bf16", NULL};
     gr_err err = GR_OK;
@@ -136,7 +190,10 @@ static gr_err parse_recipe(gr_recipe *out)
     GR_TRY(gr_node_opt_string(root, "system", &out->system));
     GR_TRY(parse_checkpoints(root, out));
     GR_TRY(parse_digests(root, out));
+    GR_TRY(parse_messages(root, out));
+    GR_TRY(parse_nonfinite(root, out));
     GR_TRY(parse_stages(root, out));
+    GR_TRY(gri_recipe_parse_assumed(root, out));
     out->seed = (uint64_t)seed;
     out->precision = (gr_precision)precision;
 done:
@@ -166,6 +223,7 @@ gr_err gr_recipe_load(const char *path, const char *const *settings, int64_t cou
     gr_recipe *recipe = NULL;
     GR_ALLOC(recipe, 1);
     GR_TRY(gr_doc_load(path, GR_ERR_RECIPE, &recipe->doc));
+    GR_TRY(gr_doc_include(recipe->doc));
     for (int64_t i = 0; i < count; i++) {
         GR_TRY(apply_setting(recipe->doc, settings[i]));
     }
@@ -188,6 +246,7 @@ void gr_recipe_destroy(gr_recipe **recipe)
         GR_FREE(r->stages[i].validation.items);
     }
     GR_FREE(r->stages);
+    GR_FREE(r->assumed);
     gr_doc_destroy(&r->doc);
     GR_FREE(*recipe);
 }

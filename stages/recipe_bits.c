@@ -2,6 +2,7 @@
 
 #include "src/base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_among(const char *key, const char *const *list)
@@ -15,9 +16,12 @@ static bool is_among(const char *key, const char *const *list)
 static void write_stage(gr_json *j, const gr_node *stage)
 {
     static const char *const left_out[] = {"recompute", "validate_every", NULL};
+    static const char *const ending[] = {"recompute",
+                                         NULL}; // how often it validates says where it ends
+    const char *const *out = gr_node_find(stage, "ends") ? ending : left_out;
     gr_json_map_begin(j, NULL);
     for (int64_t i = 0; i < stage->u.list.count; i++) {
-        if (!is_among(stage->u.list.items[i].key, left_out)) {
+        if (!is_among(stage->u.list.items[i].key, out)) {
             gr_node_write(j, &stage->u.list.items[i]);
         }
     }
@@ -40,7 +44,9 @@ static void write_stages(gr_json *j, const gr_node *list)
 
 gr_err gr_recipe_deciding(const gr_doc *recipe, char **json)
 {
-    static const char *const left_out[] = {"checkpoints", "digests", NULL};
+    // nonfinite: it says what becomes of a run that cannot go on, and leaves each finite step as it is
+    static const char *const left_out[] = {"checkpoints", "digests", "messages",
+                                           "nonfinite",   "assume",  NULL};
     gr_err err = GR_OK;
     gr_json j = {0};
     const gr_node *root = gr_doc_root(recipe);
@@ -97,6 +103,28 @@ static gr_err add_change(gr_str *out, const char *map, const char *key, int64_t 
                        (long long)then, (long long)now);
 }
 
+static void name_policy(const gr_recipe *recipe, char text[48])
+{
+    static const char *const names[] = {[GR_NONFINITE_STOP] = "stop",
+                                        [GR_NONFINITE_SKIP] = "skip",
+                                        [GR_NONFINITE_REPLAY] = "replay"};
+    snprintf(text, 48, "%s", names[recipe->nonfinite]);
+    if (recipe->nonfinite == GR_NONFINITE_SKIP) {
+        snprintf(text, 48, "skip %lld", (long long)recipe->nonfinite_skips);
+    }
+}
+
+static gr_err add_policy_change(const gr_recipe *then, const gr_recipe *now, gr_str *out)
+{
+    char before[48], after[48];
+    name_policy(then, before);
+    name_policy(now, after);
+    if (strcmp(before, after) == 0) {
+        return GR_OK;
+    }
+    return gr_str_addf(out, "%snonfinite %s -> %s", out->size > 0 ? ", " : "", before, after);
+}
+
 gr_err gr_recipe_changes(const gr_recipe *then, const gr_recipe *now, gr_str *out)
 {
     gr_err err = GR_OK;
@@ -109,6 +137,7 @@ gr_err gr_recipe_changes(const gr_recipe *then, const gr_recipe *now, gr_str *ou
                       now->checkpoint_background));
     GR_TRY(add_change(out, "digests", "every", then->digests_every, now->digests_every));
     GR_TRY(add_change(out, "digests", "lanes", then->digests_lanes, now->digests_lanes));
+    GR_TRY(add_policy_change(then, now, out));
     for (int64_t i = 0; i < now->stage_count && i < then->stage_count; i++) {
         const gr_recipe_stage *a = &then->stages[i], *b = &now->stages[i];
         GR_TRY(add_change(out, b->name, "recompute", a->recompute, b->recompute));

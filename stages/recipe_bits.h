@@ -2,7 +2,7 @@
 #define STAGES_RECIPE_BITS_H
 
 /// Which keys of a recipe decide the bits of its result. These do not, and may change while a run is stopped: `checkpoints`,
-/// `digests`, and of a stage `recompute` and `validate_every`. A new key decides until it is named in recipe_bits.c.
+/// `digests`, `messages`, and of a stage `recompute` and `validate_every`. A new key decides until it is named in recipe_bits.c.
 
 #include "src/base/str.h"
 #include "stages/recipe.h"

@@ -71,13 +71,14 @@ done:
 
 static gr_err parse_source(const gr_node *node, bool mixed, gr_recipe_source *out)
 {
-    static const char *const all[] = {"path", "subset", "weight", "max_repeats", NULL};
-    static const char *const plain[] = {"path", "subset", NULL};
+    static const char *const all[] = {"path", "subset", "task", "weight", "max_repeats", NULL};
+    static const char *const plain[] = {"path", "subset", "task", NULL};
     const char *const *keys = mixed ? all : plain;
     gr_err err = GR_OK;
     GR_TRY(gr_node_expect(node, GR_DOC_MAP));
     GR_TRY(gr_node_check_keys(node, keys));
     GR_TRY(gr_node_get_string(node, "path", &out->path));
+    GR_TRY(gr_node_opt_string(node, "task", &out->task));
     double border[2] = {0.0, 1.0};
     const gr_node *subset = gr_node_find(node, "subset");
     if (subset) {
@@ -197,6 +198,13 @@ static gr_err parse_learning_rate(const gr_node *stage, gr_recipe_stage *out)
         GR_TRY(gr_node_check_keys(node, keys));
     }
     for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (out->trains & (1u << p) && !(map ? gr_node_find(node, keys[p]) : node)) {
+            GR_TRY(gr_node_error(map ? node : stage,
+                                 "%s trains here, but learning_rate is missing%s: expected one "
+                                 "number for all parts that train, or a map with one for each, "
+                                 "such as {%s: 1.0e-4}",
+                                 gr_part_name((gr_part)p), map ? " for it" : "", keys[p]));
+        }
         if (out->trains & (1u << p)) {
             GR_TRY(gr_node_get_real(map ? node : stage, map ? keys[p] : "learning_rate", 0.0,
                                     1e3, &out->learning_rate[p]));
@@ -231,6 +239,36 @@ done:
     return err;
 }
 
+/// What ends the stage before its planned steps.
+static gr_err parse_ends(const gr_node *stage, gr_recipe_stage *out)
+{
+    static const char *const keys[] = {"target", "patience", "improvement", NULL};
+    gr_err err = GR_OK;
+    const gr_node *node = gr_node_find(stage, "ends");
+    out->ends = (gr_end_rule){.target = -1};
+    if (!node) {
+        goto done;
+    }
+    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    GR_TRY(gr_node_check_keys(node, keys));
+    GR_TRY(gr_node_opt_real(node, "target", 0, 1e9, &out->ends.target));
+    GR_TRY(gr_node_opt_int(node, "patience", 1, MANY, &out->ends.patience));
+    GR_TRY(gr_node_opt_real(node, "improvement", 0, 1e9, &out->ends.improvement));
+    if (!gr_end_rule_is_set(&out->ends)) {
+        GR_TRY(gr_node_error(node, "expected target, patience or both"));
+    }
+    if (out->ends.patience == 0 && gr_node_find(node, "improvement")) {
+        GR_TRY(
+            gr_node_error(gr_node_find(node, "improvement"), "says nothing without patience"));
+    }
+    if (out->validation.count == 0 || out->validate_every == 0) {
+        GR_TRY(gr_node_error(
+            node, "the held-out loss decides: validation and validate_every are missing"));
+    }
+done:
+    return err;
+}
+
 /// "fixed", or a map about tiles and the whole picture.
 static gr_err parse_images(const gr_node *stage, gr_recipe_images *out)
 {
@@ -261,21 +299,23 @@ done:
     return err;
 }
 
-static gr_err parse_template(const gr_node *node, const gr_chat_template **out)
+gr_err gri_recipe_parse_template(const gr_node *map, const gr_chat_template **out)
 {
     gr_err err = GR_OK;
-    const char *name = "chat";
-    GR_TRY(gr_node_opt_string(node, "template", &name));
-    *out = gr_chat_template_find(name);
-    if (!*out) {
-        GR_TRY(gr_node_error(gr_node_find(node, "template"), "expected one of %s; got \"%s\"",
+    const char *name = NULL;
+    GR_TRY(gr_node_opt_string(map, "template", &name));
+    const gr_chat_template *found = name ? gr_chat_template_find(name) : *out;
+    if (!found) {
+        GR_TRY(gr_node_error(gr_node_find(map, "template"), "expected one of %s; got \"%s\"",
                              gr_chat_template_names, name));
     }
+    *out = found;
 done:
     return err;
 }
 
-gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
+gr_err gri_recipe_parse_stage(const gr_node *node, const gr_chat_template *usual,
+                              gr_recipe_stage *out)
 {
     static const char *const keys[] = {"name",
                                        "trains",
@@ -301,6 +341,7 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
                                        "bad_samples",
                                        "loss",
                                        "template",
+                                       "ends",
                                        NULL};
     static const char *const losses[] = {"answers", "all", NULL};
     static const char *const policies[] = {"stop", "drop", NULL};
@@ -311,12 +352,14 @@ gr_err gri_recipe_parse_stage(const gr_node *node, gr_recipe_stage *out)
     GR_TRY(gr_node_get_string(node, "name", &out->name));
     GR_TRY(parse_trains(node, &out->trains));
     GR_TRY(parse_data(node, out));
+    GR_TRY(parse_ends(node, out));
     GR_TRY(parse_images(node, &out->images));
     GR_TRY(gr_node_opt_bool(node, "recompute", &out->recompute));
     GR_TRY(parse_optimizer(node, out));
     GR_TRY(gri_recipe_choice(node, "loss", losses, &loss));
     GR_TRY(gri_recipe_choice(node, "bad_samples", policies, &policy));
-    GR_TRY(parse_template(node, &out->template));
+    out->template = usual;
+    GR_TRY(gri_recipe_parse_template(node, &out->template));
     out->all_text = loss == 1;
     out->drop = policy == 1;
 done:

@@ -78,15 +78,15 @@ static gr_err explain_before(gr_run_diff *d)
         what = gr_str_format("%s, the first: other weights to begin with", p->what);
     } else if (d->agreed == p->update - 1) {
         what = gr_str_format(
-            "%s: they changed in memory after update %lld, or a checkpoint was taken up that holds others",
+            "%s: they changed in memory after step %lld, or a checkpoint was taken up that holds others",
             p->what, (long long)d->agreed);
     } else if (d->agreed == p->update - 2) {
         what = gr_str_format(
-            "%s: it was in update %lld, which is not recorded in both; with digests.every 1 it would be named",
+            "%s: it was in step %lld of the run, which is not recorded in both; with digests.every 1 it would be named",
             p->what, (long long)d->agreed + 1);
     } else {
         what = gr_str_format(
-            "%s: it was in one of the updates %lld to %lld, which are not recorded in both; with "
+            "%s: it was in one of the steps %lld to %lld of the run, which are not recorded in both; with "
             "digests.every 1 it would be named",
             p->what, (long long)d->agreed + 1, (long long)p->update - 1);
     }
@@ -190,7 +190,7 @@ gr_err gr_run_diff_find(const char *first, const char *second, gr_run_diff *out)
     }
     if (out->compared == 0) {
         GR_FAIL(GR_ERR_DATA,
-                "%s and %s recorded no update in common; give both the same digests.every",
+                "%s and %s recorded no step in common; give both the same digests.every",
                 files[0].path, files[1].path);
     }
     out->recipe = compare_recipes(first, second);

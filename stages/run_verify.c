@@ -5,8 +5,9 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
-#include "stages/checkpoint.h"
 #include "stages/digest_file.h"
+#include "stages/metrics.h"
+#include "stages/resume.h"
 #include "stages/stage_run.h"
 
 #include <string.h>
@@ -18,7 +19,7 @@ typedef struct verifier {
     gr_run_verify *out;
     gr_trainer trainer;   ///< without a saver: it computes and writes nothing
     gri_digest_file file; ///< rank 0
-    char *checkpoint;     ///< NULL: the beginning
+    gr_resume from;       ///< its path NULL: the beginning
     int64_t to;
 } verifier;
 
@@ -46,14 +47,13 @@ static gr_err open_records(verifier *v)
     GR_TRY(find_last(o->run, &last));
     v->to = o->to > 0 ? o->to : last;
     if (last == 0) {
-        GR_FAIL(GR_ERR_MISSING, "%s recorded no update yet", o->run);
+        GR_FAIL(GR_ERR_MISSING, "%s recorded no step yet", o->run);
     }
     if (o->from > v->to || v->to > last) {
-        GR_FAIL(GR_ERR_USAGE, "updates %lld to %lld: %s recorded updates up to %lld",
+        GR_FAIL(GR_ERR_USAGE, "steps %lld to %lld: %s recorded steps up to %lld",
                 (long long)o->from, (long long)v->to, o->run, (long long)last);
     }
     GR_TRY(gri_digest_file_open(o->run, &v->file));
-    GR_TRY(gr_checkpoint_find_up_to(o->run, o->from - 1, &v->checkpoint));
 done:
     return err;
 }
@@ -69,18 +69,18 @@ done:
     return err;
 }
 
-/// Weights and place of the checkpoint, if there is one.
+/// The newest checkpoint before the range, on all ranks alike: place and weights. Collective.
 static gr_err take_up(verifier *v)
 {
     gr_err err = GR_OK;
     gr_trainer *t = &v->trainer;
-    if (v->checkpoint) {
-        GR_TRY(gr_checkpoint_read_progress(v->checkpoint, &t->identity, &t->progress));
-        GR_TRY(gr_checkpoint_load(v->checkpoint, t->setup, NULL));
-    }
-    gr_log_info("computing updates %lld to %lld again, from %s",
+    v->from = (gr_resume){
+        .world = t->world, .run = v->options->run, .setup = t->setup, .identity = &t->identity};
+    GR_TRY(gr_resume_newest(&v->from, v->options->from - 1));
+    t->progress = v->from.progress;
+    gr_log_info("computing steps %lld to %lld again, from %s",
                 (long long)t->progress.updates + 1, (long long)v->to,
-                v->checkpoint ? v->checkpoint : "the beginning");
+                v->from.path ? v->from.path : "the beginning");
 done:
     return err;
 }
@@ -121,11 +121,29 @@ done:
     return err;
 }
 
+/// Whether the run made no update of the next step, and recorded that. Rank 0 knows.
+static bool is_skipped(const verifier *v, int64_t next)
+{
+    return next == v->trainer.progress.updates + 1 && v->file.record &&
+           gr_node_find(gr_doc_root(v->file.record), "skipped");
+}
+
+/// Such a step makes none here, either; whether it is finite now says what its fault was.
+static void tell_skipped(const verifier *v, const gr_step_result *result)
+{
+    v->out->skipped++;
+    gr_progress_end();
+    gr_log_info("step %lld of the run made no update, as it was not finite then; computed "
+                "again it is %s",
+                (long long)v->out->last,
+                result->fits ? "finite: that was a fault of the moment" : "not finite, either");
+}
+
 static void show_progress(const verifier *v, double started)
 {
     int64_t first = v->out->first;
     gr_progress_bar(seconds_between_lines, started, v->trainer.progress.updates - first + 1,
-                    v->to - first + 1, "updates computed again");
+                    v->to - first + 1, "steps computed again");
 }
 
 /// One step, compared when it was recorded. Collective.
@@ -134,19 +152,39 @@ static gr_err verify_step(verifier *v, gr_stage_run *r, double started)
     gr_err err = GR_OK;
     gr_trainer *t = &v->trainer;
     gr_step_result result;
-    int64_t parted = 0, next = 0;
+    int64_t parted = 0, next = 0, skipped = 0;
     GR_TRY(find_next(v, &next));
+    GR_TRY(gr_world_max(t->world, is_skipped(v, next), &skipped));
+    t->skips_next = skipped != 0;
     gri_step_digest_only(r->digest, next);
     GR_TRY(gri_stage_step(t, r, &result));
     gr_str_clear(r->train.dropped); // the run's own ledger has them
     v->out->last = t->progress.updates;
-    if (result.digests) { // on rank 0
+    if (t->skips_next) {
+        tell_skipped(v, &result);
+    } else if (result.digests) { // on rank 0
         err = compare_record(v, result.digests);
         show_progress(v, started);
     }
     GR_TRY(gr_world_agree(t->world, err));
     GR_TRY(gr_world_max(t->world, v->out->parted, &parted));
     v->out->parted = parted != 0;
+done:
+    return err;
+}
+
+/// Where a stage ended that need not have made all its steps. Collective.
+static gr_err find_end(const verifier *v, gr_stage_run *r)
+{
+    gr_err err = GR_OK;
+    const gr_trainer *t = &v->trainer;
+    if (gr_end_rule_is_set(&r->stage->ends)) {
+        err = t->world->rank == 0
+                  ? gr_metrics_find_end(v->options->run, r->stage->name, &r->steps)
+                  : GR_OK;
+        GR_TRY(gr_world_agree(t->world, err));
+        GR_TRY(gr_world_broadcast(t->world, &r->steps, sizeof r->steps, 0));
+    }
 done:
     return err;
 }
@@ -158,6 +196,7 @@ static gr_err verify_stage(verifier *v, const char *checkpoint, double started)
     gr_stage_run r = {0};
     gr_trainer *t = &v->trainer;
     GR_TRY(gri_stage_open(t, &r, checkpoint));
+    GR_TRY(find_end(v, &r));
     int64_t left = v->to - t->progress.updates, end = t->progress.step + left;
     end = end < r.steps ? end : r.steps;
     GR_TRY(gri_stage_expect(t, &r, end));
@@ -177,10 +216,10 @@ done:
 static gr_err check_compared(const verifier *v)
 {
     gr_err err = GR_OK;
-    if (v->out->compared == 0) {
+    if (v->out->compared == 0 && v->out->skipped == 0) {
         GR_FAIL(
             GR_ERR_USAGE,
-            "none of the updates %lld to %lld was recorded (digests.every is %lld): give a longer range",
+            "none of the steps %lld to %lld was recorded (digests.every is %lld): give a longer range",
             (long long)v->out->first, (long long)v->to,
             (long long)v->trainer.recipe->digests_every);
     }
@@ -208,7 +247,7 @@ static gr_err verify_range(verifier *v)
 {
     gr_err err = GR_OK;
     const gr_trainer *t = &v->trainer;
-    const char *checkpoint = v->checkpoint;
+    const char *checkpoint = v->from.path;
     double started = gr_clock();
     v->out->first = t->progress.updates + 1;
     while (t->progress.updates < v->to && !v->out->parted) {
@@ -226,21 +265,21 @@ gr_err gr_run_verify_run(const gr_world *world, const gr_run_verify_options *opt
     gr_err err = GR_OK;
     gr_recipe *recipe = NULL;
     const gr_train_options train = {.run = options->run, .threads = options->threads};
-    verifier v = {
-        .options = options, .out = out, .trainer = {.world = world, .options = &train}};
+    verifier v = {.options = options,
+                  .out = out,
+                  .trainer = {.world = world, .options = &train, .verifies = true}};
     *out = (gr_run_verify){0};
     GR_TRY(gr_world_agree(world, world->rank == 0 ? open_records(&v) : GR_OK));
     GR_TRY(gr_world_broadcast(world, &v.to, sizeof v.to, 0));
-    GR_TRY(gr_world_broadcast_text(world, &v.checkpoint, 0));
     GR_TRY(gr_world_agree(world, open_run(&v, &recipe)));
     GR_TRY(gr_identity_agree(world, &v.trainer.identity));
     GR_TRY(gr_world_agree(world, world->rank == 0 ? check_identity(&v) : GR_OK));
-    GR_TRY(gr_world_agree(world, take_up(&v)));
+    GR_TRY(take_up(&v));
     GR_TRY(verify_range(&v));
-    out->checkpoint = v.checkpoint;
-    v.checkpoint = NULL;
+    out->checkpoint = v.from.path;
+    v.from.path = NULL;
 done:
-    GR_FREE(v.checkpoint);
+    gr_resume_fini(&v.from);
     gri_digest_file_close(&v.file);
     gr_setup_destroy(&v.trainer.setup);
     gr_recipe_destroy(&recipe);

@@ -17,6 +17,7 @@ typedef struct gr_run_verify {
     char *checkpoint;    ///< where it began, owned; NULL: at the beginning of the run
     int64_t first, last; ///< updates that were computed
     int64_t compared;    ///< records; rank 0
+    int64_t skipped;     ///< steps without an update, by the run's own record (nonfinite.h)
     bool parted;         ///< the last update that was computed is not what was recorded
     gr_parting parting;  ///< then, on rank 0: "first" is what was recorded
 } gr_run_verify;

@@ -69,6 +69,9 @@ gr_err gri_sample_list_add(gri_sample_list *list, const gr_node *record)
     gr_err err = GR_OK;
     const gr_node *lanes = NULL;
     const char *text = NULL;
+    if (gr_node_find(record, "skipped")) {
+        goto done; // a step without an update lists none
+    }
     GR_TRY(gr_node_get_list(record, "lanes", &lanes));
     for (int64_t i = 0; i < lanes->u.list.count; i++) {
         GR_TRY(gr_node_expect(&lanes->u.list.items[i], GR_DOC_MAP));

@@ -2,6 +2,7 @@
 
 #include "stages/saver.h"
 
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/log.h"
@@ -68,6 +69,19 @@ static gr_part_set model_parts(const gr_saver *s)
     return gr_model_get_config(s->setup->model)->parts;
 }
 
+/// What decides whether a stage is over before its planned steps.
+static void put_end(gr_json *j, const gr_progress *progress)
+{
+    gr_json_int(j, "spared", progress->spared);
+    if (progress->end.measured > 0) {
+        gr_json_map_begin(j, "held_out");
+        gr_json_real(j, "best", progress->end.best);
+        gr_json_int(j, "measured", progress->end.measured);
+        gr_json_int(j, "since", progress->end.since);
+        gr_json_map_end(j);
+    }
+}
+
 static gr_err write_state(const gr_saver *s)
 {
     gr_err err = GR_OK;
@@ -82,7 +96,9 @@ static gr_err write_state(const gr_saver *s)
     gr_json_int(&j, "updates", progress->updates);
     gr_json_int(&j, "samples", progress->samples);
     gr_json_int(&j, "tokens", progress->tokens);
+    gr_json_int(&j, "skipped_in_a_row", progress->skipped);
     gr_json_int(&j, "optimizer_updates", s->job.updates);
+    put_end(&j, progress);
     gr_json_map_end(&j);
     GR_TRY(gr_json_finish(&j));
     GR_TRY(gr_path_join(s->job.temporary, "gradus/state.json", &path));
@@ -106,10 +122,12 @@ static gr_err write_share(gr_saver *s)
     if (s->setup->tokenizer) {
         GR_TRY(gr_setup_save_tokenizer(s->setup, j->temporary));
     }
+    gr_failpoint(GR_AT_SAVE_DESCRIBED);
     if (!j->final) {
         GR_TRY(write_state(s));
     }
 done:
+    gr_failpoint(GR_AT_SAVE_WRITTEN);
     return err;
 }
 
@@ -130,6 +148,14 @@ static gr_err describe(gr_saver *s, gri_dir_file *out, int *count)
     *count = n;
 done:
     return err;
+}
+
+/// Whether later checkpoints link to the one being written: not to the final model, nor to one that stays for good, which has its
+/// files to itself.
+static bool is_linked_to(const gr_saver *s)
+{
+    return !s->job.final &&
+           !gr_checkpoint_stays(s->job.progress.updates, s->options.keep_every);
 }
 
 /// Remembers the parts' files of the checkpoint that is complete now.
@@ -156,11 +182,16 @@ static gr_err commit(gr_saver *s)
     }
     GR_TRY(describe(s, files, &count));
     GR_TRY(gri_checkpoint_dir_commit(s->job.temporary, s->job.path, files, count));
-    remember(s, files, count);
-    if (!s->job.final) {
-        GR_TRY(
-            gr_checkpoint_remove_old(o->run, s->job.progress.updates, o->keep, o->keep_every));
+    if (is_linked_to(s)) {
+        remember(s, files, count);
     }
+    if (!s->job.final && gr_checkpoint_remove_old(o->run, s->job.progress.updates, o->keep,
+                                                  o->keep_every) != GR_OK) {
+        // The new one is complete: no reason to stop.
+        gr_log_warn("an old checkpoint stays: %s", gr_err_message());
+        gr_err_clear();
+    }
+    gr_failpoint(GR_AT_SAVE_OLD_REMOVED);
 done:
     return err;
 }
@@ -241,7 +272,7 @@ static void abandon(gr_saver *s)
 /// The checkpoint is complete: it is the one that later ones link to.
 static void complete(gr_saver *s)
 {
-    if (!s->job.final) {
+    if (is_linked_to(s)) {
         GR_FREE(s->last);
         s->last = s->job.path;
         s->job.path = NULL;
@@ -256,9 +287,11 @@ static gr_err advance(gr_saver *s, bool background)
     GR_TRY(gr_world_agree(s->world, finish_phase(s)));
     if (s->phase == COMMITTING) {
         complete(s);
+        gr_failpoint(GR_AT_SAVE_COMPLETE);
         goto done;
     }
     GR_TRY(gri_share_gather(&s->job.share));
+    gr_failpoint(GR_AT_SAVE_GATHERED);
     start(s, COMMITTING, background && leads(s));
 done:
     if (err != GR_OK) {
@@ -327,11 +360,12 @@ static gr_err link_part(gr_saver *s, int p, bool *linked)
     GR_TRY(gr_path_join(s->last, name, &from));
     GR_TRY(gr_path_join(s->job.temporary, name, &to));
     *linked = link(from, to) == 0;
+    gr_failpoint(GR_AT_SAVE_LINKED);
     if (!*linked) {
         int reason = errno;
         // A link can be made and yet reported as failed: its file must not be written to.
         (void)unlink(to);
-        if (!s->told) {
+        if (!s->told && reason != ENOENT) { // it may have been one of too many
             gr_progress_end();
             gr_log_info("%s is written again, it cannot be linked to %s: %s", to, from,
                         strerror(reason));
@@ -348,8 +382,10 @@ done:
 static gr_err begin_folder(gr_saver *s)
 {
     gr_err err = GR_OK;
-    gr_part_set same = s->last ? model_parts(s) & ~s->changed : 0;
+    bool links = s->last && (s->job.final || is_linked_to(s));
+    gr_part_set same = links ? model_parts(s) & ~s->changed : 0;
     GR_TRY(gri_checkpoint_dir_begin(s->job.path, &s->job.temporary));
+    gr_failpoint(GR_AT_SAVE_FOLDER_BEGUN);
     for (int p = 0; p < GR_PART_COUNT; p++) {
         bool linked = false;
         if (same & (1u << p)) {
@@ -379,6 +415,7 @@ static gr_err prepare(gr_saver *s, char **path, const gr_updater *u, bool copied
     if (copied && !s->copied) {
         gri_copy_state(s->setup->model, u, &s->copy, s->options.threads);
     }
+    gr_failpoint(GR_AT_SAVE_PREPARED);
 done:
     return err;
 }
@@ -388,7 +425,7 @@ static gr_err save(gr_saver *s, char **path, const gr_updater *u, bool backgroun
 {
     gr_err err = GR_OK;
     GR_TRY(prepare(s, path, u, background));
-    if (!s->job.final) {
+    if (is_linked_to(s)) {
         s->changed = 0; // from here on, what changes differs from this one
     }
     start(s, WRITING, background);
@@ -456,7 +493,7 @@ gr_err gr_saver_reserve(gr_saver *s, const gr_updater *updater)
     GR_FREE(s->room);
     s->copied = false;
     if (updater && s->options.background) {
-        int64_t count = gr_range_count(updater->own);
+        int64_t count = gr_owned_count(&updater->own);
         GR_ALLOC(s->room, 3 * count);
         s->copy = (gr_updater_copy){
             .first = s->room, .second = s->room + count, .weights = s->room + 2 * count};
@@ -471,8 +508,7 @@ static gr_err recall(gr_saver *s)
     gr_err err = GR_OK;
     for (int p = 0; p < GR_PART_COUNT; p++) {
         bool found = false;
-        GR_TRY(gri_checkpoint_dir_entry(s->last, gr_hf_part_file((gr_part)p), &s->parts[p],
-                                        &found));
+        GR_TRY(gri_manifest_entry(s->last, gr_hf_part_file((gr_part)p), &s->parts[p], &found));
         s->changed |= found ? 0 : 1u << p;
     }
 done:

@@ -20,13 +20,14 @@ typedef struct gr_saver gr_saver;
 
 typedef struct gr_saver_options {
     const char *run;
-    int64_t keep;       ///< newest checkpoints that stay
-    int64_t keep_every; ///< and those whose updates are a multiple of it; 0: none
+    int64_t keep; ///< newest checkpoints that stay
+    int64_t
+        keep_every; ///< and those whose updates are a multiple of it, with files of their own; 0: none
     bool background;
     int threads; ///< that copy
 } gr_saver_options;
 
-/// `last`: the checkpoint that the model was just loaded from; NULL if from none. All pointers are borrowed. Not
+/// `last`: the checkpoint that the model was just loaded from, if later ones may link to it; NULL: none. All pointers are borrowed. Not
 /// collective; call gr_world_agree after it.
 GR_MUST_CHECK gr_err gr_saver_create(const gr_world *world, const gr_setup *setup,
                                      const gr_identity *identity,

@@ -1,10 +1,14 @@
-#include "stages/setup.h"
+#include "stages/setup_private.h"
+
+#include "mpi/ranges.h"
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/formats/hf.h"
+#include "stages/checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /// Puts the place of a key's value in the recipe in front of the error that came of it. `map` may be NULL.
@@ -21,19 +25,44 @@ static const gr_node *find_map(const gr_recipe *recipe, const char *key)
     return gr_node_find(gr_doc_root(recipe->doc), key);
 }
 
+/// What a key names is not there, or cannot be used: the place in the recipe, and of a relative path that is missing where it was
+/// looked for. Returns the error.
+static gr_err name_path(gr_err err, const gr_node *map, const char *key, const char *path)
+{
+    char *here = NULL, *message = NULL;
+    if (err == GR_ERR_MISSING && path[0] != '/' && !gr_dir_exists(path) &&
+        !gr_file_exists(path)) {
+        message = gr_mem_strdup(gr_err_message());
+        if (message && gr_path_real(".", &here) == GR_OK) {
+            err =
+                gr_err_set(err, __FILE__, __LINE__, __func__,
+                           "%s; paths are relative to the folder in which gradus was started, "
+                           "%s",
+                           message, here);
+        }
+    }
+    name_place(map, key);
+    GR_FREE(here);
+    GR_FREE(message);
+    return err;
+}
+
 /// Takes each part's sizes from the directory or YAML that the recipe names for it.
-static gr_err compose_config(const gr_recipe *recipe, gr_model_config *out)
+static gr_err compose_config(gr_setup *setup, gr_model_config *out)
 {
     gr_err err = GR_OK;
+    const gr_recipe *recipe = setup->recipe;
     gr_model_config whole = {0};
     for (int p = 0; p < GR_PART_COUNT; p++) {
         gr_model_config one = {0};
+        const char *path = NULL;
         if (!recipe->part[p]) {
             continue;
         }
-        err = gr_hf_load_config(recipe->part[p], &one);
+        err = gri_setup_find_sizes(setup, (gr_part)p, &path);
+        err = err ? err : gr_hf_load_config(path, &one);
         if (err != GR_OK) {
-            name_place(find_map(recipe, "model"), gr_part_name((gr_part)p));
+            err = name_path(err, find_map(recipe, "model"), gr_part_name((gr_part)p), path);
         }
         GR_TRY(err);
         if (!(one.parts & (1u << p))) {
@@ -55,7 +84,11 @@ static gr_err compose_config(const gr_recipe *recipe, gr_model_config *out)
             break;
         }
     }
-    GR_TRY(gr_model_config_check(&whole));
+    err = gr_model_config_check(&whole);
+    if (err != GR_OK) {
+        name_place(gr_doc_root(recipe->doc), "model");
+    }
+    GR_TRY(err);
     *out = whole;
 done:
     return err;
@@ -69,6 +102,8 @@ static gr_err load_weights(const gr_recipe *recipe, gr_model *model)
             continue;
         }
         if (gr_dir_exists(recipe->part[p])) {
+            GR_TRY_CONTEXT(gr_checkpoint_check_weights(recipe->part[p], 1u << p), "model.%s",
+                           gr_part_name((gr_part)p));
             GR_TRY_CONTEXT(gr_hf_load_weights(recipe->part[p], 1u << p, model), "model.%s",
                            gr_part_name((gr_part)p));
         } else {
@@ -105,26 +140,52 @@ done:
     return err;
 }
 
-static gr_err load_tokenizer(gr_setup *setup)
+/// Every id has a row of the embedding, with those that pictures need.
+static gr_err check_rows(const gr_setup *setup)
 {
     gr_err err = GR_OK;
-    err = gr_tokenizer_load(setup->recipe->tokenizer, &setup->tokenizer);
-    if (err != GR_OK) {
-        name_place(gr_doc_root(setup->recipe->doc), "tokenizer");
-    }
-    GR_TRY(err);
-    int64_t size = gr_tokenizer_size(setup->tokenizer);
-    int64_t vocabulary = gr_model_get_config(setup->model)->language.vocabulary;
-    if (size > vocabulary) {
+    const int64_t size = gr_tokenizer_size(setup->tokenizer);
+    const int64_t rows = gr_model_get_config(setup->model)->language.vocabulary;
+    if (size - setup->picture_tokens > rows) {
         GR_FAIL(
             GR_ERR_RECIPE,
             "tokenizer %s has %lld ids, the language model's embedding only %lld rows; train a "
             "smaller tokenizer or use a model with a larger vocab_size",
-            setup->recipe->tokenizer, (long long)size, (long long)vocabulary);
+            setup->recipe->tokenizer, (long long)(size - setup->picture_tokens),
+            (long long)rows);
     }
+    if (size > rows) {
+        GR_FAIL(GR_ERR_RECIPE,
+                "tokenizer %s lacks %lld of the tokens <img>, </img> and <IMG_CONTEXT>, which "
+                "pictures need, and behind its %lld ids the language model's embedding of %lld "
+                "rows has no room for them; use a model with more rows than ids",
+                setup->recipe->tokenizer, (long long)setup->picture_tokens,
+                (long long)(size - setup->picture_tokens), (long long)rows);
+    }
+done:
+    return err;
+}
+
+static gr_err load_tokenizer(gr_setup *setup)
+{
+    gr_err err = GR_OK;
+    if (setup->exec->counts && !gri_is_there(setup->recipe->tokenizer)) {
+        GR_TRY(gri_note_missing(setup, "tokenizer", setup->recipe->tokenizer, NULL));
+        goto done;
+    }
+    err = gr_tokenizer_load(setup->recipe->tokenizer, &setup->tokenizer);
+    if (err != GR_OK) {
+        err = name_path(err, gr_doc_root(setup->recipe->doc), "tokenizer",
+                        setup->recipe->tokenizer);
+    }
+    GR_TRY(err);
     if (setup->recipe->part[GR_PART_LANGUAGE]) {
         GR_TRY(check_tokenizer(setup->recipe, setup->tokenizer));
     }
+    if (setup->recipe->part[GR_PART_VISION]) {
+        GR_TRY(gr_chat_add_picture_tokens(setup->tokenizer, &setup->picture_tokens));
+    }
+    GR_TRY(check_rows(setup));
 done:
     return err;
 }
@@ -152,12 +213,15 @@ static gr_err open_sources(gr_setup *setup, int64_t stage, const char *key,
 {
     gr_err err = GR_OK;
     for (int64_t i = 0; i < sources->count; i++) {
-        if (!find_dataset(setup, sources->items[i].path)) {
+        if (setup->exec->counts && !gri_is_there(sources->items[i].path)) {
+            GR_TRY(gri_note_missing_data(setup, sources->items[i].path));
+        } else if (!find_dataset(setup, sources->items[i].path)) {
             int64_t n = setup->dataset_count;
             GR_RESIZE(setup->datasets, n, n + 1);
             err = gr_dataset_open(sources->items[i].path, &setup->datasets[n]);
             if (err != GR_OK) {
-                name_place(source_node(setup->recipe, stage, key, i), "path");
+                err = name_path(err, source_node(setup->recipe, stage, key, i), "path",
+                                sources->items[i].path);
             }
             GR_TRY(err);
             setup->dataset_count = n + 1;
@@ -167,24 +231,60 @@ done:
     return err;
 }
 
-gr_err gr_setup_create(const gr_recipe *recipe, int threads, gr_setup **out)
+bool gr_setup_has_data(const gr_setup *setup, const gr_recipe_sources *sources)
+{
+    bool has = setup->tokenizer != NULL;
+    for (int64_t i = 0; i < sources->count; i++) {
+        has = has && find_dataset(setup, sources->items[i].path);
+    }
+    return has;
+}
+
+/// All but the context, which decides what is refused, and the weights.
+static gr_err open_all(gr_setup *setup)
 {
     gr_err err = GR_OK;
-    gr_setup *setup = NULL;
+    const gr_recipe *recipe = setup->recipe;
     gr_model_config config;
-    GR_ALLOC(setup, 1);
-    setup->recipe = recipe;
-    GR_TRY(compose_config(recipe, &config));
+    gr_messages_set(recipe->messages);
+    gr_owned_set_blocks(recipe->stripe_blocks);
+    GR_TRY(compose_config(setup, &config));
     setup->pictures = config.vision.pictures;
-    GR_TRY(gr_exec_create_cpu(threads, 0, &setup->exec));
-    GR_TRY_CONTEXT(gr_exec_set_precision(setup->exec, recipe->precision), "precision");
     GR_TRY(gr_model_create(&config, setup->exec, &setup->model));
     GR_TRY(load_tokenizer(setup));
     for (int64_t i = 0; i < recipe->stage_count; i++) {
         GR_TRY(open_sources(setup, i, "data", &recipe->stages[i].data));
         GR_TRY(open_sources(setup, i, "validation", &recipe->stages[i].validation));
     }
+done:
+    return err;
+}
+
+gr_err gr_setup_create(const gr_recipe *recipe, int threads, gr_setup **out)
+{
+    gr_err err = GR_OK;
+    gr_setup *setup = NULL;
+    GR_ALLOC(setup, 1);
+    setup->recipe = recipe;
+    GR_TRY(gr_exec_create_cpu(threads, 0, &setup->exec));
+    GR_TRY_CONTEXT(gr_exec_set_precision(setup->exec, recipe->precision), "precision");
+    GR_TRY(open_all(setup));
     GR_TRY(load_weights(recipe, setup->model));
+    *out = setup;
+    setup = NULL;
+done:
+    gr_setup_destroy(&setup);
+    return err;
+}
+
+gr_err gr_setup_create_planned(const gr_recipe *recipe, int threads, gr_setup **out)
+{
+    gr_err err = GR_OK;
+    gr_setup *setup = NULL;
+    GR_ALLOC(setup, 1);
+    setup->recipe = recipe;
+    GR_TRY(gr_exec_create_counting(threads, recipe->precision, &setup->exec));
+    GR_TRY(open_all(setup));
     *out = setup;
     setup = NULL;
 done:
@@ -203,6 +303,7 @@ void gr_setup_destroy(gr_setup **setup)
     }
     GR_FREE(s->datasets);
     gr_tokenizer_destroy(&s->tokenizer);
+    gr_str_fini(&s->missing);
     gr_model_destroy(&s->model);
     gr_exec_destroy(&s->exec);
     GR_FREE(*setup);
@@ -273,6 +374,7 @@ gr_err gr_setup_loader(const gr_setup *setup, const gr_recipe_stage *stage, bool
     for (int64_t i = 0; i < list->count; i++) {
         sources[i].dataset = find_dataset(setup, list->items[i].path);
         sources[i].from = list->items[i].from;
+        sources[i].task = list->items[i].task;
         sources[i].to = list->items[i].to;
         sources[i].weight = list->items[i].weight;
         sources[i].max_repeats = list->items[i].max_repeats;

@@ -1,5 +1,6 @@
 #include "stages/share.h"
 
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 
@@ -22,25 +23,28 @@ void gri_share_add_file(gri_share *share, const char *name, gr_str *head)
     *head = (gr_str){0};
 }
 
-void gri_share_add_section(gri_share *share, int64_t space, gr_range at, const float *data)
+void gri_share_add_section(gri_share *share, gr_owned owned, gr_range at, bool packed,
+                           const float *data)
 {
     GR_ASSERT(share->section_count < GRI_SECTIONS && at.begin % GR_RANGE_BLOCK == 0);
     gri_shared_file *file = &share->files[share->file_count - 1];
-    share->sections[share->section_count++] =
-        (gri_section){.offset = file->bytes, .space = space, .at = at, .data = data};
+    share->sections[share->section_count++] = (gri_section){
+        .offset = file->bytes, .owned = owned, .at = at, .packed = packed, .data = data};
     file->bytes += gr_range_count(at) * (int64_t)sizeof(float);
     file->count++;
 }
 
-gr_range gri_share_of_rank(const gri_share *share, const gri_section *section, int rank)
+/// Blocks of the section that a rank owns before element `at` of the space.
+static int64_t blocks_before(const gri_section *section, int rank, int64_t at)
 {
-    return gr_range_overlap(gr_range_of_rank(section->space, rank, share->world->size),
-                            section->at);
+    gr_owned owned = gr_owned_by(&section->owned, rank);
+    return gr_range_blocks(gr_owned_place(&owned, at) -
+                           gr_owned_place(&owned, section->at.begin));
 }
 
-static int64_t blocks_of(const gri_share *share, const gri_section *section, int rank)
+static int64_t blocks_of(const gri_section *section, int rank)
 {
-    return gr_range_blocks(gr_range_count(gri_share_of_rank(share, section, rank)));
+    return blocks_before(section, rank, section->at.end);
 }
 
 gr_err gri_share_prepare(gri_share *share)
@@ -49,7 +53,7 @@ gr_err gri_share_prepare(gri_share *share)
     for (int rank = 0; rank < share->world->size; rank++) {
         int64_t blocks = 0;
         for (int i = 0; i < share->section_count; i++) {
-            blocks += blocks_of(share, &share->sections[i], rank);
+            blocks += blocks_of(&share->sections[i], rank);
         }
         share->most = blocks > share->most ? blocks : share->most;
     }
@@ -59,35 +63,35 @@ done:
     return err;
 }
 
-/// Returns through *digests where the next section's begin.
-static gr_err write_section(const gri_share *share, const gri_section *section, int fd,
-                            const char *path, gr_digest **digests)
+/// Neighbours that this rank owns. Returns through *digests where the next ones begin.
+static gr_err write_piece(const gri_section *section, gr_range piece, int fd, const char *path,
+                          gr_digest **digests)
 {
     gr_err err = GR_OK;
-    gr_range own = gri_share_of_rank(share, section, share->world->rank);
-    int64_t offset = section->offset + (own.begin - section->at.begin) * (int64_t)sizeof(float);
-    int64_t count = gr_range_count(own);
+    int64_t in_file = piece.begin - section->at.begin;
+    int64_t in_data = section->packed ? gr_owned_place(&section->owned, piece.begin) -
+                                            gr_owned_place(&section->owned, section->at.begin)
+                                      : in_file;
+    int64_t count = gr_range_count(piece);
     for (int64_t i = 0; i < count; i += WRITE_ELEMENTS) {
         int64_t n = count - i < WRITE_ELEMENTS ? count - i : WRITE_ELEMENTS;
-        int64_t size = n * (int64_t)sizeof(float);
-        *digests += gri_digest_blocks(section->data + i, size, *digests);
-        GR_TRY(gr_file_pwrite(fd, path, section->data + i, (size_t)size,
-                              offset + i * (int64_t)sizeof(float)));
+        const float *data = section->data + in_data + i;
+        int64_t size = n * (int64_t)sizeof *data;
+        *digests += gri_digest_blocks(data, size, *digests);
+        GR_TRY(gr_file_pwrite(fd, path, data, (size_t)size,
+                              section->offset + (in_file + i) * (int64_t)sizeof *data));
     }
 done:
     return err;
 }
 
-static gr_err sync_and_close(int *fd, const char *path)
+static gr_err write_section(const gri_section *section, int fd, const char *path,
+                            gr_digest **digests)
 {
     gr_err err = GR_OK;
-    int old = *fd;
-    if (fsync(old) != 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot sync: %s", path, strerror(errno));
-    }
-    *fd = -1;
-    if (close(old) != 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot close: %s", path, strerror(errno));
+    for (gr_range piece = {section->at.begin, section->at.begin};
+         gr_owned_next(&section->owned, section->at, &piece);) {
+        GR_TRY(write_piece(section, piece, fd, path, digests));
     }
 done:
     return err;
@@ -107,13 +111,16 @@ static gr_err write_file(const gri_share *share, const gri_shared_file *file, co
     if (fd < 0) {
         GR_FAIL(GR_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
     }
+    gr_failpoint(GR_AT_SAVE_SHARE_OPENED);
     if (share->world->rank == 0) {
         GR_TRY(gr_file_pwrite(fd, path, file->head.data, file->head.size, 0));
     }
     for (int i = file->first; i < file->first + file->count; i++) {
-        GR_TRY(write_section(share, &share->sections[i], fd, path, digests));
+        GR_TRY(write_section(&share->sections[i], fd, path, digests));
     }
-    GR_TRY(sync_and_close(&fd, path));
+    gr_failpoint(GR_AT_SAVE_SHARE_WRITTEN);
+    GR_TRY(gr_file_sync_close(&fd, path));
+    gr_failpoint(GR_AT_SAVE_SHARE_SYNCED);
 done:
     if (fd >= 0) {
         close(fd);
@@ -145,9 +152,22 @@ static const gr_digest *digests_of(const gri_share *share, int rank, int which)
 {
     const gr_digest *at = share->all + rank * share->most;
     for (int i = 0; i < which; i++) {
-        at += blocks_of(share, &share->sections[i], rank);
+        at += blocks_of(&share->sections[i], rank);
     }
     return at;
+}
+
+/// All ranks' digests of a section, in the order of its blocks.
+static void list_section(const gri_share *share, int which, gr_digest_stream *list)
+{
+    const gri_section *section = &share->sections[which];
+    for (gr_range run = {section->at.begin, section->at.begin}; run.end < section->at.end;) {
+        int rank = gr_owned_owner(&section->owned, run.end, &run);
+        run = gr_range_overlap(run, section->at);
+        gr_digest_stream_add(
+            list, digests_of(share, rank, which) + blocks_before(section, rank, run.begin),
+            (size_t)gr_range_blocks(gr_range_count(run)) * sizeof *share->all);
+    }
 }
 
 gr_err gri_share_describe(const gri_share *share, int i, gri_dir_file *out)
@@ -164,11 +184,7 @@ gr_err gri_share_describe(const gri_share *share, int i, gri_dir_file *out)
     gr_digest_stream_add(list, head, (size_t)blocks * sizeof *head);
     for (int s = file->first; s < file->first + file->count; s++) {
         described.cuts[described.cut_count++] = share->sections[s].offset;
-        for (int rank = 0; rank < share->world->size; rank++) {
-            blocks = blocks_of(share, &share->sections[s], rank);
-            gr_digest_stream_add(list, digests_of(share, rank, s),
-                                 (size_t)blocks * sizeof *head);
-        }
+        list_section(share, s, list);
     }
     snprintf(described.name, sizeof described.name, "%s", file->name);
     described.digest = gr_digest_stream_result(list);

@@ -1,8 +1,8 @@
 #ifndef STAGES_SHARE_H
 #define STAGES_SHARE_H
 
-/// The large files of a checkpoint, which all ranks write together, each its ranges at their offsets. A file is a head and sections
-/// of fp32 behind it; a section is part of a flat space whose ranges the ranks hold (mpi/ranges.h). Inside this room.
+/// The large files of a checkpoint, which all ranks write together, each what it owns at its offsets. A file is a head and sections
+/// of fp32 behind it; a section is part of a flat space that the ranks own (mpi/ranges.h). Inside this room.
 
 #include "mpi/ranges.h"
 #include "mpi/world.h"
@@ -11,10 +11,12 @@
 #include "stages/checkpoint_dir.h"
 
 typedef struct gri_section {
-    int64_t offset;    ///< bytes, in the file
-    int64_t space;     ///< elements of the space
-    gr_range at;       ///< the section's place in it, beginning with a whole block
-    const float *data; ///< this rank's elements of it; borrowed
+    int64_t offset; ///< bytes, in the file
+    gr_owned owned; ///< what of the space is this rank's
+    gr_range at;    ///< the section's place in it, beginning with a whole block
+    bool
+        packed; ///< data: the owned elements only, or all of the section with those in their places
+    const float *data; ///< borrowed
 } gri_section;
 
 typedef struct gri_shared_file {
@@ -40,9 +42,8 @@ typedef struct gri_share {
 /// A file without sections. `name` is static text; takes `head` over.
 void gri_share_add_file(gri_share *share, const char *name, gr_str *head);
 /// Continues the last file.
-void gri_share_add_section(gri_share *share, int64_t space, gr_range at, const float *data);
-/// What this rank holds of a section, as elements of the space.
-gr_range gri_share_of_rank(const gri_share *share, const gri_section *section, int rank);
+void gri_share_add_section(gri_share *share, gr_owned owned, gr_range at, bool packed,
+                           const float *data);
 /// Takes the memory for the digests, when all sections are there.
 GR_MUST_CHECK gr_err gri_share_prepare(gri_share *share);
 /// Writes and syncs what is this rank's, making the digests. Not collective, and no MPI call: any thread may.

@@ -54,10 +54,10 @@ done:
     return err;
 }
 
-/// What this rank's range holds at the beginning of a part, in arrays that begin where the range does.
+/// Where a part begins in arrays of the owned elements.
 static int64_t place_in_own(const gr_updater *u, int part)
 {
-    return gr_range_overlap(u->own, u->parts[part]).begin - u->own.begin;
+    return gr_owned_place(&u->own, u->parts[part].begin);
 }
 
 gr_err gri_share_add_moments(gri_share *share, const gr_params *params, const gr_updater *u,
@@ -73,7 +73,7 @@ gr_err gri_share_add_moments(gri_share *share, const gr_params *params, const gr
     for (int moment = 0; moment < 2; moment++) {
         for (int p = 0; p < GR_PART_COUNT; p++) {
             if (u->trains & (1u << p)) {
-                gri_share_add_section(share, u->size, u->parts[p],
+                gri_share_add_section(share, u->own, u->parts[p], true,
                                       moments[moment] + place_in_own(u, p));
             }
         }
@@ -93,13 +93,11 @@ gr_err gri_share_add_part(gri_share *share, gr_model *model, gr_part part, const
     GR_TRY(gr_hf_part_head(model, part, &head));
     gri_share_add_file(share, gr_hf_part_file(part), &head);
     if (u && u->trains & (1u << part)) {
-        gr_range own = gr_range_overlap(u->own, u->parts[part]);
-        gri_share_add_section(share, u->size, u->parts[part],
-                              copy ? copy->weights + place_in_own(u, part)
-                                   : weights + (own.begin - u->parts[part].begin));
+        gri_share_add_section(share, u->own, u->parts[part], copy != NULL,
+                              copy ? copy->weights + place_in_own(u, part) : weights);
     } else {
-        gr_range own = gr_range_of_rank(size, share->world->rank, share->world->size);
-        gri_share_add_section(share, size, (gr_range){0, size}, weights + own.begin);
+        gr_owned owned = gr_owned_of(size, share->world->rank, share->world->size);
+        gri_share_add_section(share, owned, (gr_range){0, size}, false, weights);
     }
 done:
     gr_str_fini(&head);
@@ -118,16 +116,16 @@ static void copy_elements(float *to, const float *from, int64_t count, int threa
 void gri_copy_state(const gr_model *model, const gr_updater *u, const gr_updater_copy *to,
                     int threads)
 {
-    int64_t count = gr_range_count(u->own);
+    int64_t count = gr_owned_count(&u->own);
     copy_elements(to->first, u->first, count, threads);
     copy_elements(to->second, u->second, count, threads);
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        gr_range mine = gr_range_overlap(u->own, u->parts[p]);
-        if (gr_range_count(mine) > 0) {
-            copy_elements(to->weights + place_in_own(u, p),
-                          gr_model_weights(model, (gr_part)p) +
-                              (mine.begin - u->parts[p].begin),
-                          gr_range_count(mine), threads);
+        const float *weights = gr_model_weights(model, (gr_part)p);
+        for (gr_range mine = {u->parts[p].begin, u->parts[p].begin};
+             gr_owned_next(&u->own, u->parts[p], &mine);) {
+            copy_elements(to->weights + gr_owned_place(&u->own, mine.begin),
+                          weights + (mine.begin - u->parts[p].begin), gr_range_count(mine),
+                          threads);
         }
     }
 }

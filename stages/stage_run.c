@@ -1,20 +1,21 @@
-/// The step loop. Read it from the bottom: gri_stage_run runs the steps, gri_stage_step is one.
+/// The step loop. Read it from the bottom: gri_stage_run runs the steps; step.c has one of them.
 
 #include "stages/stage_run.h"
 
 #include "src/base/activity.h"
+#include "src/base/failpoint.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "stages/checkpoint.h"
 #include "stages/ledger.h"
 #include "stages/metrics.h"
+#include "stages/nonfinite.h"
+#include "stages/step_report.h"
 #include "stages/validate.h"
 
 #include <math.h>
 #include <stdio.h>
-
-static const double seconds_between_lines = 5.0;
 
 bool gri_trainer_leads(const gr_trainer *t)
 {
@@ -23,6 +24,9 @@ bool gri_trainer_leads(const gr_trainer *t)
 
 void gri_stage_close(gr_stage_run *r)
 {
+    if (r->train.model) {
+        gr_model_set_watch(r->train.model, (gr_model_watch){0});
+    }
     gr_lane_step_fini(&r->train);
     gr_lane_step_fini(&r->validate);
     gri_step_digest_destroy(&r->digest);
@@ -47,6 +51,10 @@ static gr_err open_training(gr_trainer *t, gr_stage_run *r)
                           gr_updater_create(t->world, params, stage->trains, &r->updater)));
     GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, t->recipe->lanes,
                              stage->trains, &r->train));
+    if (stage->data.count > 1) {
+        GR_TRY(gr_world_agree(t->world, gr_lane_step_count_sources(&r->train, &stage->data)));
+    }
+    r->train.stage = stage->name;
     r->train.seed = t->recipe->seed;
     r->train.stream = gr_rng_stream(stage->name);
 done:
@@ -58,11 +66,23 @@ static gr_err open_digest(gr_trainer *t, gr_stage_run *r)
 {
     gr_err err = GR_OK;
     GR_TRY(gr_flip_read(gr_model_get_params(t->setup->model), &r->train.flip));
+    r->train.threads = t->options->threads;
     GR_TRY(gri_step_digest_create(t->world, t->setup, r->updater, t->options->threads,
                                   &r->digest));
     r->train.digest = r->digest;
 done:
     return err;
+}
+
+/// The model's watch: forward waits for parameters that are on their way, backward lets complete gradients go.
+static void reads(void *run, gr_part part, int64_t end)
+{
+    gr_updater_wait(((gr_stage_run *)run)->updater, part, end);
+}
+
+static void made(void *run, gr_part part, int64_t begin)
+{
+    gr_lane_step_made(&((gr_stage_run *)run)->train, part, begin);
 }
 
 gr_err gri_stage_open(gr_trainer *t, gr_stage_run *r, const char *checkpoint)
@@ -74,6 +94,10 @@ gr_err gri_stage_open(gr_trainer *t, gr_stage_run *r, const char *checkpoint)
     GR_TRY(gr_world_agree(t->world, open_digest(t, r)));
     if (checkpoint && t->progress.step > 0) {
         GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r->updater)));
+    }
+    GR_TRY(gr_updater_part(r->updater, t->setup->model));
+    if (r->train.overlap) {
+        gr_model_set_watch(t->setup->model, (gr_model_watch){r, reads, made});
     }
 done:
     return err;
@@ -92,6 +116,7 @@ static gr_err open_rest(gr_trainer *t, gr_stage_run *r)
             t->world, gr_setup_loader(t->setup, r->stage, true, &r->validation_loader)));
         GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->validation_loader,
                                  t->recipe->lanes, 0, &r->validate));
+        r->validate.stage = r->stage->name;
     }
 done:
     return err;
@@ -123,9 +148,35 @@ static gr_err check_validation(const gr_stage_run *r, int64_t step, double loss)
 {
     gr_err err = GR_OK;
     if (!isfinite(loss)) {
-        GR_FAIL(GR_ERR_NONFINITE, "stage %s, step %lld: the held-out loss is %g",
+        GR_FAIL(GR_ERR_NONFINITE, "stage %s, after step %lld: the held-out loss is %g",
                 r->stage->name, (long long)step, loss);
     }
+done:
+    return err;
+}
+
+/// Ends the stage at this held-out loss if the recipe says so. Collective.
+static gr_err judge_end(gr_trainer *t, gr_stage_run *r, double loss)
+{
+    gr_err err = GR_OK;
+    const int64_t step = t->progress.step;
+    const gr_end end = gr_end_rule_is_set(&r->stage->ends)
+                           ? gr_end_judge(&r->stage->ends, &t->progress.end, loss)
+                           : GR_END_NOT;
+    if (end == GR_END_NOT || step == 0 || step == r->steps) {
+        goto done;
+    }
+    if (gri_trainer_leads(t)) {
+        gr_log_info("stage %s ends after step %lld of %lld: held-out loss %.4f, by its %s",
+                    r->stage->name, (long long)step, (long long)r->steps, loss,
+                    gr_end_names[end]);
+        err = gr_metrics_add_end(t->options->run, r->stage->name, t->progress.updates, step,
+                                 gr_end_names[end], t->events);
+    }
+    GR_TRY(gr_world_agree(t->world, err));
+    t->progress.spared += r->steps - step;
+    r->steps = step;
+    GR_TRY(gri_stage_unite(t, r));
 done:
     return err;
 }
@@ -139,172 +190,37 @@ static gr_err validate(gr_trainer *t, gr_stage_run *r)
     if (!r->validation_loader) {
         goto done;
     }
-    gr_activity_place("stage %s, held-out data after step %lld", r->stage->name,
-                      (long long)t->progress.step);
+    const char *when = t->progress.step > 0 ? "after" : "before";
+    const int64_t step = t->progress.step > 0 ? t->progress.step : 1;
+    const double began = gr_clock();
+    gr_activity_place("stage %s, held-out data %s step %lld", r->stage->name, when,
+                      (long long)step);
     GR_TRY(gr_validate(&r->validate, &loss, &targets, &dropped));
     GR_TRY(list_dropped(t, r, &r->validate, dropped, "validation"));
     t->last_validation = loss;
     t->validated_step = t->progress.step;
+    if (!isfinite(loss)) { // a rank's weights may be why
+        GR_TRY(gri_nonfinite_check_state(t, r));
+    }
     GR_TRY(gr_world_alike(t->world, check_validation(r, t->progress.step, loss)));
     if (gri_trainer_leads(t)) {
         gr_progress_end();
-        gr_log_info("stage %s, step %lld of %lld: held-out loss %.4f over %lld tokens",
-                    r->stage->name, (long long)t->progress.step, (long long)r->steps, loss,
-                    (long long)targets);
+        gr_log_info("stage %s, %s step %lld of %lld: held-out loss %.4f over %lld token%s",
+                    r->stage->name, when, (long long)step, (long long)r->steps, loss,
+                    (long long)targets, GR_PLURAL(targets));
         written =
-            gr_metrics_add_validation(t->options->run, r->stage->name, t->progress.updates,
-                                      t->progress.step, loss, targets);
+            gr_metrics_add_validation(t->options->run,
+                                      &(gr_validation_metrics){.stage = r->stage->name,
+                                                               .update = t->progress.updates,
+                                                               .step = t->progress.step,
+                                                               .loss = loss,
+                                                               .targets = targets,
+                                                               .seconds = gr_clock() - began},
+                                      t->events);
     }
     GR_TRY(gr_world_agree(t->world, written));
-done:
-    return err;
-}
-
-static void show_progress(const gr_trainer *t, const gr_stage_run *r, const gr_step_metrics *m)
-{
-    char held_out[80] = "";
-    if (isfinite(t->last_validation)) {
-        snprintf(held_out, sizeof held_out, "held-out %.4f (step %lld)  ", t->last_validation,
-                 (long long)t->validated_step);
-    }
-    double left = m->seconds * (double)(r->steps - m->step);
-    gr_progress_update(seconds_between_lines,
-                       "stage %lld/%lld %s  step %lld/%lld  loss %.4f  %s"
-                       "%.1f samples/s  %.0f tokens/s  data wait %.0f%%  about %.0f s left",
-                       (long long)t->progress.stage + 1, (long long)t->recipe->stage_count,
-                       r->stage->name, (long long)m->step, (long long)r->steps, m->loss,
-                       held_out, (double)m->samples / m->seconds,
-                       (double)m->tokens / m->seconds, 100.0 * m->data_wait / m->seconds, left);
-}
-
-/// Share of the rows that holds tokens.
-static double fill_of(const gr_stage_run *r, const gr_lane_totals *totals)
-{
-    return totals->rows > 0 ? (double)totals->tokens / (double)totals->rows /
-                                  (double)r->stage->sequence_length
-                            : 0.0;
-}
-
-/// Pictures of the lane with most over the lanes' mean.
-static double balance_of(const gr_trainer *t, const gr_lane_totals *totals)
-{
-    return totals->images > 0
-               ? (double)(totals->most_images * t->recipe->lanes) / (double)totals->images
-               : 1.0;
-}
-
-static gr_err report_step(gr_trainer *t, gr_stage_run *r, const gr_step_result *result,
-                          double seconds, double data_wait)
-{
-    gr_err err = GR_OK;
-    const gr_lane_totals *totals = &result->totals;
-    gr_step_metrics m = {.stage = r->stage->name,
-                         .update = t->progress.updates,
-                         .step = t->progress.step,
-                         .loss = totals->loss / (double)totals->targets,
-                         .report = result->update,
-                         .samples = totals->samples,
-                         .tokens = totals->tokens,
-                         .targets = totals->targets,
-                         .images = totals->images,
-                         .rows = totals->rows,
-                         .dropped = totals->dropped,
-                         .fill = fill_of(r, totals),
-                         .image_balance = balance_of(t, totals),
-                         .seconds = seconds,
-                         .data_wait = data_wait};
-    if (gri_trainer_leads(t)) {
-        show_progress(t, r, &m);
-        err = gr_metrics_add_step(t->options->run, &m);
-        err = err || !result->digests
-                  ? err
-                  : gri_step_digest_append(t->options->run, result->digests);
-    }
-    return gr_world_agree(t->world, err);
-}
-
-/// What no update can be made of; every rank sees the same totals.
-static gr_err check_totals(const gr_trainer *t, const gr_stage_run *r,
-                           const gr_lane_totals *totals)
-{
-    gr_err err = GR_OK;
-    char *reason = NULL;
-    if (totals->dropped > 0 && totals->dropped == totals->samples) {
-        GR_TRY(gr_ledger_first_reason(r->train.dropped, &reason));
-        GR_FAIL(GR_ERR_DATA,
-                "stage %s, step %lld: bad_samples: drop leaves out all %lld samples of the "
-                "batch; the first: %s (gradus data check counts them all)",
-                r->stage->name, (long long)t->progress.step, (long long)totals->dropped,
-                reason ? reason : "of another rank");
-    }
-    if (totals->targets == 0) {
-        GR_FAIL(GR_ERR_DATA, "stage %s, step %lld: no sample of the batch has a target token",
-                r->stage->name, (long long)t->progress.step);
-    }
-    if (!isfinite(totals->loss)) {
-        GR_FAIL(GR_ERR_NONFINITE, "stage %s, step %lld: the loss is %g", r->stage->name,
-                (long long)t->progress.step, totals->loss);
-    }
-done:
-    GR_FREE(reason);
-    return err;
-}
-
-static bool is_due(int64_t every, int64_t step)
-{
-    return every > 0 && step % every == 0;
-}
-
-/// The summed gradient to new weights; `copy` as gr_updater_apply takes it. Collective.
-static gr_err update_weights(gr_trainer *t, gr_stage_run *r, float *gradient,
-                             const gr_updater_copy *copy, gr_step_result *out)
-{
-    gr_err err = GR_OK;
-    const gr_flip *flip = &r->train.flip;
-    const int64_t update = t->progress.updates + 1;
-    if (flip->kind == GR_FLIP_SUM) {
-        gr_flip_apply(flip, GR_FLIP_SUM, t->world->rank, update,
-                      gradient + r->updater->parts[flip->tensor->part].begin);
-    }
-    gri_step_digest_sum(r->digest, gradient);
-    GR_TRY(gr_updater_apply(r->updater, t->setup->model, r->stage, &r->schedule,
-                            t->progress.step, gradient, out->totals.targets,
-                            t->options->threads, copy, &out->update));
-    GR_TRY(gri_step_digest_finish(r->digest, out->totals.targets, &out->update, &out->digests));
-    if (flip->kind == GR_FLIP_WEIGHTS) {
-        gr_flip_apply(flip, GR_FLIP_WEIGHTS, t->world->rank, update,
-                      gr_model_edit_weights(t->setup->model, flip->tensor->part));
-    }
-done:
-    return err;
-}
-
-gr_err gri_stage_step(gr_trainer *t, gr_stage_run *r, gr_step_result *out)
-{
-    gr_err err = GR_OK;
-    float *gradient = NULL;
-    const gr_updater_copy *copy = NULL;
-    const gri_step_place place = {r->stage->name, t->progress.updates + 1,
-                                  t->progress.step + 1};
-    *out = (gr_step_result){0};
-    gr_activity_place("stage %s, step %lld (update %lld)", place.stage, (long long)place.step,
-                      (long long)place.update);
-    GR_TRY(gri_step_digest_begin(r->digest, &place, place.step == r->steps));
-    r->train.update = place.update;
-    GR_TRY(gr_lane_step_run(&r->train, t->progress.step, &out->totals, &out->asked));
-    GR_TRY(gr_lanes_reduce(r->train.lanes, &gradient));
-    GR_TRY(gr_world_alike(t->world, check_totals(t, r, &out->totals)));
-    if (t->saver && is_due(t->recipe->checkpoint_every, place.update) &&
-        place.step < r->steps) {
-        gr_activity_phase(GR_PHASE_CHECKPOINT);
-        GR_TRY(gr_saver_expect(t->saver, &copy));
-    }
-    gr_activity_phase(GR_PHASE_UPDATE);
-    GR_TRY(update_weights(t, r, gradient, copy, out));
-    t->progress.step++;
-    t->progress.updates++;
-    t->progress.samples += out->totals.samples;
-    t->progress.tokens += out->totals.tokens;
+    gr_failpoint(GR_AT_STAGE_VALIDATED);
+    GR_TRY(judge_end(t, r, loss));
 done:
     return err;
 }
@@ -314,17 +230,18 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
 {
     gr_err err = GR_OK;
     gr_step_result result;
-    double start = gr_clock();
-    double waited = gr_loader_waited(r->loader);
+    const gri_step_clock clock = gri_step_clock_start(r);
     gr_activity_step_begin();
     GR_TRY(gri_stage_step(t, r, &result));
-    gr_saver_changed(t->saver, r->stage->trains);
+    if (!result.skipped) {
+        gr_saver_changed(t->saver, r->stage->trains);
+    }
     t->updates_here++;
     t->stopping = result.asked ||
                   (t->options->stop_after > 0 && t->updates_here >= t->options->stop_after);
     GR_TRY(list_dropped(t, r, &r->train, result.totals.dropped, "data"));
-    GR_TRY(
-        report_step(t, r, &result, gr_clock() - start, gr_loader_waited(r->loader) - waited));
+    gr_failpoint(GR_AT_STEP_LISTED);
+    GR_TRY(gri_step_report(t, r, &result, &clock));
     gr_activity_step_end();
 done:
     return err;
@@ -342,6 +259,27 @@ done:
     return err;
 }
 
+/// A save that is due, a look at the one under way, or (the last step) its end: the run waits for the disk. Collective.
+static gr_err look_after_saves(gr_trainer *t, gr_stage_run *r, bool last)
+{
+    const double began = gr_clock();
+    gr_err err = GR_OK;
+    gr_activity_phase(GR_PHASE_CHECKPOINT);
+    bool due =
+        t->stopping || last || gri_is_due(t->recipe->checkpoint_every, t->progress.updates);
+    GR_TRY(due ? gri_nonfinite_check_state(t, r) : GR_OK);
+    if (last) { // the border between stages saves without moments
+        err = gr_saver_wait(t->saver);
+    } else if (due) {
+        err = gr_saver_save(t->saver, r->updater, &t->progress, t->stopping);
+    } else {
+        err = gr_saver_poll(t->saver);
+    }
+    t->saving += gr_clock() - began;
+done:
+    return err;
+}
+
 /// The steps of a stage, from where the run stands; inside a stage it also stops here. Collective.
 static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
 {
@@ -349,19 +287,15 @@ static gr_err run_steps(gr_trainer *t, gr_stage_run *r)
     while (t->progress.step < r->steps) {
         GR_TRY(one_step(t, r));
         bool last = t->progress.step == r->steps;
-        if (last || is_due(r->stage->validate_every, t->progress.step)) {
+        if (last || gri_is_due(r->stage->validate_every, t->progress.step)) {
             GR_TRY(validate(t, r));
         }
-        gr_activity_phase(GR_PHASE_CHECKPOINT);
+        last = t->progress.step == r->steps; // the held-out loss may have ended the stage
+        GR_TRY(look_after_saves(t, r, last));
         if (last) {
-            GR_TRY(gr_saver_wait(t->saver));
-            break; // the border between stages saves without moments
+            break;
         }
-        if (t->stopping || is_due(t->recipe->checkpoint_every, t->progress.updates)) {
-            GR_TRY(gr_saver_save(t->saver, r->updater, &t->progress, t->stopping));
-        } else {
-            GR_TRY(gr_saver_poll(t->saver));
-        }
+        gr_failpoint(GR_AT_STEP_DONE);
         GR_TRY(gr_world_alike(t->world, check_stopped(t, r)));
     }
 done:
@@ -412,19 +346,26 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     gr_activity_phase(GR_PHASE_START);
     gr_activity_place("stage %s, before its first step",
                       t->recipe->stages[t->progress.stage].name);
+    gr_failpoint(GR_AT_STAGE_BEGUN);
     GR_TRY(gri_stage_open(t, &r, checkpoint));
     GR_TRY(open_rest(t, &r));
     GR_TRY(gri_stage_expect(t, &r, r.steps));
+    gr_failpoint(GR_AT_STAGE_OPENED);
     if (t->progress.step == 0) {
         GR_TRY(validate(t, &r));
     } else {
         GR_TRY(gr_world_agree(t->world, recall_validation(t, &r)));
     }
     GR_TRY(run_steps(t, &r));
+    gr_failpoint(GR_AT_STAGE_STEPS_DONE);
     gr_activity_place("end of stage %s", r.stage->name);
     t->progress.stage++;
     t->progress.step = 0;
+    t->progress.end = (gr_end_state){0};
+    const double began = gr_clock();
     GR_TRY(gr_saver_save(t->saver, NULL, &t->progress, true));
+    t->saving += gr_clock() - began;
+    gr_failpoint(GR_AT_STAGE_SAVED);
 done:
     gr_progress_end();
     err = complete_save(t, err);

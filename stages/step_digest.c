@@ -2,6 +2,7 @@
 
 #include "stages/step_digest.h"
 
+#include "src/base/digest.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "stages/tensor_digest.h"
@@ -15,29 +16,38 @@ const char gri_digests_name[] = "digests.jsonl";
 enum { HEX_DIGITS = 16 };
 
 /// What ranks add up, for each tensor.
-typedef enum sum_kind { LANES, GRADIENTS, FIRST, SECOND, SUMS } sum_kind;
+typedef enum sum_kind {
+    LANES,
+    GRADIENTS,
+    FIRST,
+    SECOND,
+    BEFORE, ///< weights, of parts whose master weights are shared out
+    AFTER,
+    SUMS
+} sum_kind;
 
 struct gr_step_digest {
     const gr_world *world;
     const gr_setup *setup;
     const gr_params *params;
-    const gr_updater *updater;
+    gr_updater *updater;
     int threads;
     int64_t only; ///< the one update that is recorded, whatever the recipe says; 0: as it says
     bool active;  ///< this step is recorded
     gri_step_place place;
-    uint64_t *before, *after; ///< of this rank's copy of the weights [tensors]
-    int64_t after_update;     ///< the update behind which `after` was made; -1: none
-    uint64_t *lane;           ///< of one lane's gradient [tensors]
-    uint64_t *mine, *all;     ///< [SUMS][tensors], and every rank's
-    gr_str lanes;             ///< this rank's lanes as members of a list
-    char *texts;              ///< every rank's, each ended by NUL in as many bytes
+    /// of this rank's copy of the weights, and of its master weights where they are shared out [tensors]
+    uint64_t *before, *after, *own_before, *own_after;
+    int64_t after_update; ///< the update behind which `after` was made; -1: none
+    uint64_t *lane;       ///< of one lane's gradient [tensors]
+    uint64_t *mine, *all; ///< [SUMS][tensors], and every rank's
+    gr_str lanes;         ///< this rank's lanes as members of a list
+    char *texts;          ///< every rank's, each ended by NUL in as many bytes
     int64_t text_capacity;
     gr_str line;
 };
 
-gr_err gri_step_digest_create(const gr_world *world, const gr_setup *setup,
-                              const gr_updater *updater, int threads, gr_step_digest **out)
+gr_err gri_step_digest_create(const gr_world *world, const gr_setup *setup, gr_updater *updater,
+                              int threads, gr_step_digest **out)
 {
     gr_err err = GR_OK;
     gr_step_digest *d = NULL;
@@ -50,6 +60,8 @@ gr_err gri_step_digest_create(const gr_world *world, const gr_setup *setup,
     d->after_update = -1;
     GR_ALLOC(d->before, d->params->count);
     GR_ALLOC(d->after, d->params->count);
+    GR_ALLOC(d->own_before, d->params->count);
+    GR_ALLOC(d->own_after, d->params->count);
     GR_ALLOC(d->lane, d->params->count);
     GR_ALLOC(d->mine, SUMS * d->params->count);
     GR_ALLOC(d->all, SUMS * d->params->count * world->size);
@@ -66,6 +78,8 @@ void gri_step_digest_destroy(gr_step_digest **digest)
     if (d) {
         GR_FREE(d->before);
         GR_FREE(d->after);
+        GR_FREE(d->own_before);
+        GR_FREE(d->own_after);
         GR_FREE(d->lane);
         GR_FREE(d->mine);
         GR_FREE(d->all);
@@ -96,29 +110,84 @@ static uint64_t joined(const uint64_t *tensors, int64_t first, int64_t end)
     return sum;
 }
 
+/// Whether the part's master weights are shared out.
+static bool is_apart(const gr_step_digest *d, int part)
+{
+    return d->updater->apart && trains(d, part);
+}
+
+/// What this rank has in common with the others of a part whose master weights are shared out: the bf16 copies that passes
+/// read, and the values of what is no matrix.
+static void digest_shared(const gr_step_digest *d, gr_part part, uint64_t *tensors)
+{
+    const float *weights = gr_model_weights(d->setup->model, part);
+    const uint16_t *rounded = gr_model_rounded(d->setup->model, part);
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int64_t i = d->params->first[part]; i < d->params->first[part + 1]; i++) {
+        const gr_param *p = &d->params->items[i];
+        const void *data = p->product ? (const void *)(rounded + p->offset)
+                                      : (const void *)(weights + p->offset);
+        size_t size = p->product ? sizeof *rounded : sizeof *weights;
+        tensors[i] = gr_digest_of(data, (size_t)p->count * size).low;
+    }
+}
+
 /// This rank's copy of all weights.
 static void digest_weights(const gr_step_digest *d, uint64_t *tensors)
 {
     memset(tensors, 0, (size_t)d->params->count * sizeof *tensors);
     for (int p = 0; p < GR_PART_COUNT; p++) {
         const float *weights = gr_model_weights(d->setup->model, (gr_part)p);
-        if (weights) {
+        if (!weights) {
+            continue;
+        }
+        gr_updater_wait(d->updater, (gr_part)p, d->params->size[p]);
+        if (is_apart(d, p)) {
+            digest_shared(d, (gr_part)p, tensors);
+        } else {
             gr_tensor_digests_add(d->params, (gr_part)p, (gr_range){0, d->params->size[p]},
                                   weights, d->threads, tensors);
         }
     }
 }
 
-/// The own range of a vector over what trains; values[0] is its first element.
-static void digest_own(const gr_step_digest *d, const float *values, uint64_t *tensors)
+/// The master weights that this rank owns, also added to what the ranks add up.
+static void digest_masters(const gr_step_digest *d, uint64_t *tensors, uint64_t *sums)
+{
+    memset(tensors, 0, (size_t)d->params->count * sizeof *tensors);
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        const float *weights = gr_model_weights(d->setup->model, (gr_part)p);
+        const gr_range part = d->updater->parts[p];
+        for (gr_range own = {part.begin, part.begin};
+             is_apart(d, p) && gr_owned_next(&d->updater->own, part, &own);) {
+            gr_range range = {own.begin - part.begin, own.end - part.begin};
+            gr_tensor_digests_add(d->params, (gr_part)p, range, weights + range.begin,
+                                  d->threads, tensors);
+        }
+    }
+    memcpy(sums, tensors, (size_t)d->params->count * sizeof *tensors);
+}
+
+/// The digests of a part's weights that are recorded: of its master weights.
+static const uint64_t *recorded(const gr_step_digest *d, int part, bool done)
+{
+    if (is_apart(d, part)) {
+        return sums_of(d, done ? AFTER : BEFORE);
+    }
+    return done ? d->after : d->before;
+}
+
+/// What this rank owns of a vector over what trains. packed: `values` holds the owned elements only.
+static void digest_own(const gr_step_digest *d, const float *values, bool packed,
+                       uint64_t *tensors)
 {
     for (int p = 0; p < GR_PART_COUNT; p++) {
         gr_range part = d->updater->parts[p];
-        gr_range own = gr_range_overlap(part, d->updater->own);
-        if (gr_range_count(own) > 0) {
+        for (gr_range own = {part.begin, part.begin};
+             gr_owned_next(&d->updater->own, part, &own);) {
             gr_range range = {own.begin - part.begin, own.end - part.begin};
-            gr_tensor_digests_add(d->params, (gr_part)p, range,
-                                  values + (own.begin - d->updater->own.begin), d->threads,
+            int64_t at = packed ? gr_owned_place(&d->updater->own, own.begin) : own.begin;
+            gr_tensor_digests_add(d->params, (gr_part)p, range, values + at, d->threads,
                                   tensors);
         }
     }
@@ -132,8 +201,8 @@ typedef struct copy_state {
 
 static void moment_name(const gr_step_digest *d, bool done, char *text, size_t size)
 {
-    snprintf(text, size, "stage %s, step %lld: %s update %lld", d->place.stage,
-             (long long)d->place.step, done ? "after" : "before", (long long)d->place.update);
+    snprintf(text, size, "stage %s, %s step %lld (%lld of the run):", d->place.stage,
+             done ? "after" : "before", (long long)d->place.step, (long long)d->place.update);
 }
 
 static gr_err judge_changes(const gr_step_digest *d, const copy_state *all, const char *moment)
@@ -143,7 +212,7 @@ static gr_err judge_changes(const gr_step_digest *d, const copy_state *all, cons
         if (all[r].changed >= 0) {
             GR_FAIL(
                 GR_ERR_FAILED,
-                "%s rank %d's copy of the weights is not what the update before left, first in %s: its machine has bad "
+                "%s rank %d's copy of the weights is not what the step before left, first in %s: its machine has bad "
                 "memory; run again without it, from the last checkpoint",
                 moment, r, d->params->items[all[r].changed].name);
         }
@@ -200,7 +269,7 @@ static int64_t first_change(const gr_step_digest *d)
         return -1;
     }
     for (int64_t i = 0; i < d->params->count; i++) {
-        if (d->before[i] != d->after[i]) {
+        if (d->before[i] != d->after[i] || d->own_before[i] != d->own_after[i]) {
             return i;
         }
     }
@@ -234,6 +303,7 @@ gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place, boo
     gr_str_clear(&d->lanes);
     gr_str_clear(&d->line);
     digest_weights(d, d->before);
+    digest_masters(d, d->own_before, sums_of(d, BEFORE));
     GR_TRY(check_copies(d, d->before, first_change(d), false));
 done:
     return err;
@@ -343,6 +413,11 @@ static void digest_lane(gr_step_digest *d, int64_t lane, const float *gradient, 
     }
 }
 
+bool gri_step_digest_active(const gr_step_digest *d)
+{
+    return d->active;
+}
+
 gr_err gri_step_digest_lane(gr_step_digest *d, int64_t lane, const gr_lane_batch *batch,
                             double loss, const float *gradient)
 {
@@ -376,7 +451,7 @@ done:
 void gri_step_digest_sum(gr_step_digest *d, const float *gradient)
 {
     if (d->active) {
-        digest_own(d, gradient + d->updater->own.begin, sums_of(d, GRADIENTS));
+        digest_own(d, gradient, false, sums_of(d, GRADIENTS));
     }
 }
 
@@ -430,21 +505,27 @@ done:
 }
 
 /// {PART: DD...} of what trains.
+static void put_part(gr_json *j, const gr_step_digest *d, int part, const uint64_t *tensors)
+{
+    gr_str text = {0};
+    for (int64_t i = d->params->first[part]; i < d->params->first[part + 1]; i++) {
+        gr_err err = gr_str_addf(&text, "%016" PRIx64, tensors[i]);
+        j->err = j->err ? j->err : err;
+    }
+    if (text.data) {
+        gr_json_string(j, gr_part_name((gr_part)part), text.data);
+    }
+    gr_str_fini(&text);
+}
+
 static void put_tensors(gr_json *j, const gr_step_digest *d, const char *key,
                         const uint64_t *tensors)
 {
     gr_json_map_begin(j, key);
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        gr_str text = {0};
-        for (int64_t i = d->params->first[p]; trains(d, p) && i < d->params->first[p + 1];
-             i++) {
-            gr_err err = gr_str_addf(&text, "%016" PRIx64, tensors[i]);
-            j->err = j->err ? j->err : err;
+        if (trains(d, p)) {
+            put_part(j, d, p, tensors);
         }
-        if (text.data) {
-            gr_json_string(j, gr_part_name((gr_part)p), text.data);
-        }
-        gr_str_fini(&text);
     }
     gr_json_map_end(j);
 }
@@ -454,8 +535,9 @@ static void put_before(gr_json *j, const gr_step_digest *d)
     gr_json_map_begin(j, "before");
     for (int p = 0; p < GR_PART_COUNT; p++) {
         if (gr_model_weights(d->setup->model, (gr_part)p)) {
-            put_hex(j, gr_part_name((gr_part)p),
-                    joined(d->before, d->params->first[p], d->params->first[p + 1]));
+            put_hex(
+                j, gr_part_name((gr_part)p),
+                joined(recorded(d, p, false), d->params->first[p], d->params->first[p + 1]));
         }
     }
     gr_json_map_end(j);
@@ -478,7 +560,13 @@ static void put_update(gr_json *j, const gr_step_digest *d, int64_t targets,
     gr_json_map_end(j);
     put_tensors(j, d, "first_moments", sums_of(d, FIRST));
     put_tensors(j, d, "second_moments", sums_of(d, SECOND));
-    put_tensors(j, d, "weights", d->after);
+    gr_json_map_begin(j, "weights");
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (trains(d, p)) {
+            put_part(j, d, p, recorded(d, p, true));
+        }
+    }
+    gr_json_map_end(j);
 }
 
 /// The line, whose list of lanes is `lanes`. Rank 0 only.
@@ -517,9 +605,10 @@ gr_err gri_step_digest_finish(gr_step_digest *d, int64_t targets,
         goto done;
     }
     digest_weights(d, d->after);
+    digest_masters(d, d->own_after, sums_of(d, AFTER));
     d->after_update = d->place.update;
-    digest_own(d, d->updater->first, sums_of(d, FIRST));
-    digest_own(d, d->updater->second, sums_of(d, SECOND));
+    digest_own(d, d->updater->first, true, sums_of(d, FIRST));
+    digest_own(d, d->updater->second, true, sums_of(d, SECOND));
     GR_TRY(check_copies(d, d->after, -1, true));
     GR_TRY(add_ranks(d));
     GR_TRY(gather_lanes(d, &lanes));
@@ -530,6 +619,32 @@ gr_err gri_step_digest_finish(gr_step_digest *d, int64_t targets,
     GR_TRY(gr_world_agree(d->world, err));
 done:
     gr_str_fini(&lanes);
+    return err;
+}
+
+gr_err gri_step_digest_skip(gr_step_digest *d, const char *reason, const gr_str **line)
+{
+    gr_err err = GR_OK;
+    gr_json j = {0};
+    *line = NULL;
+    if (d->after_update == d->place.update - 1) { // all is as the step before left it
+        d->after_update = d->place.update;
+    }
+    if (d->world->rank > 0 || d->setup->recipe->digests_every == 0) {
+        goto done;
+    }
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "update", d->place.update);
+    gr_json_string(&j, "stage", d->place.stage);
+    gr_json_int(&j, "step", d->place.step);
+    gr_json_string(&j, "skipped", reason);
+    gr_json_map_end(&j);
+    GR_TRY(gr_json_finish(&j));
+    gr_str_clear(&d->line);
+    GR_TRY(gr_str_addf(&d->line, "%s\n", j.text.data));
+    *line = &d->line;
+done:
+    gr_json_fini(&j);
     return err;
 }
 

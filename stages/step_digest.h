@@ -13,6 +13,8 @@
 ///   "targets", "gradients"      over how many target tokens the sum goes; {PART: DD...}: the sum over the lanes
 ///   "grad_norm", "scale", "learning_rate"   what the update made of it
 ///   "first_moments", "second_moments", "weights"   {PART: DD...}: after the update
+/// A step that made no update (nonfinite.h) has a line whatever `digests.every` is, unless it is 0:
+///   {"update", "stage", "step", "skipped": REASON}
 /// D are 16 hexadecimal digits, DD... one D for each tensor in the order of "tensors" (tensor_digest.h).
 ///
 /// On the way each rank's copy of all weights is digested before and after a recorded step, and all must be the same, and the same as
@@ -34,7 +36,7 @@ typedef struct gri_step_place {
 
 /// For one stage; pointers are borrowed. Not collective.
 GR_MUST_CHECK gr_err gri_step_digest_create(const gr_world *world, const gr_setup *setup,
-                                            const gr_updater *updater, int threads,
+                                            gr_updater *updater, int threads,
                                             gr_step_digest **out);
 void gri_step_digest_destroy(gr_step_digest **digest);
 
@@ -43,6 +45,8 @@ void gri_step_digest_only(gr_step_digest *d, int64_t update);
 /// Before the step; `last`: it is the stage's. What is not recorded costs nothing. GR_ERR_FAILED: copies of the weights differ. Collective.
 GR_MUST_CHECK gr_err gri_step_digest_begin(gr_step_digest *d, const gri_step_place *place,
                                            bool last);
+/// Whether this step is recorded.
+bool gri_step_digest_active(const gr_step_digest *d);
 /// A lane is computed. Not collective.
 GR_MUST_CHECK gr_err gri_step_digest_lane(gr_step_digest *d, int64_t lane,
                                           const gr_lane_batch *batch, double loss,
@@ -54,6 +58,10 @@ void gri_step_digest_sum(gr_step_digest *d, const float *gradient);
 GR_MUST_CHECK gr_err gri_step_digest_finish(gr_step_digest *d, int64_t targets,
                                             const gr_update_report *report,
                                             const gr_str **line);
+
+/// Instead of finish: the step makes no update. *line as there. Not collective.
+GR_MUST_CHECK gr_err gri_step_digest_skip(gr_step_digest *d, const char *reason,
+                                          const gr_str **line);
 
 /// Adds a line to RUN/digests.jsonl. Not collective.
 GR_MUST_CHECK gr_err gri_step_digest_append(const char *run, const gr_str *line);

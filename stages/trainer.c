@@ -5,14 +5,17 @@
 #include "mpi/watchdog.h"
 #include "src/base/activity.h"
 #include "src/base/digest.h"
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "stages/capsule.h"
 #include "stages/checkpoint.h"
 #include "stages/ledger.h"
 #include "stages/metrics.h"
+#include "stages/peak.h"
 #include "stages/preflight.h"
-#include "stages/recipe_bits.h"
+#include "stages/resume.h"
 #include "stages/run_lock.h"
 #include "stages/run_plan.h"
 #include "stages/stage_run.h"
@@ -27,12 +30,32 @@ static const char recipe_name[] = "recipe.json";
 
 static void announce_good(const gr_verdict_found *found, const char *path)
 {
-    gr_log_info("data: checked, %lld samples good (%s)", (long long)found->good, path);
+    gr_log_info("data: checked, %lld sample%s good (%s)", (long long)found->good,
+                GR_PLURAL(found->good), path);
     if (found->bad > 0) {
-        gr_log_warn("data: bad_samples: drop leaves out %lld of %lld samples (%.1f %%)",
+        gr_log_warn("data: bad_samples: drop leaves out %lld of %lld sample%s (%.1f %%)",
                     (long long)found->bad, (long long)(found->good + found->bad),
+                    GR_PLURAL(found->good + found->bad),
                     100.0 * (double)found->bad / (double)(found->good + found->bad));
     }
+}
+
+/// What was checked and found bad is not begun: a run of days would end at the first such sample.
+static gr_err refuse_bad(const gr_trainer *t, const gr_verdict_found *found, const char *path)
+{
+    gr_err err = GR_OK;
+    const int64_t bad = found->stopping > 0 ? found->stopping : found->bad;
+    GR_FAIL(
+        GR_ERR_DATA,
+        "%s: gradus data check found %lld sample%s that cannot be trained on; the first: %s. "
+        "Correct the data sets, raise the limit that is named, or set bad_samples to drop "
+        "where that helps, then check again; to train all the same up to the first of them, "
+        "%s",
+        path, (long long)bad, GR_PLURAL(bad),
+        found->reason.size > 0 ? found->reason.data : "of a whole shard",
+        t->options->check ? "leave --check out" : "remove that file");
+done:
+    return err;
 }
 
 /// Says whether the data was checked; *copy is the verdict's path when it belongs into the run folder. Rank 0 only.
@@ -60,18 +83,18 @@ static gr_err look_up_check(const gr_trainer *t, char **copy)
                     found.differs.size > 0 ? found.differs.data : "");
         break;
     case GR_VERDICT_BAD:
-        gr_log_warn("data: %s says that some samples cannot be trained on", path);
+        GR_TRY(refuse_bad(t, &found, path));
         break;
     case GR_VERDICT_GOOD:
         announce_good(&found, path);
         break;
     }
-    if (found.verdict == GR_VERDICT_GOOD || found.verdict == GR_VERDICT_BAD) {
+    if (found.verdict == GR_VERDICT_GOOD) {
         *copy = path;
         path = NULL;
     }
 done:
-    gr_str_fini(&found.differs);
+    gr_verdict_found_fini(&found);
     GR_FREE(path);
     return err;
 }
@@ -95,119 +118,20 @@ done:
     return err;
 }
 
-/// Rank 0 chooses the checkpoint to go on from; "" means none.
-static gr_err choose_checkpoint(const gr_train_options *options, char **path)
+/// Takes up the run where it stood, if it did. Collective.
+static gr_err take_up(gr_trainer *t, gr_resume *from)
 {
     gr_err err = GR_OK;
-    char *recipe = NULL, *folder = NULL;
-    if (strcmp(options->resume, "auto") != 0 && strcmp(options->resume, "never") != 0) {
-        GR_TRY(gr_checkpoint_verify(options->resume));
-        GR_STRDUP(*path, options->resume);
-        goto done;
+    *from = (gr_resume){
+        .world = t->world, .run = t->options->run, .setup = t->setup, .identity = &t->identity};
+    GR_TRY(gr_resume_run(from, t->options->resume));
+    if (from->path) {
+        t->progress = from->progress;
+        gr_log_info("going on from %s: %lld of %lld step%s done", from->path,
+                    (long long)t->progress.updates, (long long)t->planned_updates,
+                    GR_PLURAL(t->planned_updates));
+        gr_resume_announce_changes(from);
     }
-    GR_TRY(gr_path_join(options->run, recipe_name, &recipe));
-    GR_TRY(gr_path_join(options->run, "checkpoints", &folder));
-    if (strcmp(options->resume, "auto") == 0) {
-        GR_TRY(gr_checkpoint_find(options->run, path));
-    } else if (gr_file_exists(recipe) || gr_dir_exists(folder)) {
-        GR_FAIL(GR_ERR_USAGE,
-                "%s already holds a run (%s); give another --run, or --resume auto",
-                options->run, gr_file_exists(recipe) ? recipe : folder);
-    }
-done:
-    GR_FREE(recipe);
-    GR_FREE(folder);
-    return err;
-}
-
-/// The same choice on every rank: rank 0's. *path is NULL when the run starts anew. Collective.
-static gr_err agree_on_checkpoint(const gr_trainer *t, char **path)
-{
-    gr_err err = GR_OK;
-    char *chosen = NULL;
-    if (gri_trainer_leads(t)) {
-        err = choose_checkpoint(t->options, &chosen);
-    }
-    GR_TRY(gr_world_agree(t->world, err));
-    GR_TRY(gr_world_broadcast_text(t->world, &chosen, 0));
-    *path = chosen;
-    chosen = NULL;
-done:
-    GR_FREE(chosen);
-    return err;
-}
-
-/// Path of the recipe that lies in the checkpoint's run folder.
-static gr_err recipe_of(const char *checkpoint, char **out)
-{
-    gr_err err = GR_OK;
-    char *checkpoints = NULL, *run = NULL;
-    GR_TRY(gr_path_dir(checkpoint, &checkpoints));
-    GR_TRY(gr_path_dir(checkpoints, &run));
-    GR_TRY(gr_path_join(run, recipe_name, out));
-done:
-    GR_FREE(checkpoints);
-    GR_FREE(run);
-    return err;
-}
-
-/// Adds to the message which key of the recipe differs from the one that the run began with, if it does.
-static void name_difference(const gr_trainer *t, const char *checkpoint)
-{
-    char *path = NULL, *key = NULL, *message = NULL;
-    gr_doc *then = NULL;
-    gr_err err = GR_OK;
-    GR_STRDUP(message, gr_err_message()); // what follows may set another
-    GR_TRY(recipe_of(checkpoint, &path));
-    GR_TRY(gr_doc_load(path, GR_ERR_DATA, &then));
-    GR_TRY(gr_recipe_difference(t->recipe->doc, then, &key));
-done:
-    if (message) { // what could not be read says nothing more
-        (void)gr_err_set(GR_ERR_RECIPE, __FILE__, __LINE__, __func__, "%s%s%s%s%s%s", message,
-                         key ? " (first difference from " : "", key ? path : "",
-                         key ? ": " : "", key ? key : "", key ? ")" : "");
-    }
-    gr_doc_destroy(&then);
-    GR_FREE(key);
-    GR_FREE(path);
-    GR_FREE(message);
-}
-
-/// Says what changed of the keys that decide no bit. A recipe that is not there, or is one of another version, says nothing.
-static void announce_changes(const gr_trainer *t, const char *checkpoint)
-{
-    gr_err err = GR_OK;
-    char *path = NULL;
-    gr_recipe *then = NULL;
-    gr_str text = {0};
-    GR_TRY(recipe_of(checkpoint, &path));
-    GR_TRY(gr_recipe_load(path, NULL, 0, &then));
-    GR_TRY(gr_recipe_changes(then, t->recipe, &text));
-    if (text.size > 0 && gri_trainer_leads(t)) {
-        gr_log_info("the recipe changed since, in nothing that changes a bit: %s", text.data);
-    }
-done:
-    if (err != GR_OK) {
-        gr_err_clear();
-    }
-    gr_str_fini(&text);
-    gr_recipe_destroy(&then);
-    GR_FREE(path);
-}
-
-/// Takes up a run from its checkpoint: where it stood, and the parameters.
-static gr_err take_up(gr_trainer *t, const char *checkpoint)
-{
-    gr_err err = GR_OK;
-    err = gr_checkpoint_read_progress(checkpoint, &t->identity, &t->progress);
-    if (err == GR_ERR_RECIPE) {
-        name_difference(t, checkpoint);
-    }
-    GR_TRY(err);
-    GR_TRY(gr_checkpoint_load(checkpoint, t->setup, NULL));
-    gr_log_info("going on from %s: %lld of %lld steps done", checkpoint,
-                (long long)t->progress.updates, (long long)t->planned_updates);
-    announce_changes(t, checkpoint);
 done:
     return err;
 }
@@ -248,11 +172,12 @@ done:
 }
 
 /// Resolved recipe and metrics, before the first step. Rank 0 only.
-static gr_err prepare_folder(const gr_trainer *t)
+static gr_err prepare_folder(gr_trainer *t)
 {
     gr_err err = GR_OK;
     char *json = NULL;
     char *path = NULL;
+    GR_TRY(gr_dir_remove_asides(t->options->run));
     GR_TRY(gr_doc_to_json(t->recipe->doc, &json));
     GR_TRY(gr_path_join(t->options->run, recipe_name, &path));
     GR_TRY(gr_file_write(path, json, strlen(json)));
@@ -262,6 +187,7 @@ static gr_err prepare_folder(const gr_trainer *t)
         GR_TRY(gr_metrics_add_start(t->options->run, gr_precision_name(t->recipe->precision),
                                     t->options->threads, gr_blas_kernel()));
     }
+    GR_TRY(gr_events_create(t->options->run, &t->events));
     GR_TRY(gr_lines_truncate(t->options->run, gr_ledger_name, t->progress.updates,
                              t->progress.step == 0));
     GR_TRY(prepare_digests(t));
@@ -290,9 +216,12 @@ static void print_digests(const gr_trainer *t)
 static gr_err check_done(const gr_trainer *t)
 {
     gr_err err = GR_OK;
-    if (t->progress.updates != t->planned_updates) {
-        GR_FAIL(GR_ERR_FAILED, "the run ended after %lld steps, but %lld were planned",
-                (long long)t->progress.updates, (long long)t->planned_updates);
+    const gr_progress *p = &t->progress;
+    if (p->updates + p->spared != t->planned_updates) {
+        GR_FAIL(GR_ERR_FAILED,
+                "the run ended after %lld step%s, but %lld were planned and %lld spared",
+                (long long)p->updates, GR_PLURAL(p->updates), (long long)t->planned_updates,
+                (long long)p->spared);
     }
 done:
     return err;
@@ -326,10 +255,12 @@ static gr_err finish(gr_trainer *t)
     if (!there) {
         GR_TRY(gr_saver_save_final(t->saver));
     }
+    gr_failpoint(GR_AT_RUN_FINAL_SAVED);
     if (gri_trainer_leads(t)) {
-        gr_log_info("complete: %lld steps, %lld samples, %lld tokens",
-                    (long long)t->progress.updates, (long long)t->progress.samples,
-                    (long long)t->progress.tokens);
+        const gr_progress *p = &t->progress;
+        gr_log_info("complete: %lld step%s, %lld sample%s, %lld token%s", (long long)p->updates,
+                    GR_PLURAL(p->updates), (long long)p->samples, GR_PLURAL(p->samples),
+                    (long long)p->tokens, GR_PLURAL(p->tokens));
         print_digests(t);
     }
 done:
@@ -343,49 +274,131 @@ static gr_err run_stages(gr_trainer *t, const char *checkpoint)
         err = prepare_folder(t);
     }
     GR_TRY(gr_world_agree(t->world, err));
+    const gr_capsule capsule = {.run = t->options->run,
+                                .setup = t->setup,
+                                .identity = &t->identity,
+                                .update = t->progress.updates,
+                                .peak = t->peak};
+    GR_TRY(gr_capsule_add(t->world, &capsule));
+    gr_failpoint(GR_AT_RUN_PREPARED);
     while (t->progress.stage < t->recipe->stage_count) {
         GR_TRY(gri_stage_run(t, checkpoint));
         checkpoint = NULL;
         GR_TRY(gr_world_alike(t->world, check_stopped(t)));
     }
+    gr_failpoint(GR_AT_RUN_STAGES_DONE);
     GR_TRY(finish(t));
 done:
     return err;
 }
 
-static gr_err check_ranks(const gr_world *world, const gr_recipe *recipe)
+/// What a run may have left that was killed before its recipe was written.
+static bool is_beginning(const char *name)
+{
+    return strcmp(name, "lock") == 0 || gr_dir_is_aside(name);
+}
+
+/// The run folder is new, empty or a run's: nothing goes among the files of others.
+static gr_err check_folder(const char *run)
+{
+    gr_err err = GR_OK;
+    char *recipe = NULL, **names = NULL;
+    int64_t count = 0;
+    if (!run || !gr_dir_exists(run)) {
+        if (run && gr_file_exists(run)) {
+            GR_FAIL(GR_ERR_IO, "--run %s: is a file, expected a new folder or that of a run",
+                    run);
+        }
+        goto done;
+    }
+    GR_TRY(gr_path_join(run, recipe_name, &recipe));
+    GR_TRY(gr_dir_list(run, &names, &count));
+    for (int64_t i = 0; i < count && !gr_file_exists(recipe); i++) {
+        if (!is_beginning(names[i])) {
+            GR_FAIL(GR_ERR_USAGE,
+                    "--run %s: is no run of gradus (it holds \"%s\", but no %s): give a new or "
+                    "empty folder, or that of a run",
+                    run, names[i], recipe_name);
+        }
+    }
+done:
+    GR_FREE(recipe);
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
+/// What can be wrong with the call itself, before anything is loaded.
+static gr_err check_call(const gr_world *world, const gr_recipe *recipe,
+                         const gr_train_options *options)
 {
     gr_err err = GR_OK;
     if (world->size > recipe->lanes) {
-        GR_FAIL(GR_ERR_RECIPE, "%d ranks, but the recipe has %lld lanes: start 1 to %lld ranks",
-                world->size, (long long)recipe->lanes, (long long)recipe->lanes);
+        GR_FAIL(GR_ERR_RECIPE,
+                "%d ranks, but the recipe has %lld lane%s: start at most as many", world->size,
+                (long long)recipe->lanes, GR_PLURAL(recipe->lanes));
     }
+    GR_TRY(gr_resume_check(options->resume));
+    GR_TRY(world->rank == 0 ? check_folder(options->run) : GR_OK); // it may be rank 0's alone
 done:
     return err;
 }
 
 static gr_err open_saver(gr_trainer *t, const char *checkpoint)
 {
+    bool stays = gr_checkpoint_stays(t->progress.updates, t->recipe->checkpoint_keep_every);
     const gr_saver_options options = {.run = t->options->run,
                                       .keep = t->recipe->checkpoint_keep,
                                       .keep_every = t->recipe->checkpoint_keep_every,
                                       .background = t->recipe->checkpoint_background,
                                       .threads = t->options->threads};
-    return gr_saver_create(t->world, t->setup, &t->identity, &options, checkpoint, &t->saver);
+    return gr_saver_create(t->world, t->setup, &t->identity, &options,
+                           stays ? NULL : checkpoint, &t->saver);
+}
+
+/// A dry run looks at what is here, on every rank alike.
+static gr_err open_setup(gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    int64_t lacks = 0;
+    // A recipe that assumes nothing is of somebody who means to have it all here: the first that lacks is named with its place.
+    const bool look =
+        t->options->dry_run && t->recipe->assumed_count > 0 && gr_setup_lacks(t->recipe);
+    GR_TRY(gr_world_max(t->world, look, &lacks));
+    GR_TRY(gr_world_agree(
+        t->world, lacks ? gr_setup_create_planned(t->recipe, t->options->threads, &t->setup)
+                        : gr_setup_create(t->recipe, t->options->threads, &t->setup)));
+done:
+    return err;
+}
+
+/// All of a dry run in which something is not here.
+static gr_err look_at_rest(gr_trainer *t)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_world_agree(t->world, gri_run_plan(t)));
+    GR_TRY(gr_world_agree(t->world, gri_run_missing(t)));
+done:
+    return err;
 }
 
 gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_options *options)
 {
     gr_err err = GR_OK;
-    char *checkpoint = NULL;
+    gr_resume from = {0};
     int lock = -1;
     gr_trainer t = {.world = world, .recipe = recipe, .options = options};
     gr_stop_install();
+    GR_TRY(gr_world_agree(world, gr_failpoint_arm(world->rank, world->size)));
     GR_TRY(gr_watchdog_start(world, (double)options->watchdog));
-    GR_TRY(gr_world_agree(world, check_ranks(world, recipe)));
-    GR_TRY(gr_world_agree(world, gr_setup_create(recipe, options->threads, &t.setup)));
+    GR_TRY(gr_world_agree(world, check_call(world, recipe, options)));
+    GR_TRY(open_setup(&t));
+    if (t.setup->exec->counts) {
+        GR_TRY(look_at_rest(&t));
+        goto done;
+    }
     GR_TRY(gr_world_agree(world, gr_identity_take(t.setup, &t.identity)));
     GR_TRY(gr_identity_agree(world, &t.identity));
+    gr_failpoint(GR_AT_RUN_OPENED);
     gri_run_announce(&t);
     GR_TRY(gr_world_agree(world, world->rank == 0 ? look_up_check(&t, &t.check) : GR_OK));
     GR_TRY(gr_world_agree(world, gri_run_plan(&t)));
@@ -393,19 +406,20 @@ gr_err gr_train(const gr_world *world, const gr_recipe *recipe, const gr_train_o
         goto done;
     }
     GR_TRY(enter_folder(&t, &lock));
-    GR_TRY(agree_on_checkpoint(&t, &checkpoint));
-    if (checkpoint) {
-        GR_TRY(gr_world_agree(world, take_up(&t, checkpoint)));
-    }
-    GR_TRY(gr_world_agree(world, open_saver(&t, checkpoint)));
-    GR_TRY(run_stages(&t, checkpoint));
+    gr_failpoint(GR_AT_RUN_LOCKED);
+    GR_TRY(take_up(&t, &from));
+    gr_failpoint(GR_AT_RUN_TAKEN_UP);
+    GR_TRY(gr_peak_measure(world, t.setup->exec, &t.peak));
+    GR_TRY(gr_world_agree(world, open_saver(&t, from.path)));
+    GR_TRY(run_stages(&t, from.path));
 done:
     if (err != GR_OK && !gr_world_knows_error(world)) {
         return err; // other ranks wait: the job has to end now, not when the writer, who uses all this, is done with the disk
     }
     gr_watchdog_stop(0);
     gr_saver_destroy(&t.saver);
-    GR_FREE(checkpoint);
+    gr_events_destroy(&t.events);
+    gr_resume_fini(&from);
     GR_FREE(t.check);
     gr_run_lock_release(&lock);
     gr_setup_destroy(&t.setup);

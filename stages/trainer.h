@@ -4,10 +4,13 @@
 /// Runs a recipe: the stages one after another, on all ranks, from the newest checkpoint on.
 /// The run folder:
 ///   recipe.json     the recipe as resolved       checkpoints/   see checkpoint.h
-///   ledger.jsonl    samples that were left out, see ledger.h
+///   ledger.jsonl    samples that were left out, what was not finite; see ledger.h
+///   capsule.json    with what it was computed, see capsule.h
 ///   check.json      the verdict about the data, when there is one that fits (preflight.h)
 ///   metrics.jsonl   see metrics.h                final/         the trained model, when complete
-///   digests.jsonl   see step_digest.h
+///   predictions.jsonl   see predictions.h (not by training)
+///   report.html     what all of this says, for a person: src/eval/report.h, written by the command
+///   digests.jsonl   see step_digest.h            events.out.tfevents.*   for TensorBoard, see events.h
 
 #include "mpi/world.h"
 #include "stages/recipe.h"

@@ -1,3 +1,4 @@
+#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/str.h"
 #include "src/formats/chat.h"
@@ -199,6 +200,79 @@ static void test_numbers(void)
     GR_CHECK_INT(sample.image_rows.count, 0);
     gr_chat_sample_fini(&sample);
     gr_tokenizer_destroy(&t);
+}
+
+/// The same with other special tokens in the place of those for pictures.
+static gr_tokenizer *blind_tokenizer(void)
+{
+    static const char *const names[][2] = {
+        {"\"<img>\"", "\"<abc>\""}, {"\"</img>\"", "\"</abc>\""}, {"<IMG_", "<ABC_"}};
+    gr_tokenizer *t = bytes_tokenizer();
+    char *path = NULL, *text = NULL;
+    size_t size = 0;
+    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir(), NULL));
+    gr_tokenizer_destroy(&t);
+    GR_CHECK_OK(gr_path_join(gr_test_dir(), "tokenizer.json", &path));
+    GR_CHECK_OK(gr_file_read(path, 0, &text, &size));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *at = memmem(text, size, names[i][0], strlen(names[i][0]));
+        if (GR_CHECK(at != NULL)) {
+            memcpy(at, names[i][1], strlen(names[i][1]));
+        }
+    }
+    GR_CHECK_OK(gri_tokenizer_parse("blind", text, size, &t));
+    GR_FREE(text);
+    GR_FREE(path);
+    return t;
+}
+
+/// A tokenizer that never saw pictures gets their tokens, found as every special one; what it makes of ordinary text stays.
+static void test_picture_tokens(void)
+{
+    static const char text[] = "a<img>b<quad></img>";
+    gr_digest before, after, texts;
+    gr_ids ids = {0};
+    int64_t added = -1;
+    gr_tokenizer *t = bytes_tokenizer(), *again = NULL;
+    GR_CHECK_OK(gr_chat_add_picture_tokens(t, &added));
+    GR_CHECK_INT(added, 0);
+    gr_tokenizer_destroy(&t);
+    t = blind_tokenizer();
+    const int64_t size = gr_tokenizer_size(t);
+    GR_CHECK_OK(gr_tokenizer_digest(t, &before));
+    GR_CHECK_OK(gr_chat_add_picture_tokens(t, &added));
+    GR_CHECK_INT(added, 3);
+    GR_CHECK_INT(gr_tokenizer_size(t), size + 3);
+    GR_CHECK_OK(gr_tokenizer_digest(t, &after));
+    GR_CHECK_OK(gr_tokenizer_text_digest(t, &texts));
+    GR_CHECK(!gr_digest_equal(before, after) && gr_digest_equal(before, texts));
+    GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir(), NULL));
+    GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &again));
+    for (int i = 0; i < 2; i++) {
+        GR_CHECK_OK(gr_tokenizer_encode(i ? again : t, text, strlen(text), true, &ids));
+        GR_CHECK(ids.count >= 5 && ids.data[1] == size && ids.data[ids.count - 1] == size + 1);
+        gr_ids_fini(&ids);
+        GR_CHECK_OK(gr_tokenizer_encode(i ? again : t, text, strlen(text), false, &ids));
+        GR_CHECK_INT(ids.count, (int64_t)strlen(text));
+        gr_ids_fini(&ids);
+    }
+    gr_tokenizer_destroy(&again);
+    gr_tokenizer_destroy(&t);
+}
+
+static void test_picture_tokens_without_memory(void)
+{
+    gr_err err = GR_ERR_MEMORY;
+    for (int64_t n = 1; err != GR_OK && n < 1000; n++) {
+        int64_t added = 0;
+        gr_tokenizer *t = blind_tokenizer();
+        gr_mem_fail_at(n);
+        err = gr_chat_add_picture_tokens(t, &added);
+        gr_mem_fail_at(0);
+        GR_CHECK(err == GR_OK || err == GR_ERR_MEMORY);
+        gr_tokenizer_destroy(&t);
+    }
+    GR_CHECK(err == GR_OK);
 }
 
 static void test_turns(void)
@@ -417,9 +491,9 @@ static void test_refused(void)
     GR_CHECK_ERR(gr_chat_encode(t, &options, two, 2, 0, NULL, &s), GR_ERR_DATA,
                  "2 <image> placeholders and 0 images");
     GR_CHECK_ERR(gr_chat_encode(t, &plain, two, 2, 1, NULL, &s), GR_ERR_DATA,
-                 "2 <image> placeholders and 1 images");
+                 "2 <image> placeholders and 1 image");
     GR_CHECK_ERR(gr_chat_encode(t, &options, alone, 1, 1, NULL, &s), GR_ERR_DATA,
-                 "0 <image> placeholders and 1 images");
+                 "0 <image> placeholders and 1 image");
     GR_CHECK_ERR(gr_chat_encode(t, &options, broken, 2, 0, NULL, &s), GR_ERR_DATA,
                  "turn 1: text is not UTF-8: byte 0xff at position 1");
     GR_CHECK(s.ids.data == NULL && s.targets.data == NULL && s.image_rows.data == NULL);
@@ -500,7 +574,7 @@ static void test_count(void)
     GR_CHECK_OK(gr_chat_count(t, &plain, marked, 2, 1, NULL, 4, &got));
     GR_CHECK_INT(got, -1);
     GR_CHECK_ERR(gr_chat_count(t, &options, marked, 2, 2, NULL, 4, &got), GR_ERR_DATA,
-                 "placeholders");
+                 "1 <image> placeholder and 2 images");
     GR_CHECK_ERR(gr_chat_count(t, &options, marked, 1, 1, NULL, 4, &got), GR_ERR_DATA,
                  "without a target");
     gr_tokenizer_destroy(&t);
@@ -509,6 +583,8 @@ static void test_count(void)
 static const gr_test tests[] = {
     {"jinja", test_jinja},
     {"numbers", test_numbers},
+    {"picture tokens", test_picture_tokens},
+    {"picture tokens without memory", test_picture_tokens_without_memory},
     {"turns", test_turns},
     {"own_system", test_own_system},
     {"image", test_image},

@@ -222,6 +222,31 @@ static void test_bad_yaml(void)
     check_bad_yaml("a: 1\nb: x\xff\n", "r.yaml:2:5: invalid leading UTF-8 octet");
 }
 
+/// Editors on Windows begin a file with it.
+static void test_byte_order_mark(void)
+{
+    gr_doc *doc = NULL;
+    int64_t a = 0;
+    if (GR_CHECK_OK(yaml("\xef\xbb\xbf# note\na: 3\n", &doc))) {
+        GR_CHECK_OK(gr_node_get_int(gr_doc_root(doc), "a", 0, 9, &a));
+        GR_CHECK_INT(a, 3);
+    }
+    gr_doc_destroy(&doc);
+    check_bad_yaml("\xef\xbb\xbf", "r.yaml:1:1: the document is empty");
+    check_bad_yaml("\xef\xbb\xbf"
+                   "a: *x\n",
+                   "r.yaml:1:4: anchors");
+    check_bad_yaml("\xef\xbb", "r.yaml:1:1: incomplete UTF-8 octet sequence");
+    check_bad_yaml("\xff\xfe"
+                   "a: 1\n",
+                   "r.yaml:1:1: invalid leading UTF-8 octet");
+    check_bad_json("\xef\xbb\xbf{\"a\": 1}",
+                   "c.json:1:1: starts with a byte order mark (EF BB BF)");
+    check_bad_json("\xef\xbb\xbf", "c.json:1:1: starts with a byte order mark");
+    check_bad_json("{\"\xef\xbb\xbf\": 1} x", "end of file expected");
+    check_bad_json("\xff\xfe{\"a\": 1}", "c.json:1:1: unable to decode byte 0xff");
+}
+
 static void test_bad_json(void)
 {
     check_bad_json("", "c.json:1:");
@@ -479,6 +504,7 @@ static const gr_test tests[] = {
     {"type errors", test_type_errors},
     {"unknown keys", test_unknown_keys},
     {"bad YAML", test_bad_yaml},
+    {"byte order mark", test_byte_order_mark},
     {"bad JSON", test_bad_json},
     {"depth", test_depth},
     {"strings with a NUL", test_strings_with_nul},

@@ -1,13 +1,16 @@
 #include "tests/check.h"
 
 #include "src/base/log.h"
+#include "src/base/str.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -183,6 +186,44 @@ static void test_log(void)
     GR_CHECK(strstr(text, "not heard") == NULL);
 }
 
+static void log_of_names(void)
+{
+    gr_log_warn("\x1b[2J%s", "two\nlines\t\xc3\xa9 \xc2\x9bm \x7f");
+    gr_log_error(gr_err_set(GR_ERR_DATA, "f.c", 1, "f", "a\rb"));
+    gr_log_info("%s", "");
+}
+
+/// Names of files and records cannot write on the terminal what they like.
+static void test_log_of_names(void)
+{
+    char text[4096], small[16];
+    gr_test_child(log_of_names, text, sizeof text);
+    GR_CHECK_STR(text, "gradus: warning: \\x1b[2Jtwo\\x0alines\\x09\xc3\xa9 \\xc2\\x9bm \\x7f\n"
+                       "gradus: bad data: a\\x0db\n\n");
+    gr_text_visible("123456789\n", small,
+                    sizeof small); // cut where something may no longer fit
+    GR_CHECK_STR(small, "1234567");
+}
+
+static void log_of_memory(void)
+{
+    gr_err err = gr_err_set(GR_ERR_MEMORY, "f.c", 1, "f", "out of memory: 3 GiB");
+    gr_log_error(err);
+    gr_err_context("model.vision");
+    gr_log_error(err);
+    gr_err_clear();
+    gr_log_error(err);
+}
+
+/// Said once, wherever the message has it.
+static void test_log_of_memory(void)
+{
+    char text[4096];
+    gr_test_child(log_of_memory, text, sizeof text);
+    GR_CHECK_STR(text, "gradus: out of memory: 3 GiB\n"
+                       "gradus: model.vision: out of memory: 3 GiB\ngradus: out of memory\n");
+}
+
 static void progress_of_many_steps(void)
 {
     for (int i = 1; i <= 1000; i++) {
@@ -287,14 +328,67 @@ static void test_bar(void)
 {
     char text[4096];
     gr_test_child(draw_a_bar, text, sizeof text);
-    GR_CHECK_STR(text, "import: records: 10 of 40, 5:00 left\n");
+    GR_CHECK_STR(text, "import: records: 10 of 40, 0:05:00 left\n");
     on_terminal(draw_a_bar, text, sizeof text);
     GR_CHECK_STR(text,
-                 "\r\033[K[#####...............] import: records: 10 of 40, 5:00 left\r\n");
+                 "\r\033[K[#####...............] import: records: 10 of 40, 0:05:00 left\r\n");
     on_terminal(draw_bars_of_other_lengths, text, sizeof text);
     GR_CHECK_STR(text, "\r\033[K[....................] hours: 1 of 100, 2:45:00 left\r\n"
                        "\r\033[K[####################] all: 7 of 7\r\n"
                        "\r\033[K[####################] none: 0 of 0\r\n");
+}
+
+static void draw_fields(void)
+{
+    setenv("NO_COLOR", "1", 1);
+    struct winsize size = {.ws_row = 24, .ws_col = 24};
+    ioctl(STDERR_FILENO, TIOCSWINSZ, &size);
+    gr_progress_update(3600,
+                       "stage one  step 12/345  loss 0.25"); // 22 of 23 columns before "  loss"
+    gr_progress_end();
+    gr_progress_update(3600,
+                       "Stufe Übergröße ä ö ü ß und noch etwas"); // one field: cut at a letter
+    gr_progress_end();
+    gr_progress_update(3600, "阶段一阶段二阶段三  一"); // 18 columns, with the next 22
+    gr_progress_end();
+    gr_progress_update(3600, "阶段一阶段二阶段三四五六七八"); // 11 of them
+    gr_progress_end();
+}
+
+static void draw_on_an_unknown_width(void)
+{
+    setenv("NO_COLOR", "1", 1);
+    gr_progress_update(3600, "%70s  23456  89  much more", "a");
+    gr_progress_end();
+}
+
+/// Whole fields that fit, at least the first, never half a letter; 80 columns where nothing is known.
+static void test_progress_fits(void)
+{
+    char text[4096], want[128];
+    on_terminal(draw_fields, text, sizeof text);
+    GR_CHECK_STR(text, "\r\033[Kstage one  step 12/345\r\n"
+                       "\r\033[KStufe Übergröße ä ö ü ß\r\n"
+                       "\r\033[K阶段一阶段二阶段三  一\r\n"
+                       "\r\033[K阶段一阶段二阶段三四五\r\n");
+    on_terminal(draw_on_an_unknown_width, text, sizeof text);
+    snprintf(want, sizeof want, "\r\033[K%70s  23456\r\n", "a"); // 77; with the next 81
+    GR_CHECK_STR(text, want);
+}
+
+static void test_time(void)
+{
+    static const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {{0, "0:00:00"},    {0.4, "0:00:00"},  {59.6, "0:01:00"},
+                 {3599, "0:59:59"}, {3600, "1:00:00"}, {360000 + 61, "100:01:01"},
+                 {-3, "0:00:00"},   {NAN, "0:00:00"},  {INFINITY, "0:00:00"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[GR_TIME_TEXT];
+        gr_time_format(cases[i].seconds, text);
+        GR_CHECK_STR(text, cases[i].text);
+    }
 }
 
 static void test_clock(void)
@@ -311,9 +405,13 @@ static const gr_test tests[] = {
     {"each thread has its own", test_threads_have_their_own},
     {"assertions stop through the hook", test_assert_stops_through_the_hook},
     {"log", test_log},
+    {"log of memory", test_log_of_memory},
+    {"log of names", test_log_of_names},
     {"progress off a terminal", test_progress_off_a_terminal},
     {"progress on a terminal", test_progress_on_a_terminal},
     {"progress bar", test_bar},
+    {"progress fits", test_progress_fits},
+    {"time", test_time},
     {"clock", test_clock},
 };
 

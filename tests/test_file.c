@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /// "SCRATCH/name"; good until the fourth call after.
@@ -195,6 +196,30 @@ static void test_map(void)
 }
 
 /// Given-back pages hold the same bytes when they are looked at again, whatever the edges.
+static void read_a_map_that_was_cut(void)
+{
+    gr_file_map before = {0}, map = {0}, after = {0};
+    gr_file_map_guard(74);
+    GR_CHECK_OK(gr_file_map_open(in_dir("whole"), &before));
+    GR_CHECK_OK(gr_file_map_open(in_dir("cut"), &map));
+    GR_CHECK_OK(gr_file_map_open(in_dir("whole"), &after));
+    gr_file_map_close(&before);
+    GR_CHECK_INT(truncate(in_dir("cut"), 0), 0);
+    const volatile unsigned char *data = map.data;
+    _exit(data[map.size - 1] ? 1 : 2);
+}
+
+static void test_map_that_was_cut(void)
+{
+    char text[4096];
+    GR_CHECK_OK(gr_file_write(in_dir("whole"), "mapped", 6));
+    GR_CHECK_OK(gr_file_write(in_dir("cut"), "mapped", 6));
+    int status = gr_test_child(read_a_map_that_was_cut, text, sizeof text);
+    GR_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 74);
+    GR_CHECK(strstr(text, "/cut: cannot be read any more: it was cut while it was in use") !=
+             NULL);
+}
+
 static void test_map_drop(void)
 {
     enum { SIZE = 3 * 4096 + 100 };
@@ -259,6 +284,27 @@ static void test_remove_follows_no_links(void)
     GR_CHECK(gr_file_exists(in_dir("kept/file")));
 }
 
+static void test_remove_asides(void)
+{
+    static const char *const kept[] = {"b.tmp", "b.tmp.", "b.tmp.1x", ".tmp.7", "tmp.7", "b.7"};
+    char **names = NULL, path[64];
+    int64_t count = 0;
+    GR_CHECK_OK(gr_dir_make(in_dir("asides/c.tmp.9"))); // not one of ours
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "asides/%s", kept[i]);
+        GR_CHECK_OK(gr_file_write(in_dir(path), "", 0));
+    }
+    GR_CHECK_OK(gr_file_append(in_dir("asides/b.tmp.12"), "1", 1));
+    GR_CHECK_OK(gr_file_append(in_dir("asides/d.json.tmp.3"), "1", 1));
+    GR_CHECK_OK(gr_dir_remove_asides(in_dir("asides")));
+    GR_CHECK_OK(gr_dir_list(in_dir("asides"), &names, &count));
+    GR_CHECK_INT(count, 7);
+    GR_CHECK(!gr_file_exists(in_dir("asides/b.tmp.12")));
+    GR_CHECK(!gr_file_exists(in_dir("asides/d.json.tmp.3")));
+    gr_dir_list_free(&names, count);
+    GR_CHECK_ERR(gr_dir_remove_asides(in_dir("none")), GR_ERR_MISSING, "none");
+}
+
 /// Everything here that takes memory.
 static gr_err use_all(void)
 {
@@ -270,6 +316,7 @@ static gr_err use_all(void)
     GR_TRY(gr_file_write(in_dir("sweep/b"), "1234", 4));
     GR_TRY(gr_file_copy(in_dir("sweep/b"), in_dir("sweep/c")));
     GR_TRY(gr_file_read(in_dir("sweep/c"), 0, &data, &size));
+    GR_TRY(gr_dir_remove_asides(in_dir("sweep")));
     GR_TRY(gr_dir_list(in_dir("sweep"), &names, &count));
 done:
     GR_FREE(data);
@@ -301,8 +348,10 @@ static const gr_test tests[] = {
     {"positioned reads and writes", test_positioned},
     {"map", test_map},
     {"map_drop", test_map_drop},
+    {"a map that was cut", test_map_that_was_cut},
     {"folders", test_folders},
     {"remove follows no links", test_remove_follows_no_links},
+    {"remove asides", test_remove_asides},
     {"every request failing once", test_every_request_failing},
 };
 

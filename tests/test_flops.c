@@ -1,5 +1,5 @@
 // The count of operations against one made by hand.
-#include "src/eval/flops.h"
+#include "src/model/flops.h"
 #include "tests/check.h"
 
 /// 4 x 4 patches, 4 image tokens; widths 8 and 12.

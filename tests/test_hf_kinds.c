@@ -184,6 +184,33 @@ static void collection_end(collection *c, const char *path)
     }
 }
 
+/// Every tensor of the file is listed, with its shape and the place in the model where its numbers are.
+static void check_stored(const char *dir, const gr_model *model)
+{
+    gr_hf_stored *list = NULL;
+    gr_safetensors *file = NULL;
+    int64_t count = 0;
+    if (!GR_CHECK_OK(gr_safetensors_open(in_dir(dir, "model.safetensors"), &file)) ||
+        !GR_CHECK_OK(gr_hf_list_stored(dir, GR_PARTS_ALL, model, &list, &count))) {
+        _exit(1);
+    }
+    GR_CHECK_INT(count, file->count);
+    for (int64_t i = 0; i < count; i++) {
+        const gr_safetensor *t = gr_safetensors_find(file, list[i].name);
+        if (GR_CHECK(t && t->ndim == list[i].ndim && t->count == list[i].count)) {
+            GR_CHECK_BYTES(t->shape, list[i].shape, (size_t)t->ndim * sizeof *t->shape);
+            GR_CHECK_BYTES(t->data, gr_model_weights(model, list[i].part) + list[i].offset,
+                           (size_t)t->count * sizeof(float));
+        }
+    }
+    gr_hf_stored_free(&list, count);
+    GR_CHECK_OK(gr_hf_list_stored(dir, 1u << GR_PART_CONNECTOR, model, &list, &count));
+    GR_CHECK_INT(count, 6);
+    GR_CHECK_STR(list[2].name, "model.multi_modal_projector.linear_1.weight");
+    gr_hf_stored_free(&list, count);
+    gr_safetensors_close(&file);
+}
+
 /// transformers' own InternVL: other prefixes, the head at the top, connector by words.
 static void test_transformers_internvl(void)
 {
@@ -214,6 +241,7 @@ static void test_transformers_internvl(void)
     GR_CHECK_OK(gr_file_write(in_dir(dir, "config.json"), config, strlen(config)));
     gr_model *got = check_kind(dir, model, GR_PARTS_ALL);
     GR_CHECK(!gr_model_get_config(got)->language.tied); // a head is stored
+    check_stored(dir, got);
     gr_model_destroy(&got);
     gr_model_destroy(&model);
 }

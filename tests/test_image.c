@@ -248,6 +248,64 @@ static void test_absurd_size(void)
     GR_FREE(data);
 }
 
+/// A grey progressive JPEG of 8 x 8 pixels in so many scans, all of which libjpeg takes for correct: each coefficient
+/// of the one block, without its last bit, then the last bits.
+static size_t write_scans(int scans, unsigned char out[4096])
+{
+    static const unsigned char frame[] = {0xFF, 0xC2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0};
+    size_t at = 0;
+    memcpy(out, "\xff\xd8\xff\xdb\0\x43\0", 7);
+    memset(out + 7, 1, 64);
+    memcpy(out + 71, frame, sizeof frame);
+    at = 71 + sizeof frame;
+    for (int table = 0; table <= 0x10; table += 0x10) { // one code of one bit, for 0
+        memset(out + at, 0, 22);
+        memcpy(out + at, "\xff\xc4\0\x14", 4);
+        out[at + 4] = (unsigned char)table;
+        out[at + 5] = 1;
+        at += 22;
+    }
+    for (int i = 0; i < scans; i++) {
+        const int place = i < 64 ? i : i - 63, bits = i == 0 ? 0 : i < 64 ? 0x01 : 0x10;
+        const unsigned char scan[] = {0xFF,
+                                      0xDA,
+                                      0,
+                                      8,
+                                      1,
+                                      1,
+                                      0,
+                                      (unsigned char)place,
+                                      (unsigned char)place,
+                                      (unsigned char)bits,
+                                      0x7F};
+        memcpy(out + at, scan, sizeof scan);
+        at += sizeof scan;
+    }
+    memcpy(out + at, "\xff\xd9", 2);
+    return at + 2;
+}
+
+static void test_scans(void)
+{
+    unsigned char file[4096];
+    gr_image image = {0};
+    int64_t width = 0, height = 0;
+    for (int scans = 1; scans <= 100; scans += 33) {
+        size_t size = write_scans(scans, file);
+        if (GR_CHECK_OK(gr_image_decode("scans", file, size, 0, &image))) {
+            GR_CHECK_INT(image.rgb[0], 128);
+            GR_CHECK_INT(image.rgb[191], 128);
+        }
+        gr_image_fini(&image);
+    }
+    for (int scans = 101; scans <= 127; scans += 26) {
+        size_t size = write_scans(scans, file);
+        GR_CHECK_ERR(gr_image_decode("scans", file, size, 0, &image), GR_ERR_DATA,
+                     "scans: bad JPEG: more than 100 scans");
+        GR_CHECK_OK(gr_image_size("scans", file, size, 0, &width, &height));
+    }
+}
+
 /// WebP stores its sides less 1 in 14 bits (lossless) or has 24 bits of canvas: 0 pixels cannot be said, and more than
 /// 16383 a side only in a header that the picture behind it contradicts.
 static void test_absurd_webp(void)
@@ -274,91 +332,6 @@ static void test_absurd_webp(void)
     GR_CHECK_ERR(gr_image_decode("huge", data, size, 0, &image), GR_ERR_DATA, "huge: bad WebP");
     GR_CHECK(image.rgb == NULL);
     GR_FREE(data);
-}
-
-/// A JPEG file's beginning that carries these bytes as its EXIF block.
-static int orientation_of(const void *exif, size_t size)
-{
-    unsigned char file[256] = {0xFF, 0xD8, 0xFF, 0xFF, 0xE1, 0}; // with a fill byte
-    file[6] = (unsigned char)(size + 8);
-    memcpy(file + 7, "Exif\0\0", 6);
-    memcpy(file + 13, exif, size);
-    return gr_image_orientation(file, 13 + size);
-}
-
-/// The same with XMP behind it.
-static int orientation_of_both(const void *exif, size_t size, const char *xmp)
-{
-    unsigned char file[512] = {0xFF, 0xD8, 0xFF, 0xE1, 0};
-    size_t at = 12 + size, n = strlen(xmp);
-    file[5] = (unsigned char)(size + 8);
-    memcpy(file + 6, "Exif\0\0", 6);
-    memcpy(file + 12, exif, size);
-    const unsigned char marker[4] = {0xFF, 0xE1, 0, (unsigned char)(2 + 29 + n)};
-    memcpy(file + at, marker, 4);
-    memcpy(file + at + 4, "http://ns.adobe.com/xap/1.0/\0", 29);
-    memcpy(file + at + 33, xmp, n);
-    return gr_image_orientation(file, at + 33 + n);
-}
-
-/// XMP counts where EXIF does not say it, by the first spelling that has a digit.
-static void test_xmp(void)
-{
-    static const unsigned char says_6[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1,
-                                             3,   0,   1,  0, 0, 0, 6, 0, 0, 0, 0,    0};
-    static const struct {
-        const char *xmp;
-        int want;
-    } cases[] = {
-        {"", 1},
-        {"tiff:Orientation=\"3\"", 3},
-        {"<tiff:Orientation>8<", 8},
-        {"tiff:Orientation='3'", 1},
-        {"tiff:Orientation", 1},
-        {"tiff:Orientation=", 1},
-        {"tiff:Orientation=\"", 1},
-        {"tiff:Orientation=\"x tiff:Orientation>2", 2},
-        {"tiff:Orientation>0 tiff:Orientation>2", 1},
-        {"tiff:Orientation>9", 1},
-        {"tiff:orientation>2", 1},
-    };
-    unsigned char silent[26];
-    memcpy(silent, says_6, 26);
-    silent[10] = 0x13;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        GR_CHECK_INT(orientation_of_both(silent, 26, cases[i].xmp), cases[i].want);
-        GR_CHECK_INT(orientation_of_both("no EXIF", 7, cases[i].xmp), cases[i].want);
-        GR_CHECK_INT(orientation_of_both(says_6, 26, cases[i].xmp), 6);
-    }
-}
-
-/// What is broken or lies counts as upright.
-static void test_orientation(void)
-{
-    static const unsigned char good[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1,
-                                           3,   0,   1,  0, 0, 0, 6, 0, 0, 0, 0,    0};
-    static const struct {
-        int at;
-        unsigned char value;
-        int want;
-    } changes[] = {{18, 8, 8},  {18, 1, 1},  {18, 0, 1},    {18, 9, 1},
-                   {19, 1, 1},  {12, 4, 1},  {14, 2, 1},    {0, 'M', 1},
-                   {2, 43, 1},  {4, 200, 1}, {7, 255, 1},   {8, 0, 1},
-                   {8, 255, 6}, {9, 255, 6}, {10, 0x13, 1}, {20, 77, 6}};
-    GR_CHECK_INT(orientation_of(good, 26), 6);
-    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        unsigned char bytes[26];
-        memcpy(bytes, good, 26);
-        bytes[changes[i].at] = changes[i].value;
-        if (!GR_CHECK_INT(orientation_of(bytes, 26), changes[i].want)) {
-            printf("    change %zu\n", i);
-        }
-    }
-    for (size_t n = 0; n < 26; n++) {
-        GR_CHECK_INT(orientation_of(good, n), n < 22 ? 1 : 6);
-    }
-    GR_CHECK_INT(gr_image_orientation("GIF89a", 6), 1);
-    GR_CHECK_INT(gr_image_orientation("", 0), 1);
 }
 
 static void test_allocation_failures(void)
@@ -430,8 +403,7 @@ static const gr_test tests[] = {
     {"damaged", test_damaged},
     {"absurd_size", test_absurd_size},
     {"absurd_webp", test_absurd_webp},
-    {"orientation", test_orientation},
-    {"xmp", test_xmp},
+    {"scans", test_scans},
     {"allocation_failures", test_allocation_failures},
     {"PNG written", test_png_write},
 };

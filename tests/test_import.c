@@ -372,7 +372,7 @@ static void test_bad_records(void)
               "1 <image> in human turns, but 2 images");
     check_bad(
         "{\"image\": \"a.png\", \"conversations\": [{\"from\": \"gpt\", \"value\": \"a\"}]}",
-        "1 images, but no turn from human");
+        "1 image, but no turn from human to show it in");
 }
 
 static void test_bad_images(void)

@@ -94,6 +94,24 @@ static void put_tar(const char *dir, const char *name, gr_str *tar)
     gr_str_fini(tar);
 }
 
+/// A picture that is not read does not leave a caption about nothing.
+static void test_other_pictures(void)
+{
+    const char *dir = fresh_dir("other_pictures");
+    gr_import_options options = tar_options;
+    gr_import_result r = {0};
+    gr_str tar = {0};
+    tar_text(&tar, "1.gif", "GIF89a");
+    tar_text(&tar, "1.txt", "a cat");
+    tar_end(&tar);
+    put_tar(dir, "a.tar", &tar);
+    GR_CHECK_ERR(import_into(dir, "a.tar", options, &r), GR_ERR_DATA,
+                 "its picture is a .gif, which is not read: make it a PNG, JPEG or WebP");
+    put(dir, "empty.tar", "", 0);
+    GR_CHECK_ERR(import_into(dir, "empty.tar", options, &r), GR_ERR_DATA,
+                 "empty.tar: the file is empty, expected a tar");
+}
+
 static void test_webdataset(void)
 {
     const char *dir = fresh_dir("webdataset");
@@ -109,13 +127,18 @@ static void test_webdataset(void)
     tar_text(&tar, "set/0002.txt", "zwei Vögel\n");
     tar_png(&tar, "set/0002.2.png");
     tar_text(&tar, "set/0002.cls", "3");
+    tar_text(&tar, "set/0002.gif", "beside pictures that are read");
     tar_text(&tar, "set.d/0002.txt", "only text"); // another folder: another record
+    tar_text(
+        &tar, "set.d/0003.json",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", "
+        "\"content\": \"a\"}]}");
     tar_end(&tar);
     put_tar(dir, "a.tar", &tar);
     options.task = "caption";
     options.prompt = "Was?";
     GR_CHECK_OK(import_into(dir, "a.tar", options, &r));
-    GR_CHECK_INT(r.samples, 3);
+    GR_CHECK_INT(r.samples, 4);
     GR_CHECK_INT(r.images, 3);
     check_sample(
         dir, 0, "set/0001", "count", 1,
@@ -128,6 +151,9 @@ static void test_webdataset(void)
     check_sample(dir, 2, "set.d/0002", "caption", 0,
                  "{\"conversations\":[{\"from\":\"human\",\"value\":\"Was?\"},"
                  "{\"from\":\"gpt\",\"value\":\"only text\"}]}");
+    check_sample(dir, 3, "set.d/0003", "caption", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\","
+                 "\"value\":\"a\"}]}");
 }
 
 /// As img2dataset writes it, in two files of a folder; other files there are none of ours.
@@ -512,6 +538,31 @@ static void test_bad_rows(void)
     GR_CHECK(is_listed(dir, "rejects.jsonl", "\"13\"", "a cell is no UTF-8"));
 }
 
+/// An answer's letter is one of the row's options; other answers, and rows without options, are free.
+static void test_answer_letters(void)
+{
+    const char *dir = fresh_dir("letters");
+    gr_import_options options = tsv_options;
+    gr_import_result r = {0};
+    gr_str s = {0};
+    add(&s, "index\tquestion\tA\tB\tC\tanswer\n"
+            "second\tq\tx\ty\t\tB\n"
+            "absent\tq\tx\ty\t\tC\n"
+            "empty\tq\t\ty\tz\tA\n"
+            "beyond\tq\tx\ty\tz\tD\n"
+            "words\tq\tx\ty\t\tCat\n"
+            "open\tq\t\t\t\tC\n");
+    put_tsv(dir, &s);
+    options.max_rejects = 3;
+    GR_CHECK_OK(import_into(dir, "a.tsv", options, &r));
+    GR_CHECK_INT(r.samples, 3);
+    GR_CHECK_INT(r.rejects, 3);
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"absent\"",
+                       "the answer is C, and the row has no option of this letter"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"empty\"", "the answer is A, and"));
+    GR_CHECK(is_listed(dir, "rejects.jsonl", "\"beyond\"", "the answer is D, and"));
+}
+
 /// A source of this name and text is refused, and nothing of it stays.
 static void check_bad_source(const char *name, const char *text, gr_import_options options,
                              const char *message)
@@ -532,6 +583,14 @@ static void check_bad_tsv(const char *text, const char *message)
 
 static void test_bad_tsvs(void)
 {
+    gr_str wide = {0};
+    add(&wide, "question\tanswer");
+    for (int i = 2; i < 100000; i++) { // names that differ would be compared with each other
+        GR_CHECK_OK(gr_str_addf(&wide, "\tc%d", i));
+    }
+    add(&wide, "\n");
+    check_bad_tsv(wide.data, "a.tsv:1: the header has 100000 columns, at most 4096");
+    gr_str_fini(&wide);
     check_bad_tsv("", "a.tsv:1: expected a header with a column \"question\"");
     check_bad_tsv("index\tanswer\n", "a.tsv:1: expected a header with a column \"question\"");
     check_bad_tsv("question\tconversations\n", "and none \"conversations\"");
@@ -652,7 +711,7 @@ static void check_bad_list(const char *text, const char *message)
 
 static void test_bad_lists(void)
 {
-    check_bad_list("", "a.json:1:1: expected a list of records");
+    check_bad_list("", "a.json:1:1: expected a list of records (before the first record)");
     check_bad_list("17", "a.json:1:1: expected a list of records");
     check_bad_list("[", "truncated");
     check_bad_list("[{" ONLY_TEXT "},\n {\"id\": \"x", "truncated (behind record 0)");
@@ -745,7 +804,7 @@ static void test_again(void)
     GR_CHECK(!gr_file_exists(in_dir(dir, "out/rejects.jsonl")));
     GR_CHECK(!gr_dir_exists(in_dir(dir, "out/.work")));
     GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_USAGE,
-                 "is not empty (manifest.json)");
+                 "is a data set already");
     check_sample(dir, 0, "#1", "", 0,
                  "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\","
                  "\"value\":\"a\"}]}");
@@ -818,6 +877,70 @@ static void test_crashed_parts(void)
     }
 }
 
+/// What another command has done is not thrown away; the same one goes on with it.
+static void test_other_options(void)
+{
+    const char *dir = fresh_dir("other");
+    gr_import_options options = llava_options;
+    gr_import_result r = {0};
+    static const char text[] = "{" ONLY_TEXT "}\n{\"image\": \"late.png\", " TALK "}\n";
+    put(dir, "a.jsonl", text, strlen(text));
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_DATA, "late.png");
+    options.max_side = 9;
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_USAGE,
+                 "(first difference: max_side): the same command goes on with it; to begin "
+                 "afresh remove the folder");
+    GR_CHECK(gr_file_exists(in_dir(dir, "out/.work/unit-00000000.index")));
+    options.max_side = 0;
+    put(dir, "late.png", png_4x2, sizeof png_4x2);
+    GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+    GR_CHECK_INT(r.samples, 2);
+    // Another source is a slip, too; the same one that was put right is not.
+    GR_CHECK_OK(gr_dir_remove(in_dir(dir, "out")));
+    unlink(in_dir(dir, "late.png"));
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_DATA, "late.png");
+    put(dir, "b.jsonl", text, strlen(text));
+    GR_CHECK_ERR(import_into(dir, "b.jsonl", options, &r), GR_ERR_USAGE,
+                 "(first difference: files[0].path)");
+    put(dir, "a.jsonl", text, (size_t)(strchr(text, '\n') + 1 - text));
+    GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+    GR_CHECK_INT(r.samples, 1);
+}
+
+/// Two parts under each other's names are encoded again: the samples stay in the order of the source.
+static void test_swapped_parts(void)
+{
+    static const char *const ends[] = {"index", "bytes"};
+    const char *dir = fresh_dir("swapped");
+    gr_import_options options = llava_options;
+    gr_import_result r = {0};
+    gr_str lines = {0};
+    for (int k = 0; k < 128; k++) {
+        GR_CHECK_OK(gr_str_addf(&lines, "{\"id\": \"s%d\", " ONLY_TEXT "}\n", k));
+    }
+    add(&lines, "{\"image\": \"late.png\", " TALK "}\n");
+    put(dir, "a.jsonl", lines.data, lines.size);
+    gr_str_fini(&lines);
+    GR_CHECK_ERR(import_into(dir, "a.jsonl", options, &r), GR_ERR_DATA, "late.png");
+    for (int i = 0; i < 2; i++) {
+        char one[64], two[64], old[512];
+        snprintf(one, sizeof one, "out/.work/unit-00000000.%s", ends[i]);
+        snprintf(two, sizeof two, "out/.work/unit-00000001.%s", ends[i]);
+        snprintf(old, sizeof old, "%s", in_dir(dir, one));
+        GR_CHECK_INT(rename(old, in_dir(dir, "aside")), 0);
+        snprintf(old, sizeof old, "%s", in_dir(dir, two));
+        GR_CHECK_INT(rename(old, in_dir(dir, one)), 0);
+        snprintf(old, sizeof old, "%s", in_dir(dir, "aside"));
+        GR_CHECK_INT(rename(old, in_dir(dir, two)), 0);
+    }
+    put(dir, "late.png", png_4x2, sizeof png_4x2);
+    GR_CHECK_OK(import_into(dir, "a.jsonl", options, &r));
+    GR_CHECK_INT(r.samples, 129);
+    check_sample(dir, 0, "s0", "", 0,
+                 "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":"
+                 "\"gpt\",\"value\":\"a\"}]}");
+}
+
 /// Every request for memory fails once: the error comes out, nothing leaks, and the same call then goes on.
 static void fail_each_request(const char *dir, const char *source, gr_import_options options)
 {
@@ -861,15 +984,29 @@ static void test_memory_failures(void)
 }
 
 static const gr_test tests[] = {
-    {"webdataset", test_webdataset},       {"img2dataset", test_img2dataset},
-    {"tar_tricks", test_tar_tricks},       {"damaged_tars", test_damaged_tars},
-    {"tar_holes", test_tar_holes},         {"joined_tars", test_joined_tars},
-    {"tar_ends", test_tar_ends},           {"vlmeval", test_vlmeval},
-    {"vlmeval_paths", test_vlmeval_paths}, {"bad_rows", test_bad_rows},
-    {"bad_tsvs", test_bad_tsvs},           {"llava_forms", test_llava_forms},
-    {"messages", test_messages},           {"meta", test_meta},
-    {"bad_lists", test_bad_lists},         {"long_caption", test_long_caption},
-    {"duplicates", test_duplicates},       {"again", test_again},
-    {"crashed_parts", test_crashed_parts}, {"memory_failures", test_memory_failures},
+    {"other_pictures", test_other_pictures},
+    {"webdataset", test_webdataset},
+    {"img2dataset", test_img2dataset},
+    {"tar_tricks", test_tar_tricks},
+    {"damaged_tars", test_damaged_tars},
+    {"tar_holes", test_tar_holes},
+    {"joined_tars", test_joined_tars},
+    {"tar_ends", test_tar_ends},
+    {"vlmeval", test_vlmeval},
+    {"vlmeval_paths", test_vlmeval_paths},
+    {"bad_rows", test_bad_rows},
+    {"other_options", test_other_options},
+    {"swapped_parts", test_swapped_parts},
+    {"answer_letters", test_answer_letters},
+    {"bad_tsvs", test_bad_tsvs},
+    {"llava_forms", test_llava_forms},
+    {"messages", test_messages},
+    {"meta", test_meta},
+    {"bad_lists", test_bad_lists},
+    {"long_caption", test_long_caption},
+    {"duplicates", test_duplicates},
+    {"again", test_again},
+    {"crashed_parts", test_crashed_parts},
+    {"memory_failures", test_memory_failures},
 };
 GR_TEST_MAIN("import_forms", tests)

@@ -36,7 +36,7 @@ static void test_model(void)
 
 static void test_formats(void)
 {
-    check_table(gr_formats_known, 5);
+    check_table(gr_formats_known, 6);
 }
 
 static void test_datasets(void)

@@ -91,7 +91,7 @@ static void test_bad_samples(void)
     check_odd_sample("{\"conversations\": [{\"from\": \"cat\", \"value\": \"x\"}]}",
                      "from \"cat\", expected human, gpt or system");
     check_odd_sample("{\"conversations\": [{\"from\": \"gpt\", \"value\": \"x\"}]}",
-                     "0 <image> placeholders and 1 images");
+                     "0 <image> placeholders and 1 image");
     char text[512], value[128];
     memset(value, '7', sizeof value);
     value[sizeof value - 1] = '\0';
@@ -201,7 +201,7 @@ static void test_no_fit(void)
     check_fails(options, "set: sample 2 (\"s2\"): 2 images, but max_images is 1: raise it");
     options = options_of(1, 1, false);
     options.vision = NULL;
-    check_fails(options, "sample 1 (\"s1\"): 1 images, but the model has no vision part");
+    check_fails(options, "sample 1 (\"s1\"): 1 image, but the model has no vision part");
 }
 
 static void test_damaged(void)
@@ -216,6 +216,33 @@ static void test_damaged(void)
     check_fails(options, "shard-00000.h5: sample 1 (\"s1\", number 1 of the data set) is "
                          "damaged: content id ");
     gr_dataset_close(&damaged);
+}
+
+/// The same of a text that is kept from measuring and not read again: so are those of later windows.
+static void test_damaged_kept(void)
+{
+    enum { BATCH = 5, AT = 20 / BATCH };
+    for (int announced = 0; set_up() && announced < 2; announced++) {
+        gr_dataset *damaged = NULL;
+        if (!GR_CHECK_OK(make_set("odd", NULL, &damaged))) {
+            return;
+        }
+        gr_loader_options options = options_of(BATCH, 1, false);
+        damage("bird 20");
+        whole.dataset = damaged;
+        gr_loader *loader = create(options);
+        const gr_lane_batch *lane = NULL;
+        if (announced) {
+            GR_CHECK_OK(gr_loader_expect(loader, 0, AT + 1, 0, 1));
+        }
+        for (int64_t step = 0; step < AT; step++) {
+            GR_CHECK_OK(gr_loader_lane(loader, step, 0, &lane));
+        }
+        GR_CHECK_ERR(gr_loader_lane(loader, AT, 0, &lane), GR_ERR_DATA,
+                     "(\"s20\", number 20 of the data set) is damaged: content id ");
+        gr_loader_destroy(&loader);
+        gr_dataset_close(&damaged);
+    }
 }
 
 /// Destroying does not wait for what was announced.
@@ -316,6 +343,7 @@ static void test_memory_flat(void)
     gr_loader_destroy(&loader);
 }
 
+/// Two windows: what the second keeps has a place.
 static gr_err load_some(bool announced)
 {
     gr_err err = GR_OK;
@@ -324,10 +352,11 @@ static gr_err load_some(bool announced)
     gr_loader_options options = options_of(6, 2, true);
     GR_TRY(gr_loader_create(&options, &loader));
     if (announced) {
-        GR_TRY(gr_loader_expect(loader, 0, 1, 0, 2));
+        GR_TRY(gr_loader_expect(loader, 0, 2, 0, 2));
     }
-    GR_TRY(gr_loader_lane(loader, 0, 0, &lane));
-    GR_TRY(gr_loader_lane(loader, 0, 1, &lane));
+    for (int64_t k = 0; k < 4; k++) {
+        GR_TRY(gr_loader_lane(loader, k / 2, k % 2, &lane));
+    }
 done:
     gr_loader_destroy(&loader);
     return err;
@@ -354,6 +383,7 @@ static const gr_test tests[] = {
     {"bad_samples", test_bad_samples},
     {"no_fit", test_no_fit},
     {"damaged", test_damaged},
+    {"damaged_kept", test_damaged_kept},
     {"drop", test_drop},
     {"drop_no_shard", test_drop_no_shard},
     {"destroy", test_destroy},

@@ -3,9 +3,11 @@
 #include "src/base/mem.h"
 #include "src/base/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static void test_alloc(void)
 {
@@ -164,7 +166,48 @@ static int child(void)
     return first == GR_OK && second == GR_ERR_MEMORY && third == GR_OK ? 5 : 6;
 }
 
+/// Bytes of this process that are in memory.
+static int64_t resident(void)
+{
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!GR_CHECK(f && fscanf(f, "%*d %lld", &pages) == 1)) {
+        pages = 0;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/// What was forgotten reads as zero, its neighbours are as they were, and a large piece leaves the memory of the process.
+static void test_forget(void)
+{
+    enum { SIZE = 64 << 20, FROM = 12345, TO = SIZE - 777 };
+    gr_err err = GR_OK;
+    char *bytes = NULL;
+    int64_t wrong = 0;
+    GR_ALLOC(bytes, SIZE);
+    memset(bytes, 7, SIZE);
+    int64_t before = resident();
+    gr_mem_forget(bytes + FROM, TO - FROM);
+    GR_CHECK(before - resident() > SIZE / 2);
+    for (int64_t i = 0; i < SIZE; i += i < 20000 || i > SIZE - 20000 ? 1 : 4001) {
+        wrong += bytes[i] != (i >= FROM && i < TO ? 0 : 7);
+    }
+    bytes[SIZE / 2] = 1;
+    gr_mem_forget(bytes + 3, 0);
+    gr_mem_forget(bytes + 3, 2);
+    GR_CHECK_INT(wrong, 0);
+    GR_CHECK(bytes[2] == 7 && bytes[3] == 0 && bytes[4] == 0 && bytes[5] == 7);
+    GR_CHECK_INT(bytes[SIZE / 2], 1);
+done:
+    GR_CHECK_OK(err);
+    GR_FREE(bytes);
+}
+
 static const gr_test tests[] = {
+    {"forget", test_forget},
     {"zeroed, aligned, counted", test_alloc},
     {"too large", test_too_large},
     {"resize", test_resize},

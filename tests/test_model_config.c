@@ -217,7 +217,8 @@ static void test_yaml(void)
     GR_CHECK_ERR(parse_yaml("vision: {hiden_size: 8}"), GR_ERR_DATA, "hiden_size");
     GR_CHECK_ERR(parse_yaml("vison: {}"), GR_ERR_DATA, "vison");
     GR_CHECK_ERR(parse_yaml("connector: {norm: 1}"), GR_ERR_DATA, "norm");
-    GR_CHECK_ERR(parse_yaml("connector: {}"), GR_ERR_DATA, "alone");
+    GR_CHECK_OK(parse_yaml("connector: {}")); // a recipe has the other parts elsewhere
+    GR_CHECK_ERR(parse_yaml("{}"), GR_ERR_DATA, "no part");
     GR_CHECK_ERR(parse_yaml("vision: 3"), GR_ERR_DATA, "map");
     GR_CHECK_ERR(parse_yaml("[1]"), GR_ERR_DATA, "map");
 }
@@ -324,7 +325,16 @@ static void test_check(void)
     check_wrong(&c.language.width, &c, INT64_MAX, "width");
     c.parts = (1u << GR_PART_VISION) | (1u << GR_PART_LANGUAGE);
     GR_CHECK_ERR(gr_model_config_check(&c), GR_ERR_DATA, "together");
+    GR_CHECK_OK(gr_model_config_check_parts(&c));
+    c.parts = 1u << GR_PART_CONNECTOR; // a recipe has the encoder elsewhere
+    GR_CHECK_ERR(gr_model_config_check(&c), GR_ERR_DATA, "together");
+    GR_CHECK_OK(gr_model_config_check_parts(&c));
+    c.parts |= 1u << GR_PART_VISION; // what is there must fit
+    c.connector.blocks_left_out = c.vision.blocks;
+    GR_CHECK_ERR(gr_model_config_check_parts(&c), GR_ERR_DATA, "select_layer");
+    c.connector.blocks_left_out = 0;
     c.parts = 0;
+    GR_CHECK_ERR(gr_model_config_check_parts(&c), GR_ERR_DATA, "no part");
     GR_CHECK_ERR(gr_model_config_check(&c), GR_ERR_DATA, "no part");
     c = tiny_config(1u << GR_PART_VISION);
     c.vision.image_size = 10;

@@ -1,7 +1,9 @@
 #include "src/optim/adamw.h"
+#include "src/optim/finite.h"
 #include "src/optim/schedule.h"
 #include "tests/check.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -199,12 +201,39 @@ static void test_cosine_short(void)
     GR_CHECK(gr_schedule_factor(&after, 3) == 1);
 }
 
+/// The last one is found wherever it is, on any number of threads; the largest number and the smallest are no fault.
+static void test_last_nonfinite(void)
+{
+    static const float values[] = {NAN, INFINITY, -INFINITY, -NAN};
+    static const int places[] = {0, 1, 15, 16383, 16384, 32767, N - 1};
+    static float x[N];
+    for (int i = 0; i < N; i++) {
+        x[i] = i % 3 == 0 ? -FLT_MAX : i % 3 == 1 ? FLT_MAX : FLT_TRUE_MIN;
+    }
+    GR_CHECK_INT(gr_last_nonfinite(0, x, 2), -1);
+    GR_CHECK_INT(gr_last_nonfinite(N, x, 3), -1);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        float kept = x[places[i]];
+        x[places[i]] = values[i % 4];
+        for (int threads = 1; threads <= 3; threads++) {
+            GR_CHECK_INT(gr_last_nonfinite(N, x, threads), places[i]);
+            GR_CHECK_INT(gr_last_nonfinite(places[i], x, threads), -1);
+            GR_CHECK_INT(gr_last_nonfinite(places[i] + 1, x, threads), places[i]);
+        }
+        x[0] = NAN;
+        GR_CHECK_INT(gr_last_nonfinite(N, x, 2), places[i]);
+        x[0] = -FLT_MAX;
+        x[places[i]] = kept;
+    }
+}
+
 static const gr_test tests[] = {
     {"adamw", test_adamw},
     {"adamw in ranges", test_adamw_split},
     {"adamw without gradient", test_adamw_zero_gradient},
     {"sum of squares", test_sum_squares},
     {"sum of squares by blocks", test_sum_squares_blocks},
+    {"last that is not finite", test_last_nonfinite},
     {"constant", test_constant},
     {"cosine", test_cosine},
     {"short cosine", test_cosine_short},

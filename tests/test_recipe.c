@@ -4,6 +4,7 @@
 #include "src/base/mem.h"
 #include "src/base/str.h"
 #include "stages/recipe.h"
+#include "stages/recipe_bits.h"
 #include "tests/check.h"
 
 #include <stdlib.h>
@@ -59,6 +60,7 @@ static void test_good(void)
     GR_CHECK_STR(r->part[GR_PART_CONNECTOR], "c");
     GR_CHECK_INT(r->stage_count, 1);
     GR_CHECK(r->digests_every == 10 && r->digests_lanes);
+    GR_CHECK_INT(r->nonfinite, GR_NONFINITE_STOP);
     const gr_recipe_stage *s = &r->stages[0];
     GR_CHECK_INT(s->trains, 1 << GR_PART_CONNECTOR);
     GR_CHECK(s->data.items[0].to == 0.9);
@@ -107,6 +109,75 @@ static void test_settings(void)
     }
     const char *const bad[] = {"seed"};
     GR_CHECK_ERR(load_text(text.data, bad, 1, &r), GR_ERR_USAGE, "key.path=value");
+    gr_str_fini(&text);
+}
+
+/// Each policy; another is no other run, and is told.
+static void test_nonfinite(void)
+{
+    static const struct {
+        const char *setting;
+        gr_nonfinite_policy policy;
+        int64_t skips;
+    } good[] = {{"nonfinite=stop", GR_NONFINITE_STOP, 0},
+                {"nonfinite=replay", GR_NONFINITE_REPLAY, 0},
+                {"nonfinite={skip: 3}", GR_NONFINITE_SKIP, 3}};
+    static const char *const bad[] = {"nonfinite=go", "nonfinite=3", "nonfinite=[skip]"};
+    gr_recipe *plain = NULL, *r = NULL;
+    gr_str text = {0};
+    GR_CHECK_OK(gr_str_add(&text, head));
+    GR_CHECK_OK(gr_str_add(&text, stage));
+    GR_CHECK_OK(load_text(text.data, NULL, 0, &plain));
+    for (int i = 0; i < 3 && plain; i++) {
+        if (GR_CHECK_OK(load_text(text.data, &good[i].setting, 1, &r))) {
+            char *key = NULL;
+            gr_str changes = {0};
+            GR_CHECK_INT(r->nonfinite, good[i].policy);
+            GR_CHECK_INT(r->nonfinite_skips, good[i].skips);
+            GR_CHECK_OK(gr_recipe_difference(plain->doc, r->doc, &key));
+            GR_CHECK(!key);
+            GR_CHECK_OK(gr_recipe_changes(plain, r, &changes));
+            GR_CHECK((changes.size > 0) == (i > 0));
+            if (i == 2) {
+                GR_CHECK_STR(changes.data, "nonfinite stop -> skip 3");
+            }
+            gr_str_fini(&changes);
+            GR_FREE(key);
+            gr_recipe_destroy(&r);
+        }
+        GR_CHECK_ERR(load_text(text.data, &bad[i], 1, &r), GR_ERR_RECIPE,
+                     "expected stop, replay or {skip: K}");
+    }
+    const char *zero = "nonfinite={skip: 0}";
+    GR_CHECK_ERR(load_text(text.data, &zero, 1, &r), GR_ERR_RECIPE, "from 1");
+    gr_recipe_destroy(&plain);
+    gr_str_fini(&text);
+}
+
+/// What a plan counts with, and a template for all stages.
+static void test_assumed(void)
+{
+    static const char more[] = "template: qwen3\n"
+                               "assume:\n"
+                               "  models: {v: v.yaml, d: other.yaml}\n"
+                               "  data:\n"
+                               "    d: {samples: 12, tokens: 30.5, targets: 4, tiles: 2}\n"
+                               "    e: {samples: 1, tokens: 9, targets: 9}\n";
+    gr_recipe *r = NULL;
+    gr_str text = {0};
+    GR_CHECK_OK(gr_str_add(&text, head));
+    GR_CHECK_OK(gr_str_add(&text, more));
+    if (GR_CHECK_OK(load_parts(text.data, stage, &r))) {
+        const gr_recipe_assumed *model = gr_recipe_assumed_model(r, "v");
+        const gr_recipe_assumed *data = gr_recipe_assumed_data(r, "d");
+        GR_CHECK(model && strcmp(model->config, "v.yaml") == 0);
+        GR_CHECK(data && data->samples == 12 && data->tokens == 30.5 && data->targets == 4);
+        GR_CHECK(data && data->tiles == 2 && !data->config);
+        GR_CHECK(gr_recipe_assumed_data(r, "e") && gr_recipe_assumed_data(r, "e")->tiles == 0);
+        GR_CHECK(!gr_recipe_assumed_data(r, "v") && !gr_recipe_assumed_model(r, "e"));
+        GR_CHECK(r->stages[0].template == gr_chat_template_find("qwen3"));
+        gr_recipe_destroy(&r);
+    }
     gr_str_fini(&text);
 }
 
@@ -172,6 +243,13 @@ static const bad_case bad_cases[] = {
     {"seed: 7", "seed: 7\nprecision: fp16", "expected fp32 or bf16, got \"fp16\""},
     {"steps: 5", "steps: 5\n    precision: bf16", "precision"},
     {"steps: 5", "steps: 5\n    template: qwen", "one of chat, plain, qwen2.5"},
+    {"seed: 7", "seed: 7\ntemplate: qwen", "one of chat, plain, qwen2.5"},
+    {"seed: 7", "seed: 7\nassume: {model: {v: v.yaml}}", "models"},
+    {"seed: 7", "seed: 7\nassume: {models: {v: 3}}", "string"},
+    {"seed: 7", "seed: 7\nassume: {data: {d: {tokens: 5, targets: 1}}}", "samples"},
+    {"seed: 7", "seed: 7\nassume: {data: {d: {samples: 5, tokens: 5, targets: 6}}}", "targets"},
+    {"seed: 7", "seed: 7\nassume: {data: {d: {samples: 5, tokens: 5, targets: 1, tile: 2}}}",
+     "tiles"},
     {"steps: 5", "steps: 5\n    steps: 6", "steps"},
     {"name: warm-up", "nam: warm-up", "name"},
 };
@@ -257,6 +335,8 @@ static const gr_test tests[] = {
     {"example", test_example},
     {"good", test_good},
     {"settings", test_settings},
+    {"nonfinite", test_nonfinite},
+    {"assumed", test_assumed},
     {"mistakes", test_mistakes},
     {"stage_against_others", test_stage_against_others},
     {"missing_file", test_missing_file},

@@ -130,7 +130,8 @@ static void test_not_empty_folder(void)
     char *dir = scratch_path("round2");
     gr_dataset_writer *writer = NULL;
     GR_CHECK_OK(write_set(dir, 2, 0));
-    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &writer), GR_ERR_USAGE, "is not empty");
+    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &writer), GR_ERR_USAGE,
+                 "is a data set already");
     GR_CHECK(writer == NULL);
     GR_FREE(dir);
 }
@@ -179,7 +180,8 @@ static void test_two_writers(void)
     GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &second), GR_ERR_USAGE,
                  "another process is writing a data set there"); // until it is closed
     gr_dataset_writer_destroy(&first);
-    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &second), GR_ERR_USAGE, "is not empty");
+    GR_CHECK_ERR(gr_dataset_writer_create(dir, 0, &second), GR_ERR_USAGE,
+                 "is a data set already");
     char *work = gr_str_format("%s/.work", dir);
     GR_CHECK(!gr_dir_exists(work));
     GR_FREE(work);

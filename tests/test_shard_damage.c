@@ -155,6 +155,19 @@ static void other_folder(gri_manifest *m)
     strcpy(m->shards[0].name, "../x.h5");
 }
 
+static void first_twice(gri_manifest *m)
+{
+    const gri_shard_entry first = m->shards[0];
+    GR_CHECK_OK(gri_manifest_add(m, &first));
+}
+
+static void other_order(gri_manifest *m)
+{
+    const gri_shard_entry first = m->shards[0];
+    GR_CHECK_OK(gri_manifest_add(m, &first));
+    strcpy(m->shards[0].name, "shard-00001.h5");
+}
+
 static void check_lie(const char *name, void (*change)(gri_manifest *), const char *message)
 {
     char *dir = scratch_path(name);
@@ -175,6 +188,8 @@ static void test_manifest_lies(void)
     check_lie("lie_place", other_place, "digest of its headers and index tables is ");
     check_lie("lie_beyond", place_beyond, "text_bytes");
     check_lie("lie_name", other_folder, "is no file name");
+    check_lie("lie_twice", first_twice, "shard-00000.h5 is listed behind shard-0000");
+    check_lie("lie_order", other_order, "shard-00000.h5 is listed behind shard-00001.h5");
 }
 
 static void other_whole(gri_manifest *m)

@@ -138,8 +138,9 @@ static void test_longest_added(void)
     gr_ids ids = {0};
     GR_CHECK_OK(gr_tokenizer_save(t, gr_test_dir(), NULL));
     GR_CHECK_OK(gr_tokenizer_load(gr_test_dir(), &more));
-    GR_FREE(more->literal.ids);
-    GR_FREE(more->normalized.ids);
+    gri_text_table_fini(&more->literal.ids);
+    GR_FREE(more->literal.sizes);
+    GR_FREE(more->normalized.sizes);
     GR_FREE(more->piece_bytes);
     gri_text_table_fini(&more->pieces);
     more->literal.count = 0;

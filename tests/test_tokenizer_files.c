@@ -480,7 +480,8 @@ static void test_save_allocation_failures(void)
     }
     GR_CHECK_OK(err);
     GR_CHECK(failures >= 4);
-    GR_CHECK_ERR(gr_tokenizer_save(t, "/nowhere", NULL), GR_ERR_IO, "/nowhere/tokenizer.json");
+    GR_CHECK_ERR(gr_tokenizer_save(t, "/nowhere", NULL), GR_ERR_IO,
+                 "/nowhere/tokenizer_config.json");
     gr_tokenizer_destroy(&t);
 }
 

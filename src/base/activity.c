@@ -17,6 +17,8 @@ static const char *const phase_names[GR_PHASE_COUNT] = {
 static atomic_uint_least64_t pulse;
 static atomic_int phase;
 static atomic_bool waiting;
+static double changed,
+    waited; ///< the main thread's: when `waiting` did, and how long it was true
 
 /// What changes once a step or a sample.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,8 +44,16 @@ void gr_activity_phase(gr_phase p)
 
 void gr_activity_wait(bool w)
 {
+    const double now = gr_clock();
+    waited += atomic_load_explicit(&waiting, memory_order_relaxed) ? now - changed : 0;
+    changed = now;
     atomic_store_explicit(&waiting, w, memory_order_relaxed);
     gr_activity_pulse();
+}
+
+double gr_activity_waited(void)
+{
+    return waited;
 }
 
 void gr_activity_place(const char *fmt, ...)

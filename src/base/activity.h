@@ -51,6 +51,8 @@ void gr_activity_place(const char *fmt, ...) GR_PRINTF(1, 2);
 void gr_activity_sample(const char *path, int64_t index);
 /// Before and after a call in which other ranks are waited for.
 void gr_activity_wait(bool waiting);
+/// Seconds that the main thread has spent between such calls so far. From the main thread.
+double gr_activity_waited(void);
 /// A stage begins: no step of it was done.
 void gr_activity_stage(void);
 void gr_activity_step_begin(void);

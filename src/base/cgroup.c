@@ -1,5 +1,6 @@
 #include "src/base/cgroup.h"
 
+#include "src/base/decimal.h"
 #include "src/base/str.h"
 
 #include <stdio.h>
@@ -37,7 +38,8 @@ static void limit_memory(const char *words, gr_cgroup *out)
 
 static void limit_cpus(const char *quota, const char *period, gr_cgroup *out)
 {
-    double cpus = strtod(period, NULL) > 0 ? strtod(quota, NULL) / strtod(period, NULL) : 0;
+    double cpus =
+        gr_decimal_parse(period) > 0 ? gr_decimal_parse(quota) / gr_decimal_parse(period) : 0;
     if (cpus > 0 && (out->cpus == 0 || cpus < out->cpus)) {
         out->cpus = cpus;
     }

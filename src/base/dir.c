@@ -1,4 +1,5 @@
 // Paths and folders; file.c has the files.
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "src/base/file_private.h"
 #include "src/base/mem.h"
@@ -70,6 +71,7 @@ static gr_err make_one(const char *path)
     char *parent = NULL;
     GR_TRY(gr_path_dir(path, &parent));
     if (mkdir(path, 0777) == 0) {
+        gr_failpoint(GR_AT_FOLDER_MADE);
         GR_TRY(gr_dir_sync(parent)); // or what is synced inside may be gone with the folder
     } else if (errno != EEXIST || !gr_dir_exists(path)) {
         GR_TRY(gri_system_error(GRI_USE, "make the folder", path));
@@ -105,9 +107,14 @@ static gr_err sync_folder(const char *path, int (*sync)(int))
         GR_TRY(gri_system_error(GRI_FIND, "open the folder", path));
     }
     // Some file systems have nothing to sync in a folder and say EINVAL.
-    if (sync(fd) != 0 && errno != EINVAL) {
+    int status;
+    do {
+        status = sync(fd);
+    } while (status != 0 && errno == EINTR);
+    if (status != 0 && errno != EINVAL) {
         GR_TRY(gri_system_error(GRI_USE, "sync the folder", path));
     }
+    gr_failpoint(GR_AT_FOLDER_SYNCED);
 done:
     if (fd >= 0) {
         close(fd);
@@ -184,10 +191,54 @@ void gr_dir_list_free(char ***names, int64_t count)
     GR_FREE(*names);
 }
 
+gr_err gr_dir_check_empty(const char *path)
+{
+    gr_err err = GR_OK;
+    char **names = NULL;
+    int64_t count = 0;
+    GR_TRY(gr_dir_list(path, &names, &count));
+    if (count > 0) {
+        GR_FAIL(GR_ERR_USAGE, "%s is not empty (it holds \"%s\"): give a new folder", path,
+                names[0]);
+    }
+done:
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
+bool gr_dir_is_aside(const char *name)
+{
+    const char *last = strrchr(name, '.');
+    size_t n = last ? (size_t)(last - name) : 0;
+    return n > 4 && strncmp(last - 4, ".tmp", 4) == 0 && last[1] &&
+           !last[1 + strspn(last + 1, "0123456789")];
+}
+
+gr_err gr_dir_remove_asides(const char *path)
+{
+    gr_err err = GR_OK;
+    char **names = NULL, *file = NULL;
+    int64_t count = 0;
+    GR_TRY(gr_dir_list(path, &names, &count));
+    for (int64_t i = 0; i < count; i++) {
+        GR_FREE(file);
+        GR_TRY(gr_path_join(path, names[i], &file));
+        if (gr_dir_is_aside(names[i]) && gr_file_exists(file) && unlink(file) != 0) {
+            GR_TRY(gri_system_error(GRI_USE, "remove", file));
+        }
+    }
+done:
+    GR_FREE(file);
+    gr_dir_list_free(&names, count);
+    return err;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
 {
     (void)st, (void)type, (void)walk;
-    return remove(path);
+    int status = remove(path);
+    gr_failpoint(GR_AT_ENTRY_REMOVED);
+    return status;
 }
 
 gr_err gr_dir_remove(const char *path)

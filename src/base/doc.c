@@ -1,4 +1,4 @@
-// The tree and its memory. doc_json.c and doc_yaml.c read, doc_set.c changes, doc_node.c answers.
+// The tree and its memory. doc_json.c and doc_yaml.c read, doc_include.c and doc_set.c change, doc_node.c answers.
 #include "src/base/doc.h"
 
 #include "src/base/doc_private.h"
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { BLOCK_SIZE = 1 << 14, YAML_MAX_SIZE = 4 << 20 };
+enum { BLOCK_SIZE = 1 << 14 };
 
 struct gri_doc_block {
     gri_doc_block *next;
@@ -100,20 +100,20 @@ static bool has_children(const gr_node *node)
     return node->type == GR_DOC_LIST || node->type == GR_DOC_MAP;
 }
 
-static void link_below(gr_node *node, gr_doc *doc)
+void gri_doc_link_from(gr_node *node, gr_doc *doc)
 {
     node->doc = doc;
     if (has_children(node)) {
         for (int64_t i = 0; i < node->u.list.count; i++) {
             node->u.list.items[i].parent = node;
-            link_below(&node->u.list.items[i], doc);
+            gri_doc_link_from(&node->u.list.items[i], doc);
         }
     }
 }
 
 void gri_doc_link(gr_doc *doc)
 {
-    link_below(&doc->root, doc);
+    gri_doc_link_from(&doc->root, doc);
 }
 
 const gr_node *gr_doc_root(const gr_doc *doc)
@@ -124,6 +124,11 @@ const gr_node *gr_doc_root(const gr_doc *doc)
 const char *gr_doc_name(const gr_doc *doc)
 {
     return doc->name;
+}
+
+size_t gri_doc_mark(const char *text, size_t size)
+{
+    return size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
 static bool ends_in(const char *path, const char *end)
@@ -141,7 +146,7 @@ gr_err gr_doc_load(const char *path, gr_err mistake, gr_doc **out)
     if (!json && !ends_in(path, ".yaml") && !ends_in(path, ".yml") && gr_file_exists(path)) {
         GR_FAIL(mistake, "%s: expected a name that ends in .json, .yaml or .yml", path);
     }
-    GR_TRY(gr_file_read(path, json ? 0 : YAML_MAX_SIZE, &text, &size));
+    GR_TRY(gr_file_read(path, json ? 0 : GRI_DOC_YAML_MOST, &text, &size));
     GR_TRY(json ? gr_doc_parse_json(path, text, size, mistake, out)
                 : gr_doc_parse_yaml(path, text, size, mistake, out));
 done:

@@ -7,7 +7,7 @@
 ///
 /// YAML scalars are typed as in the core schema of YAML 1.2 (null, true/false, integers,
 /// reals); quoted scalars are strings; anchors and tags are refused; a key given twice is an error
-/// in both languages.
+/// in both languages. A byte order mark may begin a YAML document and is an error in JSON (RFC 8259, section 8.1).
 
 #include "src/base/err.h"
 #include "src/base/json.h"
@@ -33,6 +33,7 @@ struct gr_node {
     int line, column;      ///< 1-based, of the key in a map; 0 when unknown (JSON)
     const gr_doc *doc;     ///< the document that owns this node
     const gr_node *parent; ///< NULL at the root
+    const char *file;      ///< of an included node the file it stands in; else NULL
     const char *key;       ///< in a map, the key (NUL-terminated UTF-8); else NULL
     union {
         bool boolean;
@@ -60,6 +61,12 @@ GR_MUST_CHECK gr_err gr_doc_parse_yaml(const char *name, const char *text, size_
 void gr_doc_destroy(gr_doc **doc);
 const gr_node *gr_doc_root(const gr_doc *doc);
 const char *gr_doc_name(const gr_doc *doc);
+
+/// Resolves each `include: FILE` (or a list of files, later ones on top) of a YAML document: the file's map with that of the
+/// `include` on top of it. Maps are merged key by key, lists of maps that all have a "name" name by name (new ones behind),
+/// everything else is replaced. Names start from the folder of the file they stand in; included files may include others. A missing
+/// file is GR_ERR_MISSING and says who names it.
+GR_MUST_CHECK gr_err gr_doc_include(gr_doc *doc);
 
 /// Replaces or adds the value at a dotted path ("stages[0].steps" or "stages.warm-up.steps", a list
 /// item being named by its number or by its "name" entry); missing maps on the way are made.

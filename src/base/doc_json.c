@@ -82,6 +82,12 @@ gr_err gr_doc_parse_json(const char *name, const char *text, size_t size, gr_err
     json_error_t error;
     json_t *value = NULL;
     GR_TRY(gri_doc_create(name, mistake, &doc));
+    if (gri_doc_mark(text, size)) {
+        GR_FAIL(
+            mistake,
+            "%s:1:1: starts with a byte order mark (EF BB BF), which JSON has not: save it as UTF-8 without one",
+            name);
+    }
     value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
                        &error);
     if (!value) {

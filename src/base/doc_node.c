@@ -54,6 +54,12 @@ void gri_node_path(const gr_node *node, char *path, size_t size)
     }
 }
 
+/// The file that a node stands in.
+static const char *file_of(const gr_node *node)
+{
+    return node->file ? node->file : node->doc->name;
+}
+
 /// "LINE:COLUMN:" and the key path.
 static void describe_place(const gr_node *node, char *place, size_t place_size, char *path,
                            size_t path_size)
@@ -71,7 +77,7 @@ void gr_node_context(const gr_node *node)
 {
     char path[TEXT_SIZE], place[64];
     describe_place(node, place, sizeof place, path, sizeof path);
-    gr_err_context("%s:%s %s", node->doc->name, place, path);
+    gr_err_context("%s:%s %s", file_of(node), place, path);
 }
 
 gr_err gr_node_error(const gr_node *node, const char *fmt, ...)
@@ -83,8 +89,8 @@ gr_err gr_node_error(const gr_node *node, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     describe_place(node, place, sizeof place, path, sizeof path);
-    GR_FAIL(node->doc->mistake, "%s:%s %s%s%s", node->doc->name, place, path,
-            path[0] ? ": " : "", text);
+    GR_FAIL(node->doc->mistake, "%s:%s %s%s%s", file_of(node), place, path, path[0] ? ": " : "",
+            text);
 done:
     return err;
 }
@@ -256,7 +262,7 @@ done:
     return err;
 }
 
-static gr_err read_string(const gr_node *node, const char **out)
+gr_err gri_node_string(const gr_node *node, const char **out)
 {
     gr_err err = GR_OK;
     if (node->type != GR_DOC_STRING) {
@@ -333,7 +339,7 @@ gr_err gr_node_get_string(const gr_node *map, const char *key, const char **out)
     gr_err err = GR_OK;
     const gr_node *node;
     GR_TRY(find(map, key, true, &node));
-    GR_TRY(read_string(node, out));
+    GR_TRY(gri_node_string(node, out));
 done:
     return err;
 }
@@ -343,7 +349,7 @@ gr_err gr_node_opt_string(const gr_node *map, const char *key, const char **out)
     gr_err err = GR_OK;
     const gr_node *node;
     GR_TRY(find(map, key, false, &node));
-    GR_TRY(node ? read_string(node, out) : GR_OK);
+    GR_TRY(node ? gri_node_string(node, out) : GR_OK);
 done:
     return err;
 }

@@ -1,3 +1,4 @@
+#include "src/base/decimal.h"
 #include "src/base/doc_private.h"
 
 #include <errno.h>
@@ -5,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
-
-enum { MOST_KEYS = 4096 }; ///< of one map: each is compared with all before it
 
 /// The parser and the event it stands at.
 typedef struct reader {
@@ -135,7 +134,7 @@ static gr_err read_number(const reader *r, const char *text, gr_node *out)
         }
     } else {
         out->type = GR_DOC_REAL;
-        out->u.real = strtod(text, NULL);
+        out->u.real = gr_decimal_parse(text);
         if (isinf(out->u.real)) {
             FAIL_HERE(r, "%s is too large for a number", text);
         }
@@ -261,8 +260,8 @@ static gr_err read_map(reader *r, int depth, gr_node *out)
     GR_TRY(advance(r));
     while (r->event.type != YAML_MAPPING_END_EVENT) {
         gr_node found = {0}, *item;
-        if (out->u.list.count == MOST_KEYS) {
-            FAIL_HERE(r, "more than %d keys in one map", MOST_KEYS);
+        if (out->u.list.count == GRI_DOC_MOST_KEYS) {
+            FAIL_HERE(r, "more than %d keys in one map", GRI_DOC_MOST_KEYS);
         }
         GR_TRY(read_key(r, out, &found));
         GR_TRY(add_child(r, out, &capacity, &item));
@@ -356,8 +355,9 @@ gr_err gr_doc_parse_yaml(const char *name, const char *text, size_t size, gr_err
 {
     gr_err err = GR_OK;
     gr_doc *doc = NULL;
+    const size_t mark = gri_doc_mark(text, size); // libyaml would count it as a column
     GR_TRY(gri_doc_create(name, mistake, &doc));
-    GR_TRY(gri_yaml_read(doc, name, mistake, text, size, &doc->root));
+    GR_TRY(gri_yaml_read(doc, name, mistake, text + mark, size - mark, &doc->root));
     gri_doc_link(doc);
     *out = doc;
     doc = NULL;

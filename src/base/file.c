@@ -1,5 +1,6 @@
 #include "src/base/file.h"
 
+#include "src/base/failpoint.h"
 #include "src/base/file_private.h"
 #include "src/base/mem.h"
 #include "src/base/str.h"
@@ -8,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,12 +21,17 @@ static bool is_bad_name(int number)
            number == EACCES;
 }
 
+gr_err gr_file_open_code(void)
+{
+    return errno == EMFILE || errno == ENFILE ? GR_ERR_FAILED : GR_ERR_IO;
+}
+
 gr_err gri_system_error(gri_purpose purpose, const char *verb, const char *path)
 {
     gr_err err = GR_OK;
     const gr_err code = errno == ENOMEM                             ? GR_ERR_MEMORY
                         : purpose == GRI_FIND && is_bad_name(errno) ? GR_ERR_MISSING
-                                                                    : GR_ERR_IO;
+                                                                    : gr_file_open_code();
     GR_FAIL(code, "%s: cannot %s: %s", path, verb, strerror(errno));
 done:
     return err;
@@ -47,7 +52,20 @@ bool gr_dir_exists(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void close_fd(int *fd)
+gr_err gr_path_exists(const char *path, bool *there)
+{
+    gr_err err = GR_OK;
+    struct stat st;
+    bool found = lstat(path, &st) == 0;
+    if (!found && errno != ENOENT && errno != ENOTDIR) {
+        GR_TRY(gri_system_error(GRI_USE, "look at", path));
+    }
+    *there = found;
+done:
+    return err;
+}
+
+void gri_close_fd(int *fd)
 {
     if (*fd >= 0) {
         close(*fd);
@@ -57,7 +75,7 @@ static void close_fd(int *fd)
 
 /// Opens for reading and tells what is there; refuses all but regular files. Without O_NONBLOCK a named pipe
 /// would keep us waiting for its writer before we could see what it is.
-static gr_err open_input(const char *path, int *out, struct stat *st)
+gr_err gri_open_input(const char *path, int *out, struct stat *st)
 {
     gr_err err = GR_OK;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -73,7 +91,7 @@ static gr_err open_input(const char *path, int *out, struct stat *st)
     *out = fd;
     fd = -1;
 done:
-    close_fd(&fd);
+    gri_close_fd(&fd);
     return err;
 }
 
@@ -104,6 +122,9 @@ static gr_err write_all(int fd, const char *path, const void *data, size_t size)
         if (n < 0) {
             GR_TRY(gri_system_error(GRI_USE, "write", path));
         }
+        if (n == 0) {
+            GR_FAIL(GR_ERR_IO, "%s: nothing more can be written", path);
+        }
         bytes += n;
         size -= (size_t)n;
     }
@@ -111,19 +132,41 @@ done:
     return err;
 }
 
-/// Syncs (if asked to) and closes; both may be the first to tell of a full disk.
-static gr_err finish_output(int *fd, const char *path, bool sync)
+/// An interrupted close has closed.
+static gr_err close_output(int *fd, const char *path)
 {
     gr_err err = GR_OK;
     int old = *fd;
-    if (sync && fsync(old) != 0) {
-        GR_TRY(gri_system_error(GRI_USE, "sync", path));
-    }
     *fd = -1;
-    if (close(old) != 0) {
+    if (close(old) != 0 && errno != EINTR) {
         GR_TRY(gri_system_error(GRI_USE, "close", path));
     }
 done:
+    return err;
+}
+
+/// An interrupted sync says nothing of the data; any other failure is final.
+static gr_err sync_output(int fd, const char *path)
+{
+    gr_err err = GR_OK;
+    int status;
+    do {
+        status = fsync(fd);
+    } while (status != 0 && errno == EINTR);
+    if (status != 0) {
+        GR_TRY(gri_system_error(GRI_USE, "sync", path));
+    }
+done:
+    return err;
+}
+
+gr_err gr_file_sync_close(int *fd, const char *path)
+{
+    gr_err err = GR_OK;
+    GR_TRY(sync_output(*fd, path));
+    GR_TRY(close_output(fd, path));
+done:
+    gri_close_fd(fd);
     return err;
 }
 
@@ -141,14 +184,14 @@ gr_err gr_file_open(const char *path, FILE **out)
     gr_err err = GR_OK;
     struct stat st;
     int fd = -1;
-    GR_TRY(open_input(path, &fd, &st));
+    GR_TRY(gri_open_input(path, &fd, &st));
     *out = fdopen(fd, "r");
     if (!*out) {
         GR_TRY(gri_system_error(GRI_FIND, "open", path));
     }
     fd = -1;
 done:
-    close_fd(&fd);
+    gri_close_fd(&fd);
     return err;
 }
 
@@ -159,7 +202,7 @@ gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size
     struct stat st;
     char *bytes = NULL;
     size_t used = 0;
-    GR_TRY(open_input(path, &fd, &st));
+    GR_TRY(gri_open_input(path, &fd, &st));
     if (max_size && st.st_size > 0 && (size_t)st.st_size > max_size) {
         GR_TRY(too_large(path, max_size));
     }
@@ -181,7 +224,7 @@ gr_err gr_file_read(const char *path, size_t max_size, char **data, size_t *size
     bytes = NULL;
 done:
     GR_FREE(bytes);
-    close_fd(&fd);
+    gri_close_fd(&fd);
     return err;
 }
 
@@ -202,40 +245,69 @@ done:
     return err;
 }
 
-static gr_err replace_file(const char *name, const void *data, size_t size, bool sync)
+gr_err gr_file_aside_begin(const char *path, gr_file_aside *out)
 {
     gr_err err = GR_OK;
-    int fd = -1;
-    char *path = NULL, *aside = NULL, *folder = NULL;
-    bool made = false;
-    GR_TRY(gr_file_target(name, &path));
-    GR_TRY(gr_path_dir(path, &folder));
-    aside = gr_str_format("%s.tmp.%ld", path, (long)getpid());
-    if (!aside) {
+    gr_file_aside a = {.fd = -1};
+    GR_TRY(gr_file_target(path, &a.path));
+    a.aside = gr_str_format("%s.tmp.%ld", a.path, (long)getpid());
+    if (!a.aside) {
         GR_TRY(GR_ERR_MEMORY);
     }
-    fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        GR_TRY(gri_system_error(GRI_USE, "create", aside));
+    a.fd = open(a.aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (a.fd < 0) {
+        GR_TRY(gri_system_error(GRI_USE, "create", a.aside));
     }
-    made = true;
-    GR_TRY(write_all(fd, aside, data, size));
-    GR_TRY(finish_output(&fd, aside, sync));
-    if (rename(aside, path) != 0) {
-        GR_TRY(gri_system_error(GRI_USE, "put the new file in place", path));
+    gr_failpoint(GR_AT_FILE_CREATED);
+    *out = a;
+    a = (gr_file_aside){.fd = -1};
+done:
+    GR_FREE(a.aside);
+    GR_FREE(a.path);
+    return err;
+}
+
+gr_err gr_file_aside_commit(gr_file_aside *a, bool sync)
+{
+    gr_err err = GR_OK;
+    char *folder = NULL;
+    gr_failpoint(GR_AT_FILE_WRITTEN);
+    GR_TRY(gr_path_dir(a->path, &folder));
+    GR_TRY(sync ? gr_file_sync_close(&a->fd, a->aside) : close_output(&a->fd, a->aside));
+    gr_failpoint(GR_AT_FILE_SYNCED);
+    if (rename(a->aside, a->path) != 0) {
+        GR_TRY(gri_system_error(GRI_USE, "put the new file in place", a->path));
     }
-    made = false;
+    GR_FREE(a->aside);
+    gr_failpoint(GR_AT_FILE_RENAMED);
     if (sync) {
         GR_TRY(gr_dir_sync(folder));
     }
+    gr_failpoint(GR_AT_FILE_DONE);
 done:
-    close_fd(&fd);
-    if (made) {
-        unlink(aside);
-    }
-    GR_FREE(aside);
     GR_FREE(folder);
-    GR_FREE(path);
+    return err;
+}
+
+void gr_file_aside_fini(gr_file_aside *a)
+{
+    gri_close_fd(&a->fd);
+    if (a->aside) {
+        unlink(a->aside);
+    }
+    GR_FREE(a->aside);
+    GR_FREE(a->path);
+}
+
+static gr_err replace_file(const char *path, const void *data, size_t size, bool sync)
+{
+    gr_err err = GR_OK;
+    gr_file_aside a = {.fd = -1};
+    GR_TRY(gr_file_aside_begin(path, &a));
+    GR_TRY(write_all(a.fd, a.aside, data, size));
+    GR_TRY(gr_file_aside_commit(&a, sync));
+done:
+    gr_file_aside_fini(&a);
     return err;
 }
 
@@ -252,23 +324,16 @@ gr_err gr_file_write_unsynced(const char *path, const void *data, size_t size)
 gr_err gr_file_append(const char *path, const void *data, size_t size)
 {
     gr_err err = GR_OK;
-    ssize_t n;
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0) {
         GR_TRY(gri_system_error(GRI_USE, "open", path));
     }
-    do {
-        n = write(fd, data, size);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        GR_TRY(gri_system_error(GRI_USE, "append", path));
-    }
-    if ((size_t)n != size) {
-        GR_FAIL(GR_ERR_IO, "%s: only %zd of %zu bytes were appended; is the disk full?", path,
-                n, size);
-    }
+    gr_failpoint(GR_AT_APPEND_OPENED);
+    GR_TRY(write_all(fd, path, data, size));
+    gr_failpoint(GR_AT_APPENDED);
+    GR_TRY(close_output(&fd, path));
 done:
-    close_fd(&fd);
+    gri_close_fd(&fd);
     return err;
 }
 
@@ -290,22 +355,20 @@ done:
 gr_err gr_file_copy(const char *from, const char *to)
 {
     gr_err err = GR_OK;
-    int in = -1, out = -1;
+    int in = -1;
+    gr_file_aside out = {.fd = -1};
     struct stat source, target;
-    GR_TRY(open_input(from, &in, &source));
+    GR_TRY(gri_open_input(from, &in, &source));
     if (stat(to, &target) == 0 && target.st_dev == source.st_dev &&
         target.st_ino == source.st_ino) {
         GR_FAIL(GR_ERR_IO, "%s and %s are the same file", from, to);
     }
-    out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (out < 0) {
-        GR_TRY(gri_system_error(GRI_USE, "create", to));
-    }
-    GR_TRY(copy_bytes(in, from, out, to));
-    GR_TRY(finish_output(&out, to, true));
+    GR_TRY(gr_file_aside_begin(to, &out));
+    GR_TRY(copy_bytes(in, from, out.fd, out.aside));
+    GR_TRY(gr_file_aside_commit(&out, true));
 done:
-    close_fd(&in);
-    close_fd(&out);
+    gri_close_fd(&in);
+    gr_file_aside_fini(&out);
     return err;
 }
 
@@ -351,44 +414,7 @@ gr_err gr_file_pwrite(int fd, const char *path, const void *data, size_t size, i
         }
         done_bytes += (size_t)n;
     }
+    gr_failpoint(GR_AT_PIECE_WRITTEN);
 done:
     return err;
-}
-
-gr_err gr_file_map_open(const char *path, gr_file_map *out)
-{
-    gr_err err = GR_OK;
-    int fd = -1;
-    struct stat st;
-    void *data = NULL;
-    GR_TRY(open_input(path, &fd, &st));
-    if (st.st_size > 0) {
-        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED) {
-            GR_TRY(gri_system_error(GRI_FIND, "map", path));
-        }
-    }
-    *out = (gr_file_map){.data = data, .size = (size_t)st.st_size};
-done:
-    close_fd(&fd);
-    return err;
-}
-
-void gr_file_map_close(gr_file_map *map)
-{
-    if (map->data) {
-        munmap((void *)(uintptr_t)map->data, map->size);
-    }
-    *map = (gr_file_map){0};
-}
-
-void gr_file_map_drop(const gr_file_map *map, const unsigned char *at, size_t size)
-{
-    GR_ASSERT(at >= map->data && size <= map->size - (size_t)(at - map->data));
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t from = ((size_t)(at - map->data) + page - 1) / page * page;
-    size_t end = ((size_t)(at - map->data) + size) / page * page;
-    if (from < end) {
-        madvise((void *)(uintptr_t)(map->data + from), end - from, MADV_DONTNEED);
-    }
 }

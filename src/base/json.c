@@ -1,9 +1,11 @@
 #include "src/base/json.h"
 
+#include "src/base/decimal.h"
+#include "src/base/utf8_private.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /// Remembers the first failure; nothing is added after it.
@@ -27,27 +29,6 @@ static void new_line(gr_json *j)
             add_text(j, " ");
         }
     }
-}
-
-/// Length of the UTF-8 sequence at `p`, 0 if it is none (also overlong, surrogate, too large).
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80                   ? 1
-               : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
-               : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
-               : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
-                                             : 0;
-    if (n == 0 || n > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    bool bad = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
-               (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F);
-    return bad ? 0 : n;
 }
 
 /// The escape of one byte, or NULL if it stands for itself.
@@ -77,7 +58,7 @@ static void add_quoted(gr_json *j, const char *value, size_t size)
     add_text(j, "\"");
     for (size_t i = 0; i < size;) {
         char buffer[8];
-        size_t n = utf8_length(p + i, size - i);
+        size_t n = gri_utf8_length(p + i, size - i);
         const char *other = n == 0 ? "\\ufffd" : n == 1 ? escape(p[i], buffer) : NULL;
         if (other) {
             add_text(j, other);
@@ -170,11 +151,8 @@ void gr_json_real(gr_json *j, const char *key, double value)
         gr_json_null(j, key);
         return;
     }
-    char text[40];
-    int digits = 1;
-    do {
-        snprintf(text, sizeof text - 2, "%.*g", digits, value);
-    } while (strtod(text, NULL) != value && ++digits <= 17);
+    char text[GR_DECIMAL_TEXT + 2];
+    gr_decimal_text(value, text);
     if (!strpbrk(text, ".e")) {
         strcat(text, ".0"); // so that it is read as a real again
     }

@@ -1,5 +1,7 @@
 #include "src/base/log.h"
 
+#include "src/base/str.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +35,11 @@ static double seconds_of(clockid_t clock)
 double gr_clock(void)
 {
     return seconds_of(CLOCK_MONOTONIC);
+}
+
+double gr_clock_epoch(void)
+{
+    return seconds_of(CLOCK_REALTIME);
 }
 
 double gr_clock_cpu(void)
@@ -88,10 +95,11 @@ static void write_line(const char *head, const char *text)
 
 static void say(const char *head, const char *fmt, va_list ap)
 {
-    char text[LINE_SIZE];
+    char text[LINE_SIZE], line[LINE_SIZE];
     vsnprintf(text, sizeof text, fmt, ap);
+    gr_text_visible(text, line, sizeof line); // names of files and records may hold anything
     pthread_mutex_lock(&lock);
-    write_line(head, text);
+    write_line(head, line);
     pthread_mutex_unlock(&lock);
 }
 
@@ -116,9 +124,14 @@ void gr_log_warn(const char *fmt, ...)
 
 void gr_log_error(gr_err err)
 {
-    const char *trace = getenv("GR_TRACE");
-    char text[LINE_SIZE];
-    int n = snprintf(text, sizeof text, "%s: %s", code_text(err), gr_err_message());
+    const char *trace = getenv("GR_TRACE"), *message = gr_err_message();
+    const char *code = code_text(err);
+    char text[LINE_SIZE], visible[LINE_SIZE];
+    gr_text_visible(message, visible, sizeof visible);
+    // Of memory the message says it as well, since others quote it.
+    bool said = err == GR_ERR_MEMORY && strstr(message, code);
+    int n = snprintf(text, sizeof text, "%s%s%s", said ? "" : code,
+                     said || !message[0] ? "" : ": ", visible);
     if (trace && strcmp(trace, "1") == 0 && n > 0 && n < (int)sizeof text) {
         snprintf(text + n, sizeof text - (size_t)n, "\n%s", gr_err_trail());
     }
@@ -127,16 +140,48 @@ void gr_log_error(gr_err err)
     pthread_mutex_unlock(&lock);
 }
 
-/// Draws over the line that stands, cut to the width of the terminal.
-static void redraw(void)
+/// Columns that may be written: one stays free, or some terminals begin a new line.
+static int width_of_terminal(void)
 {
     struct winsize size = {0};
-    int columns = DEFAULT_COLUMNS;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) {
-        columns = size.ws_col - 1;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return (known ? size.ws_col : DEFAULT_COLUMNS) - 1;
+}
+
+/// Bytes of the character, and in *columns an upper bound of its width: what is as far up as Hangul may be wide.
+static int measure(const char *text, int *columns)
+{
+    const unsigned char lead = (unsigned char)text[0];
+    int n = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    for (int i = 1; i < n; i++) {
+        n = ((unsigned char)text[i] & 0xc0) == 0x80 ? n : i; // cut short
     }
+    *columns = n < 3 || (lead == 0xe0) ? 1 : 2;
+    return n;
+}
+
+/// How much of the line fits: whole fields (two spaces stand between them), or a part of the first.
+static int fitting(const char *text, int columns)
+{
+    int used = 0, fields = 0, at = 0, width = 0;
+    for (int n = 0; text[at]; at += n, used += width) {
+        n = measure(text + at, &width);
+        if (strncmp(text + at, "  ", 2) == 0) {
+            fields = at;
+        }
+        if (used + width > columns) {
+            return fields > 0 ? fields : at;
+        }
+    }
+    return at;
+}
+
+/// Draws over the line that stands.
+static void redraw(void)
+{
     bool colour = with_colour();
-    fprintf(stderr, "\r\033[K%s%.*s%s", colour ? "\033[36m" : "", columns, progress.text,
+    fprintf(stderr, "\r\033[K%s%.*s%s", colour ? "\033[36m" : "",
+            fitting(progress.text, width_of_terminal()), progress.text,
             colour ? "\033[0m" : "");
     fflush(stderr);
 }
@@ -153,17 +198,18 @@ static void show(void)
     progress.last = gr_clock();
 }
 
-void gr_progress_update(double seconds, const char *fmt, ...)
+bool gr_progress_update(double seconds, const char *fmt, ...)
 {
     if (log_rank != 0) {
-        return;
+        return false;
     }
     pthread_mutex_lock(&lock);
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(progress.text, sizeof progress.text, fmt, ap);
     va_end(ap);
-    double wait = on_terminal() ? REDRAW_SECONDS : seconds;
+    bool live = on_terminal();
+    double wait = live ? REDRAW_SECONDS : seconds;
     bool due = !progress.active || gr_clock() - progress.last >= wait;
     progress.active = true;
     progress.shown = false;
@@ -171,21 +217,25 @@ void gr_progress_update(double seconds, const char *fmt, ...)
         show();
     }
     pthread_mutex_unlock(&lock);
+    return due && !live;
 }
 
-/// ", 3:05 left", "" while nothing is known.
+void gr_time_format(double seconds, char text[GR_TIME_TEXT])
+{
+    long long whole = seconds > 0 && seconds < 1e15 ? (long long)(seconds + 0.5) : 0;
+    snprintf(text, GR_TIME_TEXT, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
+             whole % 60);
+}
+
+/// ", 0:03:05 left", "" while nothing is known.
 static void time_left(double started, int64_t done, int64_t total, char *text, size_t size)
 {
     double passed = gr_clock() - started;
     text[0] = '\0';
     if (done > 0 && done < total && passed > 1) {
-        long left = (long)(passed / (double)done * (double)(total - done) + 0.5);
-        if (left >= 3600) {
-            snprintf(text, size, ", %ld:%02ld:%02ld left", left / 3600, left / 60 % 60,
-                     left % 60);
-        } else {
-            snprintf(text, size, ", %ld:%02ld left", left / 60, left % 60);
-        }
+        char left[GR_TIME_TEXT];
+        gr_time_format(passed / (double)done * (double)(total - done), left);
+        snprintf(text, size, ", %s left", left);
     }
 }
 
@@ -206,8 +256,8 @@ void gr_progress_bar(double seconds, double started, int64_t done, int64_t total
         memcpy(bar + 1 + BAR, "] ", 2);
     }
     time_left(started, done, total, left, sizeof left);
-    gr_progress_update(seconds, "%s%s: %lld of %lld%s", bar, text, (long long)done,
-                       (long long)total, left);
+    (void)gr_progress_update(seconds, "%s%s: %lld of %lld%s", bar, text, (long long)done,
+                             (long long)total, left);
 }
 
 void gr_progress_end(void)

@@ -4,8 +4,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -82,6 +86,20 @@ void *gr_mem_alloc(size_t count, size_t size)
     return ptr;
 }
 
+void gr_mem_forget(void *at, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    char *end = (char *)at + size;
+    char *first = (char *)at + (page - (uintptr_t)at % page) % page;
+    char *last = end - (uintptr_t)end % page;
+    if (first < last && madvise(first, (size_t)(last - first), MADV_DONTNEED) == 0) {
+        memset(at, 0, (size_t)(first - (char *)at));
+        memset(last, 0, (size_t)(end - last));
+    } else {
+        memset(at, 0, size);
+    }
+}
+
 void *gr_mem_resize(void *ptr, size_t old_count, size_t count, size_t size)
 {
     void *grown = gr_mem_alloc(count, size);
@@ -119,6 +137,26 @@ int64_t gr_mem_used(void)
 int64_t gr_mem_peak(void)
 {
     return atomic_load(&peak);
+}
+
+int64_t gr_mem_resident_peak(void)
+{
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (int64_t)usage.ru_maxrss * 1024;
+}
+
+int64_t gr_mem_resident(void)
+{
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file || fscanf(file, "%*d %lld", &pages) != 1) {
+        pages = 0;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
 int64_t gr_mem_requests(void)

@@ -17,6 +17,8 @@ GR_MUST_CHECK void *gr_mem_alloc(size_t count, size_t size);
 GR_MUST_CHECK void *gr_mem_resize(void *ptr, size_t old_count, size_t count, size_t size);
 /// Frees; NULL is allowed. Use GR_FREE, which clears the pointer.
 void gr_mem_free(void *ptr);
+/// The bytes are not needed any more: they read as zero, and whole pages go back to the system until somebody writes them.
+void gr_mem_forget(void *at, size_t size);
 /// Copy of a string; NULL with the error set on failure.
 GR_MUST_CHECK char *gr_mem_strdup(const char *text);
 
@@ -24,6 +26,10 @@ GR_MUST_CHECK char *gr_mem_strdup(const char *text);
 int64_t gr_mem_used(void);
 int64_t gr_mem_peak(void);
 int64_t gr_mem_requests(void);
+/// Bytes of memory that the process had at most so far, as the system counts it: libraries, buffers and touched pages of mapped files as well.
+int64_t gr_mem_resident_peak(void);
+/// Bytes of this process that are in memory now, what it shares with others included; 0 where the system does not say.
+int64_t gr_mem_resident(void);
 /// Makes the n-th request from now on fail (1 is the next one); 0 switches this off.
 void gr_mem_fail_at(int64_t n);
 

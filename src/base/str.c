@@ -103,3 +103,27 @@ bool gr_starts_with(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
 }
+
+/// Bytes of the control character that the text begins with: 0, 1, or 2 (C1 in UTF-8).
+static int control_size(const unsigned char *text)
+{
+    if (*text < 0x20 || *text == 0x7f) {
+        return 1;
+    }
+    return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
+}
+
+void gr_text_visible(const char *text, char *out, size_t size)
+{
+    size_t used = 0;
+    while (*text && used + 9 < size) { // the longest that one turn adds, and the NUL
+        const int control = control_size((const unsigned char *)text);
+        if (control == 0) {
+            out[used++] = *text++;
+        }
+        for (int i = 0; i < control; i++) {
+            used += (size_t)snprintf(out + used, 5, "\\x%02x", (unsigned char)*text++);
+        }
+    }
+    out[used] = '\0';
+}

@@ -23,6 +23,13 @@ void gr_str_fini(gr_str *s);
 /// printf into new memory; the caller frees it with GR_FREE. NULL with the error set on failure.
 GR_MUST_CHECK char *gr_str_format(const char *fmt, ...) GR_PRINTF(1, 2);
 
+/// What makes a noun behind a number plural: "1 step", "2 steps", "0 steps".
+#define GR_PLURAL(n) ((n) == 1 ? "" : "s")
+
+/// The text as one line that a terminal does not obey: control characters (of C0, DEL and, in UTF-8, of C1) become \xNN. Cut to `size`
+/// bytes with the NUL.
+void gr_text_visible(const char *text, char *out, size_t size);
+
 /// Whether the text begins so.
 bool gr_starts_with(const char *text, const char *start);
 

@@ -3,9 +3,8 @@
 #include "src/base/mem.h"
 #include "src/base/nearest.h"
 #include "src/cli/help.h"
+#include "src/cli/numbers.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 // What one parse knows.
@@ -52,11 +51,10 @@ done:
 static gr_err set_int(const parser *p, const gri_arg *arg, const char *text)
 {
     gr_err err = GR_OK;
-    char *end = NULL;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    if (end == text || *end || errno || n < arg->min || n > arg->max) {
-        if (arg->max == INT64_MAX) {
+    int64_t n = 0;
+    const gri_number kind = gri_number_int(text, strlen(text), &n);
+    if (kind != GRI_NUMBER || n < arg->min || n > arg->max) {
+        if (arg->max == INT64_MAX && kind != GRI_NUMBER_TOO_LONG) {
             GR_FAIL(GR_ERR_USAGE, "%s: --%s: expected an integer of at least %lld, got \"%s\"",
                     p->command, arg->name, (long long)arg->min, text);
         }
@@ -89,26 +87,47 @@ done:
     return err;
 }
 
+/// What names a file, a folder or one of several things is never empty; a text may be, and a list of ids.
+static gr_err check_not_empty(const parser *p, const gri_arg *arg, const char *text)
+{
+    gr_err err = GR_OK;
+    const bool word = gri_arg_is_word(arg);
+    const char *what = word ? arg->name : arg->value;
+    if (!*text && strcmp(what, "TEXT") != 0 && strcmp(what, "ID") != 0) {
+        GR_FAIL(GR_ERR_USAGE, "%s: %s%s is empty%s%s", p->command, word ? "" : "--", arg->name,
+                word ? "" : ": expected ", word ? "" : what);
+    }
+done:
+    return err;
+}
+
 static gr_err set_value(const parser *p, const gri_arg *arg, const char *text)
 {
+    gr_err err = GR_OK;
     switch (arg->kind) {
     case GRI_ARG_FLAG:
         *arg->out.flag = true;
-        return GR_OK;
+        break;
+    case GRI_ARG_INT:
+        GR_TRY(set_int(p, arg, text));
+        break;
+    case GRI_ARG_CHOICE:
+        GR_TRY(set_choice(p, arg, text));
+        break;
     case GRI_ARG_TEXT:
     case GRI_ARG_WORD:
+        GR_TRY(check_not_empty(p, arg, text));
         *arg->out.text = text;
-        return GR_OK;
-    case GRI_ARG_INT:
-        return set_int(p, arg, text);
-    case GRI_ARG_CHOICE:
-        return set_choice(p, arg, text);
+        break;
     case GRI_ARG_LIST:
     case GRI_ARG_MANY:
     case GRI_ARG_WORDS:
-        return list_add(arg->out.list, text);
+        GR_TRY(check_not_empty(p, arg, text));
+        GR_TRY(list_add(arg->out.list, text));
+        break;
     }
-    return GR_OK;
+done:
+    return err;
 }
 
 static bool is_repeated(const gri_arg *arg)

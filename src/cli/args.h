@@ -9,8 +9,8 @@
 ///   };
 ///   GR_TRY(GRI_ARGS_PARSE("model init", "Creates ...", args, argc, argv, &help));
 ///
-/// Long options only, "--name VALUE" or "--name=VALUE"; "--" ends the options. Mistakes are
-/// GR_ERR_USAGE; --help prints a page made from the table.
+/// Long options only, "--name VALUE" or "--name=VALUE"; "--" ends the options. A value may be empty only where it is called TEXT or
+/// ID. Mistakes are GR_ERR_USAGE; --help prints a page made from the table.
 
 #include "src/base/err.h"
 

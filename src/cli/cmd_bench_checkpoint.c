@@ -1,9 +1,11 @@
+#include "src/base/file.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
 #include "stages/checkpoint_bench.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static void print_checkpoint(const gr_bench_checkpoint *b, const gr_bench_checkpoint_options *o,
                              int ranks)
@@ -12,12 +14,13 @@ static void print_checkpoint(const gr_bench_checkpoint *b, const gr_bench_checkp
     printf("state     %.1f MiB a rank of %d: weights and moments of its range\n",
            (double)b->state_bytes / (1 << 20), ranks);
     printf("copy      %9.2f ms by memcpy\n", b->copy * ms);
-    printf("stall     %9.2f ms   %6.3f of the copy\n", b->stall * ms, b->stall_ratio);
+    printf("stall     %9.2f ms   %6.3f times the copy\n", b->stall * ms, b->stall_ratio);
     printf("written   %9.2f ms later, with steps beside it\n", b->write * ms);
-    printf("step      %9.2f ms alone, %.2f ms beside a save: %.3f\n", b->step * ms,
-           b->step_beside * ms, b->beside_ratio);
-    printf("a checkpoint every %lld steps, all costs: %.3f\n", (long long)o->steps,
-           b->all_ratio);
+    printf("step      %9.2f ms alone, %.2f ms beside a save: %.3f times as long\n",
+           b->step * ms, b->step_beside * ms, b->beside_ratio);
+    printf(
+        "a checkpoint every %lld step%s: the run takes %.3f times as long, all costs together\n",
+        (long long)o->steps, o->steps == 1 ? "" : "s", b->all_ratio);
 }
 
 static gr_err checkpoint_json(const gr_bench_checkpoint *b,
@@ -58,7 +61,9 @@ static gr_err open_model(const gr_world *world, arguments *a, gri_session *s)
 {
     gr_err err = GR_OK;
     if (world->rank == 0) {
-        GR_TRY(gri_result_dir(a->options.dir, &a->made));
+        a->made = !gr_dir_exists(a->options.dir);
+        GR_TRY(gr_dir_make(a->options.dir));
+        GR_TRY(gr_dir_check_empty(a->options.dir));
     }
     a->options.threads = gri_threads(a->threads, world);
     GR_TRY(
@@ -89,7 +94,9 @@ static gr_err on_ranks(arguments *a)
             print_checkpoint(&result, &a->options, world->size);
         }
     }
-    gri_result_dir_end(a->options.dir, a->made, err);
+    if (a->made && err != GR_OK) {
+        (void)rmdir(a->options.dir); // stays when something is in it
+    }
     gri_session_close(&s);
     gri_world_leave(&world, err);
 done:

@@ -8,11 +8,12 @@
 static void print_reduce(const gr_bench_reduce *b, const gr_world *world)
 {
     const double ms = 1e3;
-    printf("vector    %.1f MiB of fp32, %d ranks%s, messages of %lld KiB, %d rounds of them "
+    printf("vector    %.1f MiB of fp32, %d ranks%s, messages of %lld KiB, %d round%s of them "
            "under way\n",
            (double)b->elements * 4 / (1 << 20), world->size,
            world->local_size == world->size ? " on one node" : "",
-           (long long)(b->messages.piece * 4 / 1024), b->messages.depth);
+           (long long)(b->messages.piece * 4 / 1024), b->messages.depth,
+           b->messages.depth == 1 ? "" : "s");
     printf("reduce-scatter  %9.2f ms   MPI_Reduce_scatter_block %9.2f ms   %5.2f times\n",
            b->reduce_scatter * ms, b->mpi_reduce_scatter * ms, b->scatter_ratio);
     printf("and gather      %9.2f ms   MPI_Allreduce            %9.2f ms   %5.2f times\n",
@@ -42,13 +43,26 @@ done:
     return err;
 }
 
+/// Of one rank nothing is added and nothing sent; a time would be that of nothing.
+static gr_err check_ranks(const gr_world *world)
+{
+    gr_err err = GR_OK;
+    if (world->size == 1) {
+        GR_FAIL(GR_ERR_USAGE, "bench reduce: one rank has nothing to add up: start several, "
+                              "mpirun -n P gradus bench reduce");
+    }
+done:
+    return err;
+}
+
 static gr_err on_ranks(const gr_bench_reduce_options *options, bool json)
 {
     gr_err err = GR_OK;
     gr_world *world = NULL;
     gr_bench_reduce result = {0};
     GR_TRY(gr_world_create(&world));
-    err = gr_bench_reduce_run(world, options, &result);
+    err = gr_world_alike(world, check_ranks(world));
+    err = err ? err : gr_bench_reduce_run(world, options, &result);
     if (err == GR_OK && world->rank == 0) {
         if (json) {
             err = reduce_json(&result, world);

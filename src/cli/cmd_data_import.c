@@ -12,27 +12,6 @@ typedef struct import_arguments {
     int form, alpha, exif;
 } import_arguments;
 
-static gr_err parse_encode(const char *text, gr_import_options *o)
-{
-    gr_err err = GR_OK;
-    char *end = NULL;
-    o->keep = strcmp(text, "keep") == 0;
-    o->quality = -1;
-    if (o->keep || strcmp(text, "lossless") == 0) {
-        goto done;
-    }
-    o->quality = strtod(text, &end);
-    if (end == text || *end || !(o->quality >= 0 && o->quality <= 100)) {
-        GR_FAIL(
-            GR_ERR_USAGE,
-            "data import: --encode: expected keep, lossless or a quality from 0 to 100, got "
-            "\"%s\"",
-            text);
-    }
-done:
-    return err;
-}
-
 static gr_err write_import(void *self, const gr_tokenizer *const *tokenizers, int64_t count,
                            const gr_import_team *team, gr_import_result *result)
 {
@@ -92,12 +71,12 @@ gr_err gri_data_import(int argc, char **argv)
         "listed with their reason in OUT/rejects.jsonl, equal ones in "
         "OUT/duplicates.jsonl. Under mpirun the ranks share the work; the files "
         "are the same for any number of them. After a failure or a kill the same "
-        "command goes on.",
+        "command goes on; another one is refused there.",
         args, argc, argv, &help));
     if (help) {
         goto done;
     }
-    GR_TRY(parse_encode(a.encode, o));
+    GR_TRY(gri_data_encode("data import", a.encode, &o->keep, &o->quality));
     o->form = (gr_import_form)a.form;
     o->drop_alpha = a.alpha == 1;
     o->ignore_exif = a.exif == 1;

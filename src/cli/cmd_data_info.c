@@ -1,6 +1,7 @@
 #include "datasets/statistics.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
 
 #include <stdio.h>
@@ -79,9 +80,10 @@ static void tasks_json(gr_json *j, const gr_task_counts *t)
 
 static void info_print(const gr_dataset *d, const char *digest, const gr_statistics *s)
 {
-    printf("path %s\nsamples %lld\nimages %lld\nbytes %lld\nshards %lld\ndigest %s\n",
-           gr_dataset_path(d), (long long)gr_dataset_count(d), (long long)gr_dataset_images(d),
-           (long long)gr_dataset_bytes(d), (long long)gr_dataset_shards(d), digest);
+    printf("path %s\nsamples %lld\nimages %lld\n", gr_dataset_path(d),
+           (long long)gr_dataset_count(d), (long long)gr_dataset_images(d));
+    gri_bytes_print("bytes", gr_dataset_bytes(d));
+    printf("shards %lld\ndigest %s\n", (long long)gr_dataset_shards(d), digest);
     if (s->tasks.count > 0) {
         tasks_print(&s->tasks);
         for (int i = 0; i < GR_STATISTICS_FIXED; i++) {

@@ -2,8 +2,10 @@
 #include "datasets/shard.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/str.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
 #include "src/formats/image.h"
 
@@ -13,7 +15,7 @@
 #include <string.h>
 
 typedef struct show_arguments {
-    const char *dir, *sample, *out;
+    const char *dir, *sample, *source, *out;
     int64_t index, image; ///< index -1: not given
     bool json, preview;
 } show_arguments;
@@ -24,8 +26,8 @@ static gr_err check_image(const gr_sample *sample, int64_t image)
 {
     gr_err err = GR_OK;
     if (image >= sample->images) {
-        GR_FAIL(GR_ERR_USAGE, "data show: --image: the sample has %lld pictures, got %lld",
-                (long long)sample->images, (long long)image);
+        GR_FAIL(GR_ERR_USAGE, "data show: --image: the sample has %lld picture%s, got %lld",
+                (long long)sample->images, GR_PLURAL(sample->images), (long long)image);
     }
 done:
     return err;
@@ -58,6 +60,11 @@ static gr_err write_image(const show_arguments *a, const gr_sample *sample)
     }
     GR_TRY(check_image(sample, a->image));
     GR_TRY(gri_check_out(a->out, a->dir));
+    if (gr_file_exists(a->out)) {
+        GR_FAIL(GR_ERR_USAGE,
+                "data show: --out: %s is there already: name another file, or remove it",
+                a->out);
+    }
     if (png) {
         GR_TRY(gr_image_decode(a->dir, sample->image[a->image], sample->image_size[a->image],
                                GR_IMAGE_OVER_WHITE, &image));
@@ -103,11 +110,12 @@ done:
 
 static void print_text(const gr_sample *sample, int64_t index)
 {
-    char id[GR_DIGEST_TEXT];
+    char id[GR_DIGEST_TEXT], source[4096], task[1024];
     gr_digest_format(sample->id, id);
+    gr_text_visible(sample->source, source, sizeof source);
+    gr_text_visible(sample->task, task, sizeof task);
     printf("index %lld\nid %s\nplace %.6f\nsource %s\ntask %s\nimages %lld\n", (long long)index,
-           id, gr_order_place(sample->id), sample->source, sample->task,
-           (long long)sample->images);
+           id, gr_order_place(sample->id), source, task, (long long)sample->images);
     for (int64_t i = 0; i < sample->images; i++) {
         printf("image %lld: %d x %d pixels, %zu bytes\n", (long long)i, sample->pixels[i][0],
                sample->pixels[i][1], sample->image_size[i]);
@@ -168,17 +176,21 @@ static bool is_number(const char *text)
     return digits;
 }
 
-/// Which sample: --index I, or a word that is a number, a content id or a source.
+/// Which sample: --index I, --source NAME, or a word that is a number, a content id or a source.
 static gr_err find_sample(const show_arguments *a, const gr_dataset *data, int64_t *out)
 {
     gr_err err = GR_OK;
     int64_t index = a->index;
-    if ((a->sample == NULL) == (index < 0)) {
-        GR_FAIL(GR_ERR_USAGE, "data show: which sample? Give its INDEX or ID, or --index I%s",
-                a->sample ? ", not both" : "");
+    const int ways = (a->sample != NULL) + (a->source != NULL) + (index >= 0);
+    if (ways != 1) {
+        GR_FAIL(GR_ERR_USAGE,
+                "data show: which sample? Give its INDEX or ID, --index I or --source NAME%s",
+                ways == 0 ? "" : ", not more than one of them");
     }
     const bool negative = a->sample && a->sample[0] == '-' && is_number(a->sample + 1);
-    if (a->sample && !negative && !is_number(a->sample)) {
+    if (a->source) {
+        GR_TRY(gr_dataset_find_source(data, a->source, &index));
+    } else if (a->sample && !negative && !is_number(a->sample)) {
         GR_TRY(gr_dataset_find(data, a->sample, &index));
     } else if (a->sample) {
         index = strtoll(a->sample, NULL, 10);
@@ -186,9 +198,9 @@ static gr_err find_sample(const show_arguments *a, const gr_dataset *data, int64
     if (index < 0 || index >= gr_dataset_count(data)) {
         GR_FAIL(
             GR_ERR_USAGE,
-            "data show: --index: expected 0 to %lld (the data set has %lld samples), got %lld",
+            "data show: --index: expected 0 to %lld (the data set has %lld sample%s), got %lld",
             (long long)gr_dataset_count(data) - 1, (long long)gr_dataset_count(data),
-            (long long)index);
+            GR_PLURAL(gr_dataset_count(data)), (long long)index);
     }
     *out = index;
 done:
@@ -230,10 +242,14 @@ gr_err gri_data_show(int argc, char **argv)
         GRI_WORD("DIR", &a.dir, "data set", .required = true),
         GRI_WORD("INDEX|ID", &a.sample,
                  "which sample: its number from 0, its content id, or its id in the source"),
+        GRI_TEXT(
+            "source", "NAME", &a.source,
+            "the sample's id in the source, also when that is a number; of several the first"),
         GRI_INT("index", "I", &a.index, 0, INT64_MAX, "number of the sample, from 0"),
-        GRI_TEXT("out", "FILE", &a.out,
-                 "writes a picture of the sample: FILE.png its pixels, FILE.webp its bytes as "
-                 "they are stored"),
+        GRI_TEXT(
+            "out", "FILE", &a.out,
+            "writes a picture of the sample to a new file: FILE.png its pixels, FILE.webp its "
+            "bytes as they are stored"),
         GRI_INT("image", "K", &a.image, 0, INT64_MAX, "which picture, from 0 (default: 0)"),
         GRI_FLAG("preview", &a.preview,
                  "prints the picture in coloured blocks, for a terminal with 24-bit colours"),

@@ -2,8 +2,8 @@
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/data_write.h"
+#include "src/cli/numbers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct synth_arguments {
@@ -19,7 +19,6 @@ static gr_err parse_task(const char *text, gr_synth_options *o)
 {
     gr_err err = GR_OK;
     gr_synth_task task = 0;
-    char *end = NULL;
     const size_t size = strcspn(text, "=,");
     int64_t weight = 1;
     if (!gr_synth_task_parse(text, size, &task)) {
@@ -27,13 +26,13 @@ static gr_err parse_task(const char *text, gr_synth_options *o)
                 gr_synth_task_all, (int)size, text);
     }
     if (text[size] == '=') {
-        weight = strtoll(text + size + 1, &end, 10);
-        if (!end || end == text + size + 1 || (*end && *end != ',') || weight < 1 ||
+        const char *number = text + size + 1;
+        const size_t digits = strcspn(number, ",");
+        if (gri_number_int(number, digits, &weight) != GRI_NUMBER || weight < 1 ||
             weight > GR_SYNTH_MOST_WEIGHT) {
             GR_FAIL(GR_ERR_USAGE,
                     "data synth: --task %s: expected a weight from 1 to %d, got \"%.*s\"",
-                    gr_synth_task_names[task], GR_SYNTH_MOST_WEIGHT,
-                    (int)strcspn(text + size + 1, ","), text + size + 1);
+                    gr_synth_task_names[task], GR_SYNTH_MOST_WEIGHT, (int)digits, number);
         }
     }
     if (o->weight[task] > 0) {
@@ -57,25 +56,6 @@ static gr_err parse_tasks(const gri_list *tasks, gr_synth_options *o)
     }
     for (int t = 0; t < GR_SYNTH_TASKS && tasks->count == 0; t++) {
         o->weight[t] = 1;
-    }
-done:
-    return err;
-}
-
-static gr_err parse_encode(const char *text, double *quality)
-{
-    gr_err err = GR_OK;
-    char *end = NULL;
-    *quality = -1;
-    if (strcmp(text, "lossless") == 0) {
-        goto done;
-    }
-    *quality = strtod(text, &end);
-    if (end == text || *end || !(*quality >= 0 && *quality <= 100)) {
-        GR_FAIL(
-            GR_ERR_USAGE,
-            "data synth: --encode: expected lossless or a quality from 0 to 100, got \"%s\"",
-            text);
     }
 done:
     return err;
@@ -108,6 +88,10 @@ gr_err gri_data_synth(int argc, char **argv)
                    "train (default), or test: combinations of attributes that train never has"),
         GRI_INT("size", "PIXELS", &o->side, GR_SYNTH_LEAST_SIDE, GR_SYNTH_MOST_SIDE,
                 "side of the square pictures (default: 112)"),
+        GRI_FLAG(
+            "in-words", &o->in_words,
+            "tells each picture in words in front of its question: text alone, to pretrain a "
+            "language model that will be shown pictures"),
         GRI_INT("first", "K", &o->first, 0, GR_SYNTH_MOST - 1,
                 "begin at sample K of each task, to go on with a series (default: 0)"),
         GRI_TEXT("out", "DIR", &o->out,
@@ -132,7 +116,7 @@ gr_err gri_data_synth(int argc, char **argv)
         goto done;
     }
     GR_TRY(parse_tasks(&a.tasks, o));
-    GR_TRY(parse_encode(a.encode, &o->quality));
+    GR_TRY(gri_data_encode("data synth", a.encode, NULL, &o->quality));
     o->split = (gr_synth_split)a.split;
     o->seed = (uint64_t)a.seed;
     GR_TRY(gri_data_write(write_synth, &a, &a.tokenizers, o->out));

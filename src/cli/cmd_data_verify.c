@@ -2,6 +2,7 @@
 #include "src/base/mem.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
 
 #include <stdio.h>
@@ -51,13 +52,15 @@ static void print_text(const gr_dataset *d, const gr_verify_report *sum,
 {
     char digest[GR_DIGEST_TEXT];
     gr_digest_format(gr_dataset_digest(d), digest);
-    printf("path %s\ndigest %s\nsound %lld\nbytes %lld\ndamaged %lld\n", gr_dataset_path(d),
-           digest, (long long)sum->samples, (long long)sum->bytes, (long long)sum->damaged);
+    printf("path %s\ndigest %s\nsound %lld\n", gr_dataset_path(d), digest,
+           (long long)sum->samples);
+    gri_bytes_print("bytes", sum->bytes);
+    printf("damaged %lld\n", (long long)sum->damaged);
     for (int r = 0; r < size; r++) {
         for (int64_t i = 0; i < all[r].faults && i < GR_VERIFY_LISTED; i++) {
             const gr_verify_damage *damage = &all[r].list[i];
-            printf("fault at sample %lld (%lld samples): %s\n", (long long)damage->first,
-                   (long long)damage->count, damage->reason);
+            printf("fault at sample %lld (%lld sample%s): %s\n", (long long)damage->first,
+                   (long long)damage->count, GR_PLURAL(damage->count), damage->reason);
         }
     }
 }
@@ -81,10 +84,10 @@ static gr_err judge(const gr_dataset *d, const verify_arguments *a, const gr_ver
     }
     if (sum.faults > 0) {
         GR_FAIL(GR_ERR_DATA,
-                "%s: %lld of %lld samples are damaged, %lld faults: copy the shards that are "
+                "%s: %lld of %lld samples %s damaged, %lld fault%s: copy the shards that are "
                 "named again from their source, or make the data set again",
                 a->dir, (long long)sum.damaged, (long long)gr_dataset_count(d),
-                (long long)sum.faults);
+                sum.damaged == 1 ? "is" : "are", (long long)sum.faults, GR_PLURAL(sum.faults));
     }
 done:
     return err;

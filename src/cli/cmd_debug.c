@@ -5,6 +5,7 @@
 #include "src/cli/command.h"
 #include "src/cli/session.h"
 #include "src/cli/step_batch.h"
+#include "src/formats/hf.h"
 #include "src/formats/safetensors.h"
 
 #include <string.h>
@@ -133,11 +134,15 @@ done:
     return err;
 }
 
-static gr_err write(const gri_session *s, const gri_step_batch *b, const char *path, result *r)
+// Gradients are called as the model's own files call their tensors, of which some may be pieces of one of our parameters.
+static gr_err write(const gri_session *s, const gri_step_batch *b, const char *dir,
+                    const char *path, result *r)
 {
     gr_err err = GR_OK;
-    const gr_params *params = gr_model_get_params(s->model);
-    GR_ALLOC(r->tensors, params->count + 3);
+    gr_hf_stored *stored = NULL;
+    int64_t count = 0;
+    GR_TRY(gr_hf_list_stored(dir, s->config.parts, s->model, &stored, &count));
+    GR_ALLOC(r->tensors, count + 3);
     if (r->has_loss) {
         GR_TRY(add_tensor(r, "", "loss", 1, (int64_t[]){1}, &r->loss));
     }
@@ -149,15 +154,16 @@ static gr_err write(const gri_session *s, const gri_step_batch *b, const char *p
         const int64_t shape[] = {b->batch.images, patches_of(s, b), s->config.vision.width};
         GR_TRY(add_tensor(r, "", "vision_features", 3, shape, r->features));
     }
-    for (int64_t i = 0; i < params->count; i++) {
-        const gr_param *p = &params->items[i];
-        if (r->grads[p->part]) {
-            GR_TRY(add_tensor(r, "grad.", p->name, p->ndim, p->shape,
-                              r->grads[p->part] + p->offset));
+    for (int64_t i = 0; i < count; i++) {
+        const gr_hf_stored *t = &stored[i];
+        if (r->grads[t->part]) {
+            GR_TRY(add_tensor(r, "grad.", t->name, t->ndim, t->shape,
+                              r->grads[t->part] + t->offset));
         }
     }
     GR_TRY(gr_safetensors_write(path, r->tensors, r->count));
 done:
+    gr_hf_stored_free(&stored, count);
     return err;
 }
 
@@ -198,7 +204,7 @@ static gr_err step(const char *dir, const char *batch, const char *out, const ch
     }
     GR_TRY(gri_step_batch_read(batch, &s.config, image_token, &b));
     GR_TRY(compute(&s, &b, o, batch, &r));
-    GR_TRY(write(&s, &b, out, &r));
+    GR_TRY(write(&s, &b, dir, out, &r));
     report_memory(&s);
 done:
     result_fini(&r);
@@ -224,11 +230,12 @@ gr_err gri_debug_step(int argc, char **argv)
             "patches; optional cu_seqlens "
             "int32 [sequences + 1]",
             .required = true),
-        GRI_TEXT("out", "FILE.safetensors", &out,
-                 "float32: loss [1], mean over target tokens; logits [T, vocabulary]; "
-                 "vision_features [images, tokens, width]; grad.NAME of the loss for every "
-                 "parameter that trains",
-                 .required = true),
+        GRI_TEXT(
+            "out", "FILE.safetensors", &out,
+            "float32: loss [1], mean over target tokens; logits [T, vocabulary]; "
+            "vision_features [images, tokens, width]; grad.NAME of the loss for every "
+            "tensor NAME of the model's files that trains; a file of this name is replaced",
+            .required = true),
         GRI_TEXT("train", "PARTS", &train,
                  "which of vision,connector,language train (default: all)"),
         GRI_FLAG("recompute", &o.recompute,

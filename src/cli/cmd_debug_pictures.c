@@ -40,10 +40,10 @@ gr_err gri_debug_pictures(int argc, char **argv)
     const gri_arg args[] = {
         GRI_TEXT("model", "DIR", &dir, "model directory; its weights are not read",
                  .required = true),
-        GRI_PICTURES(&options),
+        GRI_PICTURES(&options, "PNG, JPEG or WebP; repeat it for several", .required = true),
         GRI_TEXT("out", "FILE.safetensors", &out,
                  "pixel_values float32 [tiles, 3, H, W], normalised; tiles int64 [pictures], "
-                 "how many each picture became",
+                 "how many each picture became; a file of this name is replaced",
                  .required = true),
     };
     GR_TRY(GRI_ARGS_PARSE("debug pictures",

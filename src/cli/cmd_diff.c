@@ -1,5 +1,6 @@
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
 #include "stages/run_diff.h"
 
@@ -8,12 +9,12 @@
 static void print_text(const gr_run_diff *d)
 {
     bool parted = d->parting.phase != GR_PARTED_NOT;
-    printf("compared %lld records, alike up to update %lld\n", (long long)d->compared,
-           (long long)d->agreed);
+    printf("compared %lld record%s, alike up to step %lld of the run\n", (long long)d->compared,
+           GR_PLURAL(d->compared), (long long)d->agreed);
     if (parted) {
         gr_parting_print(&d->parting, "first", "second");
     } else {
-        printf("last update %lld of the first, %lld of the second\n", (long long)d->last[0],
+        printf("last step %lld of the first, %lld of the second\n", (long long)d->last[0],
                (long long)d->last[1]);
     }
     if (d->changed) {
@@ -60,7 +61,7 @@ gr_err gri_diff(int argc, char **argv)
     };
     GR_TRY(GRI_ARGS_PARSE(
         "diff",
-        "Where two runs part: the first recorded update, the lane, the tensor, and whether it began in data, forward, "
+        "Where two runs part: the first recorded step, the lane, the tensor, and whether it began in data, forward, "
         "backward, reduction or update. Compares what both recorded in digests.jsonl (a recipe's digests.every; 1 "
         "names the very step). Exit code 1 when they part, 0 when all that both recorded is alike.",
         args, argc, argv, &help));
@@ -74,7 +75,7 @@ gr_err gri_diff(int argc, char **argv)
         print_text(&d);
     }
     if (d.parting.phase != GR_PARTED_NOT) {
-        GR_FAIL(GR_ERR_FAILED, "%s and %s part at update %lld", first, second,
+        GR_FAIL(GR_ERR_FAILED, "%s and %s part at step %lld of the run", first, second,
                 (long long)d.parting.update);
     }
 done:

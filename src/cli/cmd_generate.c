@@ -4,75 +4,14 @@
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
+#include "src/formats/answer.h"
 #include "src/formats/chat.h"
 #include "src/formats/hf.h"
 
 #include <stdio.h>
 #include <string.h>
 
-// What the model wrote.
-typedef struct answer {
-    int32_t *ids;
-    int64_t count;
-    gr_generation_end end;
-    double seconds;
-    char *text; ///< may hold NULs
-    size_t size;
-} answer;
-
-static void answer_fini(answer *a)
-{
-    GR_FREE(a->ids);
-    GR_FREE(a->text);
-}
-
-// Greedy answer to a prompt.
-static gr_err write_answer(gri_session *s, const gr_tokenizer *tokenizer,
-                           const gr_chat_sample *prompt, const gr_pictures *seen,
-                           int64_t max_new, answer *out)
-{
-    gr_err err = GR_OK;
-    int32_t *positions = NULL;
-    const int64_t tokens = prompt->ids.count;
-    const int32_t ends[] = {0, (int32_t)tokens};
-    // What closes a turn or a text in the templates, and what the tokenizer's own files say ends a text.
-    const int32_t stop[] = {gr_tokenizer_id(tokenizer, "<|im_end|>"),
-                            gr_tokenizer_id(tokenizer, "<|endoftext|>"),
-                            gr_tokenizer_role(tokenizer, "eos_token")};
-    const int64_t known = gr_tokenizer_size(tokenizer);
-    bool *usable = NULL;
-    GR_ALLOC(positions, tokens);
-    GR_ALLOC(out->ids, max_new);
-    GR_ALLOC(usable, known);
-    for (int64_t id = 0; id < known; id++) {
-        usable[id] = gr_tokenizer_has(tokenizer, id);
-    }
-    for (int64_t t = 0; t < tokens; t++) {
-        positions[t] = (int32_t)t;
-    }
-    const gr_batch batch = {
-        .tokens = tokens,
-        .ids = prompt->ids.data,
-        .positions = positions,
-        .sequences = 1,
-        .cu_seqlens = ends,
-        .images = seen->count,
-        .pixels = {.values = seen->pixels},
-        .image_rows = prompt->image_rows.data,
-    };
-    const gr_generation how = {
-        .most = max_new, .ids = known, .usable = usable, .stop = stop, .stops = 3};
-    const double start = gr_clock();
-    GR_TRY(gr_generate(s->model, &batch, &how, out->ids, &out->count, &out->end));
-    out->seconds = gr_clock() - start;
-    GR_TRY(gr_tokenizer_decode(tokenizer, out->ids, out->count, true, &out->text, &out->size));
-done:
-    GR_FREE(usable);
-    GR_FREE(positions);
-    return err;
-}
-
-static gr_err print_answer(const answer *a, const gr_chat_sample *prompt, int64_t tiles)
+static gr_err print_answer(const gr_answer *a, const gr_chat_sample *prompt, int64_t tiles)
 {
     static const char *const ends[] = {[GR_GENERATION_STOPPED] = "stop",
                                        [GR_GENERATION_LENGTH] = "length",
@@ -98,28 +37,21 @@ static gr_err print_answer(const answer *a, const gr_chat_sample *prompt, int64_
     return err;
 }
 
-// A model that can answer: a folder with a tokenizer, and a language part that has a row for each id.
-static gr_err open_tokenizer(const char *dir, gr_model_config *config, gr_tokenizer **out)
+// Each <image> of the prompt is one --image, or there is none and they stand in front.
+static gr_err check_places(const char *prompt, int64_t pictures)
 {
     gr_err err = GR_OK;
-    bool there = false;
-    if (!gr_dir_exists(dir)) {
-        GR_FAIL(GR_ERR_MISSING, "%s: no such folder: expected a model directory", dir);
+    int64_t places = 0;
+    for (const char *at = prompt; (at = strstr(at, "<image>")); at += strlen("<image>")) {
+        places++;
     }
-    GR_TRY(gr_hf_load_config(dir, config));
-    if (!(config->parts & 1u << GR_PART_LANGUAGE)) {
-        GR_FAIL(GR_ERR_DATA, "%s: the model has no language part, which is what answers", dir);
-    }
-    GR_TRY(gri_has_tokenizer(dir, &there));
-    if (!there) {
+    if (places > 0 && places != pictures) {
         GR_FAIL(
-            GR_ERR_MISSING,
-            "%s holds no tokenizer.json or vocab.json: copy the files of the tokenizer that "
-            "the model was trained with there",
-            dir);
+            GR_ERR_USAGE,
+            "generate: the prompt has %lld <image>, but %lld --image %s given: each <image> "
+            "is the place of one picture (without any, pictures stand in front)",
+            (long long)places, (long long)pictures, pictures == 1 ? "is" : "are");
     }
-    GR_TRY(gr_tokenizer_load(dir, out));
-    GR_TRY(gri_check_vocabulary(dir, *out, config));
 done:
     return err;
 }
@@ -167,12 +99,14 @@ static gr_err generate(const question *q)
     gr_tokenizer *tokenizer = NULL;
     gr_chat_sample sample = {0};
     gr_pictures seen = {0};
-    answer a = {0};
-    GR_TRY(open_tokenizer(q->dir, &config, &tokenizer));
+    gr_answer a = {0};
+    GR_TRY(check_places(q->prompt, q->pictures.files.count));
+    GR_TRY(gri_answering_open(q->dir, &config, &tokenizer));
     GR_TRY(write_prompt(&config, tokenizer, &q->pictures, q->chat, q->prompt, &sample));
     GR_TRY(gri_session_load(q->dir, GR_PARTS_ALL, q->threads, (gr_precision)q->precision, &s));
     GR_TRY(gri_pictures_load(&q->pictures, &s.config, &seen));
-    GR_TRY(write_answer(&s, tokenizer, &sample, &seen, q->max_new, &a));
+    GR_TRY(
+        gr_answer_write(s.model, tokenizer, &sample, seen.pixels, seen.count, q->max_new, &a));
     if (q->json) {
         GR_TRY(print_answer(&a, &sample, seen.count));
     } else {
@@ -183,23 +117,11 @@ static gr_err generate(const question *q)
         }
     }
 done:
-    answer_fini(&a);
+    gr_answer_fini(&a);
     gr_pictures_fini(&seen);
     gr_chat_sample_fini(&sample);
     gr_tokenizer_destroy(&tokenizer);
     gri_session_close(&s);
-    return err;
-}
-
-static gr_err find_template(const char *name, const gr_chat_template **out)
-{
-    gr_err err = GR_OK;
-    *out = gr_chat_template_find(name);
-    if (!*out) {
-        GR_FAIL(GR_ERR_USAGE, "--template: expected one of %s; got \"%s\"",
-                gr_chat_template_names, name);
-    }
-done:
     return err;
 }
 
@@ -211,7 +133,9 @@ gr_err gri_generate(int argc, char **argv)
     bool help = false;
     const gri_arg args[] = {
         GRI_WORD("MODEL", &q.dir, "model directory with its tokenizer", .required = true),
-        GRI_PICTURES(&q.pictures),
+        GRI_PICTURES(
+            &q.pictures,
+            "PNG, JPEG or WebP; <image> in a prompt says where it stands (default: in front)"),
         GRI_TEXT("prompt", "TEXT", &q.prompt, "the question", .required = true),
         GRI_TEXT("template", "NAME", &template,
                  "how the conversation is written, as in a recipe (default: chat)"),
@@ -231,7 +155,7 @@ gr_err gri_generate(int argc, char **argv)
                        "token each time).",
                        args, argc, argv, &help));
     if (!help) {
-        GR_TRY(find_template(template, &q.chat.template));
+        GR_TRY(gri_template_find(template, &q.chat.template));
         GR_TRY(generate(&q));
     }
 done:

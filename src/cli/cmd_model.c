@@ -1,5 +1,5 @@
-#include "src/base/file.h"
-#include "src/base/mem.h"
+#include "src/base/failpoint.h"
+#include "src/base/new_dir.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
@@ -25,7 +25,8 @@ gr_err gri_model_init(int argc, char **argv)
     gri_session s = {0};
     const char *config = NULL, *out = NULL, *tokenizer = NULL;
     int64_t seed = 0;
-    bool help = false, made = false;
+    bool help = false;
+    gr_new_dir dir = {0};
     const gri_arg args[] = {
         GRI_TEXT("config", "FILE.yaml", &config, "the model's kinds and sizes",
                  .required = true),
@@ -42,18 +43,19 @@ gr_err gri_model_init(int argc, char **argv)
     if (help) {
         goto done;
     }
+    GR_TRY(gr_failpoint_arm(0, 1));
     GR_TRY(gri_session_create(config, GR_PARTS_ALL, 1, GR_PRECISION_FP32, &s));
     if (tokenizer) {
         GR_TRY(check_vocabulary(tokenizer, &s.config));
     }
-    GR_TRY(gri_result_dir(out, &made));
+    GR_TRY(gr_new_dir_begin(out, &dir));
     gr_model_init(s.model, s.config.parts, (uint64_t)seed);
     if (tokenizer) { // config.json, without which nobody opens the folder, comes last
-        GR_TRY(gr_tokenizer_copy(tokenizer, out));
+        GR_TRY(gr_tokenizer_copy(tokenizer, dir.work));
     }
-    GR_TRY(gr_hf_save(out, s.model));
+    GR_TRY(gr_hf_save(dir.work, s.model));
 done:
-    gri_result_dir_end(out, made, err);
+    err = gr_new_dir_end(&dir, err);
     gri_session_close(&s);
     return err;
 }
@@ -64,19 +66,19 @@ static gr_err export_part(const char *from, const char *to, gr_part part, gr_hf_
 {
     gr_err err = GR_OK;
     gri_session s = {0};
-    bool made = false;
+    gr_new_dir dir = {0};
     GR_TRY(gri_session_load(from, 1u << part, 1, GR_PRECISION_FP32, &s));
     if (dtype == GR_DTYPE_COUNT) {
         GR_TRY(gr_hf_stored_dtype(from, part, &dtype));
     }
-    GR_TRY(gri_result_dir(to, &made));
+    GR_TRY(gr_new_dir_begin(to, &dir));
     if (part == GR_PART_VISION) {
-        GR_TRY(gr_hf_export_vision(to, layout, dtype, s.model));
-        goto done;
+        GR_TRY(gr_hf_export_vision(dir.work, layout, dtype, s.model));
+    } else {
+        GR_TRY(gr_hf_export_language(dir.work, from, dtype, s.model));
     }
-    GR_TRY(gr_hf_export_language(to, from, dtype, s.model));
 done:
-    gri_result_dir_end(to, made, err);
+    err = gr_new_dir_end(&dir, err);
     gri_session_close(&s);
     return err;
 }
@@ -112,6 +114,7 @@ gr_err gri_model_export(int argc, char **argv)
     if (part == 1 && layout >= 0) {
         GR_FAIL(GR_ERR_USAGE, "model export: --layout is for --part vision");
     }
+    GR_TRY(gr_failpoint_arm(0, 1));
     GR_TRY(export_part(from, out, part == 0 ? GR_PART_VISION : GR_PART_LANGUAGE,
                        layout == 1 ? GR_HF_LAYOUT_TRANSFORMERS : GR_HF_LAYOUT_SAILVIT,
                        dtypes[dtype]));

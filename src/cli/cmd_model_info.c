@@ -260,7 +260,7 @@ gr_err gri_model_info(int argc, char **argv)
         goto done;
     }
     GR_TRY(gr_hf_load_config(path, &config));
-    GR_TRY(gr_params_create(&config, &params));
+    GR_TRY_CONTEXT(gr_params_create(&config, &params), "%s", path);
     GR_TRY(count_weights(path, &w));
     if (json) {
         GR_TRY(print_json(&config, params, &w, tensors));

@@ -1,15 +1,17 @@
 #include "datasets/shard.h"
 #include "src/base/doc.h"
-#include "src/base/log.h"
+#include "src/base/failpoint.h"
+#include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/new_dir.h"
 #include "src/base/str.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
+#include "src/formats/chat.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 // All texts end to end; where each ends.
@@ -84,6 +86,44 @@ done:
     return err;
 }
 
+/// A file of plain text: one text.
+static gr_err add_file(texts *t, const char *path)
+{
+    gr_err err = GR_OK;
+    char *data = NULL;
+    size_t size = 0;
+    GR_TRY(gr_file_read(path, 0, &data, &size));
+    GR_TRY(gr_text_check(path, data, size));
+    GR_TRY(texts_add(t, data, size));
+done:
+    GR_FREE(data);
+    return err;
+}
+
+static gr_err add_all(texts *t, const gri_list *data, const gri_list *files)
+{
+    gr_err err = GR_OK;
+    if (data->count + files->count == 0) {
+        GR_FAIL(GR_ERR_USAGE, "tokenizer train: nothing to learn from: give --data DIR, --text "
+                              "FILE, or both");
+    }
+    for (int64_t i = 0; i < data->count; i++) {
+        if (gr_file_exists(data->items[i])) {
+            GR_FAIL(
+                GR_ERR_USAGE,
+                "tokenizer train: --data: %s is a file, expected a data set; plain text goes "
+                "to --text",
+                data->items[i]);
+        }
+        GR_TRY(add_dataset(t, data->items[i]));
+    }
+    for (int64_t i = 0; i < files->count; i++) {
+        GR_TRY(add_file(t, files->items[i]));
+    }
+done:
+    return err;
+}
+
 static gr_err train(const texts *t, int64_t vocabulary, gr_tokenizer **out)
 {
     gr_err err = GR_OK;
@@ -108,36 +148,45 @@ gr_err gri_tokenizer_train(int argc, char **argv)
     gr_err err = GR_OK;
     texts t = {0};
     gr_tokenizer *tokenizer = NULL;
-    gri_list data = {0};
+    gri_list data = {0}, files = {0};
+    char *jinja = NULL;
+    const gr_chat_options chat = {0};
     const char *out = NULL;
     int64_t vocabulary = 0;
-    bool help = false, made = false;
+    bool help = false;
+    gr_new_dir dir = {0};
     const gri_arg args[] = {
-        GRI_MANY("data", "DIR", &data, "data sets to learn from", .required = true),
+        GRI_MANY("data", "DIR", &data, "data sets to learn from: their conversations"),
+        GRI_MANY("text", "FILE", &files, "files of plain text (UTF-8) to learn from"),
         GRI_INT("vocabulary", "N", &vocabulary, 1, INT32_MAX,
                 "number of ids: 256 bytes, learnt merges and the markers of conversations",
                 .required = true),
         GRI_TEXT("out", "DIR", &out, "new folder for tokenizer.json", .required = true),
     };
-    GR_TRY(
-        GRI_ARGS_PARSE("tokenizer train",
-                       "Learns a byte-level BPE tokenizer from all conversations of data sets. "
-                       "The result depends on the texts only.",
-                       args, argc, argv, &help));
+    GR_TRY(GRI_ARGS_PARSE(
+        "tokenizer train",
+        "Learns a byte-level BPE tokenizer from the conversations of data sets, from plain "
+        "texts, or from both. "
+        "The result depends on the texts only.",
+        args, argc, argv, &help));
     if (help) {
         goto done;
     }
-    for (int64_t i = 0; i < data.count; i++) {
-        GR_TRY(add_dataset(&t, data.items[i]));
-    }
-    GR_TRY(gri_result_dir(out, &made)); // before the long part
+    GR_TRY(add_all(&t, &data, &files));
+    GR_TRY(gr_failpoint_arm(0, 1));
+    GR_TRY(gr_new_dir_begin(out, &dir)); // before the long part
     GR_TRY(train(&t, vocabulary, &tokenizer));
-    GR_TRY(gr_tokenizer_save(tokenizer, out, NULL));
+    GR_TRY(gr_chat_jinja(&chat, &jinja)); // for other programs; training may write another
+    GR_TRY(gr_tokenizer_save(tokenizer, dir.work, jinja));
+    err = gr_new_dir_end(&dir, err);
+    GR_TRY(err);
     printf("texts %lld\nbytes %lld\nids %lld\n", (long long)t.count, (long long)t.bytes.size,
            (long long)gr_tokenizer_size(tokenizer));
 done:
-    gri_result_dir_end(out, made, err);
+    err = gr_new_dir_end(&dir, err);
+    GR_FREE(jinja);
     gri_list_fini(&data);
+    gri_list_fini(&files);
     gr_tokenizer_destroy(&tokenizer);
     texts_fini(&t);
     return err;
@@ -191,7 +240,6 @@ static gr_err parse_ids(const char *text, const char *end_of_text, int64_t size,
 {
     gr_err err = GR_OK;
     for (;;) {
-        char *end = NULL;
         text += strspn(text, " \t\r\n");
         if (text == end_of_text) {
             break;
@@ -200,15 +248,14 @@ static gr_err parse_ids(const char *text, const char *end_of_text, int64_t size,
             GR_FAIL(GR_ERR_DATA, "expected token ids, got a NUL behind %lld of them",
                     (long long)out->count);
         }
-        errno = 0;
-        long long id = strtoll(text, &end, 10);
-        if (end == text || (*end && !strchr(" \t\r\n", *end)) || errno || id < 0 ||
-            id >= size) {
+        const size_t n = strcspn(text, " \t\r\n");
+        int64_t id = 0;
+        if (gri_number_int(text, n, &id) != GRI_NUMBER || id < 0 || id >= size) {
             GR_FAIL(GR_ERR_DATA, "expected token ids from 0 to %lld, got \"%.*s\"",
-                    (long long)size - 1, (int)strcspn(text, " \t\r\n"), text);
+                    (long long)size - 1, (int)n, text);
         }
         GR_TRY(gr_ids_add(out, (int32_t)id));
-        text = end;
+        text += n;
     }
 done:
     return err;

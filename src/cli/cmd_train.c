@@ -1,10 +1,15 @@
 #include "mpi/watchdog.h"
 #include "mpi/world.h"
+#include "src/base/file.h"
 #include "src/base/log.h"
+#include "src/base/mem.h"
 #include "src/cli/args.h"
 #include "src/cli/command.h"
 #include "src/cli/session.h"
+#include "src/eval/report.h"
 #include "stages/trainer.h"
+
+#include <stdio.h>
 
 typedef struct train_arguments {
     const char *recipe;
@@ -28,6 +33,28 @@ static int choose_threads(const gr_world *world, int64_t asked, bool dry_run)
     return threads;
 }
 
+/// RUN/report.html, for whoever looks into the folder. How the run ended is not its matter: what fails here is a warning, and the run's
+/// own message stays. Rank 0 only.
+static gr_err leave_report(const gr_world *world, const char *run, gr_err ended)
+{
+    char message[4096];
+    char *path = NULL;
+    if (world->rank != 0 || !run || (ended != GR_OK && ended != GR_ERR_STOPPED)) {
+        return ended;
+    }
+    snprintf(message, sizeof message, "%s", gr_err_message());
+    gr_err err = gr_path_join(run, "report.html", &path);
+    err = err ? err : gr_report_write(&run, 1, path);
+    if (err != GR_OK) {
+        gr_log_warn("no report: %s", gr_err_message());
+        gr_err_clear();
+    }
+    GR_FREE(path);
+    return ended == GR_OK ? GR_OK
+                          : gr_world_alike(world, gr_err_set(ended, __FILE__, __LINE__,
+                                                             __func__, "%s", message));
+}
+
 static gr_err train(const gr_world *world, train_arguments *a)
 {
     gr_err err = GR_OK;
@@ -35,7 +62,8 @@ static gr_err train(const gr_world *world, train_arguments *a)
     a->options.threads = choose_threads(world, a->threads, a->options.dry_run);
     GR_TRY(gr_world_agree(
         world, gr_recipe_load(a->recipe, a->settings.items, a->settings.count, &recipe)));
-    GR_TRY(gr_train(world, recipe, &a->options));
+    err = gr_train(world, recipe, &a->options);
+    GR_TRY(a->options.dry_run ? err : leave_report(world, a->options.run, err));
 done:
     gr_recipe_destroy(&recipe);
     return err;
@@ -58,7 +86,8 @@ gr_err gri_train(int argc, char **argv)
     bool help = false;
     train_arguments a = {.options = {.resume = "auto", .watchdog = GR_WATCHDOG_SECONDS}};
     const gri_arg args[] = {
-        GRI_WORD("RECIPE.yaml", &a.recipe, "the recipe; configs/README.md explains its keys",
+        GRI_WORD("RECIPE.yaml", &a.recipe,
+                 "the recipe; gradus-recipe(5) (configs/README.md) explains its keys",
                  .required = true),
         GRI_TEXT(
             "run", "DIR", &a.options.run,
@@ -78,11 +107,13 @@ gr_err gri_train(int argc, char **argv)
             "watchdog", "SECONDS", &a.options.watchdog, 0, 1000000,
             "a rank that dies, hangs or is cut off is named and the job ended within about so long (default: 5), a network "
             "that comes back sooner is survived; 0: nobody watches (for a debugger)"),
-        GRI_TEXT("check", "FILE.json", &a.options.check,
-                 "verdict of data check (default: RECIPE.check.json, if it is there)"),
+        GRI_TEXT(
+            "check", "FILE.json", &a.options.check,
+            "verdict of data check (default: RECIPE.check.json, if it is there); a bad one is refused"),
         GRI_FLAG(
             "dry-run", &a.options.dry_run,
-            "check recipe and model, read the samples of each stage's first step, print the plan"),
+            "check recipe and model, read the samples of each stage's first step, print the plan; what "
+            "the recipe names and is not here is listed at the end (exit 66), the rest checked"),
     };
     GR_TRY(GRI_ARGS_PARSE(
         "train", "Runs a recipe on all ranks: mpirun -n P gradus train RECIPE.yaml --run DIR",

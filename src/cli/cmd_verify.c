@@ -1,5 +1,6 @@
 #include "src/cli/args.h"
 #include "src/cli/command.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
 #include "stages/run_verify.h"
 
@@ -13,12 +14,18 @@ typedef struct verify_arguments {
 
 static void print_text(const gr_run_verify *v)
 {
-    printf("computed again updates %lld to %lld, from %s\n", (long long)v->first,
+    printf("computed again steps %lld to %lld, from %s\n", (long long)v->first,
            (long long)v->last, v->checkpoint ? v->checkpoint : "the beginning");
+    if (v->skipped > 0) {
+        printf("left out %lld step%s that made no update in the run\n", (long long)v->skipped,
+               GR_PLURAL(v->skipped));
+    }
     if (!v->parted) {
-        printf("compared %lld records, all digests agree\n", (long long)v->compared);
+        printf("compared %lld record%s, all digests agree\n", (long long)v->compared,
+               GR_PLURAL(v->compared));
     } else {
-        printf("compared %lld records, the last one disagrees\n", (long long)v->compared);
+        printf("compared %lld record%s, the last one disagrees\n", (long long)v->compared,
+               GR_PLURAL(v->compared));
         gr_parting_print(&v->parting, "recorded", "computed");
     }
 }
@@ -33,6 +40,7 @@ static gr_err print_json(const gr_run_verify *v)
         gr_json_string(&j, "checkpoint", v->checkpoint);
     }
     gr_json_int(&j, "compared", v->compared);
+    gr_json_int(&j, "skipped", v->skipped);
     gr_json_bool(&j, "parted", v->parted);
     if (v->parted) {
         gr_parting_put(&v->parting, &j);
@@ -60,8 +68,8 @@ static gr_err judge(const verify_arguments *a, const gr_run_verify *v)
 {
     gr_err err = GR_OK;
     if (v->parted) {
-        GR_FAIL(GR_ERR_FAILED, "%s: update %lld is not what was recorded", a->options.run,
-                (long long)v->last);
+        GR_FAIL(GR_ERR_FAILED, "%s: step %lld of the run is not what was recorded",
+                a->options.run, (long long)v->last);
     }
 done:
     return err;
@@ -95,16 +103,16 @@ gr_err gri_verify(int argc, char **argv)
                  .required = true),
         GRI_INT(
             "from", "STEP", &a.options.from, 1, INT64_MAX,
-            "first update, counted over the whole run (default: 1). The newest checkpoint before it is where computing begins"),
+            "first step, counted over the whole run (default: 1). The newest checkpoint before it is where computing begins"),
         GRI_INT("to", "STEP", &a.options.to, 1, INT64_MAX,
-                "last update (default: the last that was recorded)"),
+                "last step (default: the last that was recorded)"),
         GRI_THREADS(&a.threads),
         GRI_FLAG("json", &a.json, "as JSON"),
     };
     GR_TRY(GRI_ARGS_PARSE(
         "verify",
         "Computes steps of a run again, alone or under mpirun -n P, and compares them with the digests that the run recorded "
-        "(digests.jsonl). Says that all agree, or names the first update, lane and tensor that does not and whether it "
+        "(digests.jsonl). Says that all agree, or names the first step, lane and tensor that does not and whether it "
         "began in data, forward, backward, reduction or update (exit code 1). Start it in the folder in which the run "
         "was started.",
         args, argc, argv, &help));

@@ -22,9 +22,9 @@ GR_MUST_CHECK gri_command_fn gri_data_import, gri_data_synth, gri_data_info, gri
 GR_MUST_CHECK gri_command_fn gri_data_show, gri_data_check;
 GR_MUST_CHECK gri_command_fn gri_tokenizer_train, gri_tokenizer_encode, gri_tokenizer_decode;
 GR_MUST_CHECK gri_command_fn gri_debug_step, gri_debug_pictures;
-GR_MUST_CHECK gri_command_fn gri_generate;
+GR_MUST_CHECK gri_command_fn gri_generate, gri_eval;
 GR_MUST_CHECK gri_command_fn gri_bench_checkpoint, gri_bench_data, gri_bench_matmul,
     gri_bench_reduce, gri_bench_step;
-GR_MUST_CHECK gri_command_fn gri_train, gri_verify, gri_diff;
+GR_MUST_CHECK gri_command_fn gri_plan, gri_train, gri_verify, gri_diff, gri_report_runs;
 
 #endif

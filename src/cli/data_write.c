@@ -2,15 +2,17 @@
 
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/cli/numbers.h"
 #include "src/cli/session.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void print_result(const gr_import_result *r, const char *out)
 {
-    printf("samples %lld\nimages %lld\nbytes %lld\nrejects %lld\nduplicates %lld\n",
-           (long long)r->samples, (long long)r->images, (long long)r->bytes,
-           (long long)r->rejects, (long long)r->duplicates);
+    printf("samples %lld\nimages %lld\n", (long long)r->samples, (long long)r->images);
+    gri_bytes_print("bytes", r->bytes);
+    printf("rejects %lld\nduplicates %lld\n", (long long)r->rejects, (long long)r->duplicates);
     if (r->rejects > 0) {
         gr_log_warn("%lld bad record%s left out: see %s/rejects.jsonl", (long long)r->rejects,
                     r->rejects == 1 ? " was" : "s were", out);
@@ -53,6 +55,25 @@ done:
         gr_tokenizer_destroy(&tokenizers[i]);
     }
     GR_FREE(tokenizers);
+    return err;
+}
+
+gr_err gri_data_encode(const char *command, const char *text, bool *keep, double *quality)
+{
+    gr_err err = GR_OK;
+    const bool kept = keep && strcmp(text, "keep") == 0;
+    double number = -1;
+    if (!kept && strcmp(text, "lossless") != 0 &&
+        (!gri_number_real(text, &number) || number < 0 || number > 100)) {
+        GR_FAIL(GR_ERR_USAGE,
+                "%s: --encode: expected %slossless or a quality from 0 to 100, got \"%s\"",
+                command, keep ? "keep, " : "", text);
+    }
+    *quality = number;
+    if (keep) {
+        *keep = kept;
+    }
+done:
     return err;
 }
 

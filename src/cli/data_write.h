@@ -14,4 +14,8 @@ typedef gr_err gri_data_writer(void *self, const gr_tokenizer *const *tokenizers
 GR_MUST_CHECK gr_err gri_data_write(gri_data_writer *write, void *self,
                                     const gri_list *tokenizers, const char *out);
 
+/// What --encode says: "keep" (only where `keep` is not NULL), "lossless" (quality -1) or a quality from 0 to 100.
+GR_MUST_CHECK gr_err gri_data_encode(const char *command, const char *text, bool *keep,
+                                     double *quality);
+
 #endif

@@ -13,8 +13,9 @@ typedef struct gri_report {
     bool json, speaks;
     gr_json j; ///< the list of checks, when `json`
     int counts[GRI_VERDICTS];
-    gr_err err;    ///< code of the first GRI_FAIL
-    gr_str failed; ///< names of the checks that failed
+    gr_err err;       ///< code of the first GRI_FAIL
+    gr_str failed;    ///< names of the checks that failed
+    bool no_products; ///< not even one can be computed here
 } gri_report;
 
 /// Adds one check: a short name, and what was found and, unless all is well, what to do. `code` counts for GRI_FAIL: the

@@ -74,8 +74,14 @@ static gr_err check_product(gri_report *r, const gr_world *world)
     double one = 0, all = 0;
     int threads = gri_threads(0, world);
     threads = threads > 256 ? 256 : threads;
-    GR_TRY(measure_product(1, gr_clock_cpu, &one));
-    GR_TRY(measure_product(threads, gr_clock, &all));
+    err = measure_product(1, gr_clock_cpu, &one);
+    err = err ? err : measure_product(threads, gr_clock, &all);
+    if (err == GR_ERR_MEMORY) {
+        r->no_products = true;
+        return gri_report_add(r, GRI_FAIL, GR_ERR_UNAVAILABLE, "product", "%s",
+                              gr_err_message());
+    }
+    GR_TRY(err);
     GR_TRY(gri_report_add(r, GRI_OK, GR_OK, "product",
                           "%.1f GFLOP/s in one core (per second of its time), %.1f with %d "
                           "thread%s now; fp32",

@@ -104,6 +104,9 @@ static gr_err check_memory(gri_report *r, const gr_cgroup *group)
     (void)getrlimit(RLIMIT_AS, &space);
     bool limited = group->memory < memory;
     int64_t usable = limited ? group->memory : memory;
+    if (space.rlim_cur < (rlim_t)usable) {
+        usable = (int64_t)space.rlim_cur;
+    }
     bool little = usable < (int64_t)2 << 30;
     char limit[96] = "", addresses[96] = "";
     if (limited) {

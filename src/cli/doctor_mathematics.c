@@ -15,7 +15,8 @@ static gr_err add_finding(gri_report *r, const char *check, gr_err result, const
     if (result == GR_OK) {
         return gri_report_add(r, GRI_OK, GR_OK, check, "%s", good);
     }
-    return gri_report_add(r, GRI_FAIL, GR_ERR_FAILED, check, "%s", gr_err_message());
+    const gr_err code = result == GR_ERR_MEMORY ? GR_ERR_UNAVAILABLE : GR_ERR_FAILED;
+    return gri_report_add(r, GRI_FAIL, code, check, "%s", gr_err_message());
 }
 
 // One room's table of known answers.

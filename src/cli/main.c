@@ -1,4 +1,5 @@
 #include "mpi/world.h"
+#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/nearest.h"
 #include "src/cli/args.h"
@@ -26,7 +27,8 @@ static const gri_command commands[] = {
     {"data verify", "check every digest of a data set", gri_data_verify, false},
     {"data show", "one sample of a data set", gri_data_show, false},
     {"data check", "go through all data of a recipe before it runs", gri_data_check, true},
-    {"tokenizer train", "learn a tokenizer from data sets", gri_tokenizer_train, false},
+    {"tokenizer train", "learn a tokenizer from data sets or plain texts", gri_tokenizer_train,
+     false},
     {"tokenizer encode", "text to token ids", gri_tokenizer_encode, false},
     {"tokenizer decode", "token ids to text", gri_tokenizer_decode, false},
     {"debug step", "loss, logits and gradients of one batch, to check the mathematics",
@@ -34,15 +36,18 @@ static const gri_command commands[] = {
     {"debug pictures", "pictures as the model sees them, to check the preprocessing",
      gri_debug_pictures, false},
     {"generate", "answer a prompt about a picture", gri_generate, true},
+    {"eval", "how often a model answers the questions of data sets right", gri_eval, true},
     {"bench checkpoint", "what checkpoints cost a run", gri_bench_checkpoint, true},
     {"bench data", "speed of the loader, beside decoding alone", gri_bench_data, true},
     {"bench matmul", "rates of the matrix products of a model", gri_bench_matmul, true},
     {"bench reduce", "sums over the ranks, beside the MPI library's", gri_bench_reduce, false},
     {"bench step", "speed of a training step, beside the matrix product's", gri_bench_step,
      true},
+    {"plan", "what a run will need: memory, time, messages, disk", gri_plan, true},
     {"train", "run a recipe of stages on all ranks", gri_train, true},
     {"verify", "compute steps of a run again and compare their digests", gri_verify, true},
     {"diff", "where two runs part, and in what", gri_diff, false},
+    {"report", "what runs recorded, as one HTML page", gri_report_runs, true},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -128,8 +133,8 @@ static gr_err help(int argc, char **argv)
 {
     int words = 0;
     const gri_command *command = find_command(argc, argv, &words);
-    if (argc == 2 && strcmp(argv[0], "--write-pages") == 0) { // for the build
-        return gri_pages_write(commands, COMMANDS, argv[1]);
+    if ((argc == 2 || argc == 3) && strcmp(argv[0], "--write-pages") == 0) { // for the build
+        return gri_pages_write(commands, COMMANDS, argv[1], argc == 3 ? argv[2] : NULL);
     }
     if (argc == 0 || is_help(argv[0])) {
         print_overview();
@@ -203,6 +208,7 @@ static void leave_word_to_first_rank(void)
 int main(int argc, char **argv)
 {
     gri_start();
+    gr_file_map_guard(gr_err_exit_code(GR_ERR_IO));
     gr_err err = run(argc - 1, argv + 1);
     if (err == GR_OK) {
         err = finish_output();
@@ -211,5 +217,5 @@ int main(int argc, char **argv)
         leave_word_to_first_rank();
         gr_log_error(err);
     }
-    return gr_err_exit_code(err);
+    gri_leave(gr_err_exit_code(err));
 }

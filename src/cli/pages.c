@@ -66,7 +66,26 @@ done:
     return err;
 }
 
-gr_err gri_pages_write(const gri_command *commands, int64_t count, const char *dir)
+static gr_err write_recipe_page(const char *dir, const char *keys)
+{
+    gr_err err = GR_OK;
+    gr_str text = {0};
+    char *markdown = NULL, *folder = NULL;
+    size_t size = 0;
+    GR_TRY(gr_file_read(keys, 0, &markdown, &size));
+    GR_TRY(gr_path_join(dir, "man5", &folder));
+    GR_TRY(gr_dir_make(folder));
+    GR_TRY(gri_recipe_page(markdown, &text));
+    GR_TRY(write_page(folder, "gradus-recipe.5", &text));
+done:
+    GR_FREE(folder);
+    GR_FREE(markdown);
+    gr_str_fini(&text);
+    return err;
+}
+
+gr_err gri_pages_write(const gri_command *commands, int64_t count, const char *dir,
+                       const char *keys)
 {
     static const struct {
         const char *name;
@@ -80,6 +99,7 @@ gr_err gri_pages_write(const gri_command *commands, int64_t count, const char *d
     const gri_pages pages = {.commands = commands, .count = count};
     gr_str text = {0};
     GR_TRY(write_man_pages(&pages, dir));
+    GR_TRY(keys ? write_recipe_page(dir, keys) : GR_OK);
     for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
         gr_str_clear(&text);
         GR_TRY(scripts[i].add(&pages, &text));

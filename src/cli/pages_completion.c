@@ -20,19 +20,21 @@ static const dialect bash = {
     .begin =
         "# bash completion for gradus, written by \"gradus help --write-pages\".\n"
         "_gradus()\n{\n"
-        "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-        "    local command=${COMP_WORDS[1]} words=\n"
+        "    local line=(\"${COMP_WORDS[@]}\") at=$COMP_CWORD words=\n"
+        "    if [ \"$at\" -gt 1 ] && [ \"${line[1]}\" = help ]; then # \"help COMMAND\": as COMMAND\n"
+        "        line=(gradus \"${line[@]:2}\") at=$((at - 1))\n    fi\n"
+        "    local current=${line[at]} previous=${line[at-1]} command=${line[1]}\n"
         "    COMPREPLY=()\n"
-        "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words=\"",
+        "    if [ \"$at\" -eq 1 ]; then\n        words=\"",
     .first_end =
         "help --help --version\"\n"
         "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n        return\n"
         "    fi\n    case $command in\n",
     .family = "        %.*s) words=\"",
     .family_end = "\" ;;\n",
-    .middle_a = "    esac\n    if [ -n \"$words\" ] && [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+    .middle_a = "    esac\n    if [ -n \"$words\" ] && [ \"$at\" -eq 2 ]; then\n"
                 "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n        return\n"
-                "    fi\n    [ -z \"$words\" ] || command=\"$command ${COMP_WORDS[2]}\"\n"
+                "    fi\n    [ -z \"$words\" ] || command=\"$command ${line[2]}\"\n"
                 "    words=\n    case \"$command $previous\" in\n",
     .choice = "        \"%s --%s\") words=\"",
     .choice_end = "\" ;;\n",
@@ -47,10 +49,13 @@ static const dialect bash = {
 };
 
 static const dialect zsh = {
-    .begin = "#compdef gradus\n"
-             "# zsh completion for gradus, written by \"gradus help --write-pages\".\n"
-             "local command=$words[2] previous=$words[CURRENT-1]\nlocal -a offer\n"
-             "if (( CURRENT == 2 )); then\n    compadd -- ",
+    .begin =
+        "#compdef gradus\n"
+        "# zsh completion for gradus, written by \"gradus help --write-pages\".\n"
+        "if (( CURRENT > 2 )) && [[ $words[2] == help ]]; then # \"help COMMAND\": as COMMAND\n"
+        "    words=($words[1] \"${(@)words[3,-1]}\") CURRENT=$((CURRENT - 1))\nfi\n"
+        "local command=$words[2] previous=$words[CURRENT-1]\nlocal -a offer\n"
+        "if (( CURRENT == 2 )); then\n    compadd -- ",
     .first_end = "help --help --version\n    return\nfi\ncase $command in\n",
     .family = "    %.*s) offer=(",
     .family_end = ") ;;\n",
@@ -71,13 +76,34 @@ typedef struct script {
     gr_str *out;
 } script;
 
-// "a|b|c" as "a b c ".
+// Whether the word up to a "|" is meant as it is: "PATH" stands for others.
+static bool is_literal(const char *word)
+{
+    const size_t length = strcspn(word, "|");
+    return length > 0 && strcspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") >= length;
+}
+
+// Whether an option's value is, or may be, one of some words.
+static bool has_choices(const gri_arg *arg)
+{
+    bool found = false;
+    if (gri_arg_is_word(arg) || arg->kind == GRI_ARG_FLAG || !strchr(arg->value, '|')) {
+        return false;
+    }
+    for (const char *word = arg->value; word; word = strchr(word, '|')) {
+        word += *word == '|';
+        found = found || is_literal(word);
+    }
+    return found;
+}
+
+// "a|b|C" as "a b ".
 static gr_err add_choices(gr_str *out, const char *choices)
 {
     gr_err err = GR_OK;
     for (const char *word = choices; *word;) {
         int length = (int)strcspn(word, "|");
-        GR_TRY(gr_str_addf(out, "%.*s ", length, word));
+        GR_TRY(is_literal(word) ? gr_str_addf(out, "%.*s ", length, word) : GR_OK);
         word += length + (word[length] == '|');
     }
 done:
@@ -91,7 +117,7 @@ static gr_err add_command_choices(void *context, const char *command, const char
     const script *s = context;
     (void)about;
     for (int64_t i = 0; i < count; i++) {
-        if (args[i].kind == GRI_ARG_CHOICE) {
+        if (has_choices(&args[i])) {
             GR_TRY(gr_str_addf(s->out, s->d->choice, command, args[i].name));
             GR_TRY(add_choices(s->out, args[i].value));
             GR_TRY(gr_str_add(s->out, s->d->choice_end));
@@ -228,8 +254,8 @@ static gr_err add_fish_options(void *context, const char *command, const char *a
         }
         GR_TRY(add_fish_condition(out, command));
         GR_TRY(gr_str_addf(out, " -l %s", arg->name));
-        if (arg->kind == GRI_ARG_CHOICE) {
-            GR_TRY(gr_str_add(out, " -x -a '"));
+        if (has_choices(arg)) { // of others than these words it may be a file
+            GR_TRY(gr_str_add(out, arg->kind == GRI_ARG_CHOICE ? " -x -a '" : " -r -a '"));
             GR_TRY(add_choices(out, arg->value));
             GR_TRY(gr_str_add(out, "'"));
         } else if (arg->kind != GRI_ARG_FLAG) {
@@ -248,8 +274,11 @@ static gr_err add_fish_word(const gri_pages *pages, int64_t i, gr_str *out)
     const char *second = NULL;
     int length = gri_pages_family(pages, i, &second);
     if (gri_pages_begins(pages, i)) {
-        GR_TRY(gr_str_addf(out, "complete -c gradus -f -n __fish_use_subcommand -a %.*s",
-                           length, command->name));
+        GR_TRY(
+            gr_str_addf(out,
+                        "complete -c gradus -f -n '__fish_use_subcommand; or test (commandline "
+                        "-opc)[-1] = help' -a %.*s",
+                        length, command->name));
         GR_TRY(second ? gr_str_add(out, "\n") : add_fish_text(out, command->summary));
     }
     if (second) { // offered as the second word only

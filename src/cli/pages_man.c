@@ -1,15 +1,12 @@
 #include "src/cli/pages.h"
 
 #include <ctype.h>
+#include <string.h>
 
-// Text as roff wants it: no hyphen instead of a minus, no line that looks like a request.
-static gr_err add_text(gr_str *out, const char *text)
+gr_err gri_roff_inside(gr_str *out, const char *text, size_t size)
 {
     gr_err err = GR_OK;
-    if (*text == '.' || *text == '\'') {
-        GR_TRY(gr_str_add(out, "\\&"));
-    }
-    for (; *text; text++) {
+    for (const char *end = text + size; text < end; text++) {
         switch (*text) {
         case '-':
             GR_TRY(gr_str_add(out, "\\-"));
@@ -26,6 +23,22 @@ static gr_err add_text(gr_str *out, const char *text)
     }
 done:
     return err;
+}
+
+gr_err gri_roff_text(gr_str *out, const char *text, size_t size)
+{
+    gr_err err = GR_OK;
+    if (size > 0 && (*text == '.' || *text == '\'')) {
+        GR_TRY(gr_str_add(out, "\\&"));
+    }
+    GR_TRY(gri_roff_inside(out, text, size));
+done:
+    return err;
+}
+
+static gr_err add_text(gr_str *out, const char *text)
+{
+    return gri_roff_text(out, text, strlen(text));
 }
 
 static gr_err add_request(gr_str *out, const char *request, const char *text)
@@ -151,7 +164,7 @@ static gr_err add_see_also(const gri_pages *pages, int64_t but, gr_str *out)
             first = false;
         }
     }
-    GR_TRY(gr_str_add(out, "\n"));
+    GR_TRY(gr_str_addf(out, "%s.BR gradus\\-recipe (5)\n", first ? "" : ",\n"));
 done:
     return err;
 }

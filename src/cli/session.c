@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "src/base/str.h"
 #include "src/formats/hf.h"
+#include "stages/checkpoint.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
         }
     }
     s.config.parts &= parts;
+    GR_TRY_CONTEXT(gr_model_config_check(&s.config), "%s", path);
     GR_TRY(gr_exec_create_cpu(gri_threads(threads, NULL), 0, &s.exec));
     GR_TRY(gr_exec_set_precision(s.exec, precision));
     GR_TRY(gr_model_create(&s.config, s.exec, &s.model));
@@ -79,6 +81,7 @@ gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads,
     gr_err err = GR_OK;
     gri_session s = {0};
     GR_TRY(gri_session_create(dir, parts, threads, precision, &s));
+    GR_TRY(gr_checkpoint_check_weights(dir, s.config.parts));
     GR_TRY(gr_hf_load_weights(dir, s.config.parts, s.model));
     *out = s;
     s = (gri_session){0};
@@ -183,31 +186,6 @@ void gri_world_leave(gr_world **world, gr_err err)
     gr_world_destroy(world, broken ? gr_err_exit_code(err) : 0);
 }
 
-gr_err gri_result_dir(const char *dir, bool *made)
-{
-    gr_err err = GR_OK;
-    const bool there = gr_dir_exists(dir);
-    char **names = NULL;
-    int64_t count = 0;
-    GR_TRY(gr_dir_make(dir));
-    GR_TRY(gr_dir_list(dir, &names, &count));
-    if (count > 0) {
-        GR_FAIL(GR_ERR_USAGE, "%s is not empty (it holds \"%s\"): give a new folder", dir,
-                names[0]);
-    }
-    *made = !there;
-done:
-    gr_dir_list_free(&names, count);
-    return err;
-}
-
-void gri_result_dir_end(const char *dir, bool made, gr_err err)
-{
-    if (made && err != GR_OK) {
-        (void)rmdir(dir); // stays when something is in it
-    }
-}
-
 gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
                             const gr_model_config *config)
 {
@@ -263,22 +241,32 @@ done:
     return err;
 }
 
-gr_err gri_check_out(const char *out, const char *input)
+gr_err gri_check_place(const char *out)
 {
     gr_err err = GR_OK;
-    char *folder = NULL, *target_path = NULL;
-    struct stat source, target;
-    if (!*out) {
-        GR_FAIL(GR_ERR_USAGE, "--out: expected the name of a file, got an empty one");
-    }
+    char *folder = NULL;
+    gr_file_aside trial = {.fd = -1};
     if (gr_dir_exists(out)) {
         GR_FAIL(GR_ERR_IO, "--out: %s: is a folder, expected a file or a new name", out);
     }
-    GR_TRY(gr_file_target(out, &target_path));
     GR_TRY(gr_path_dir(out, &folder));
     if (!gr_dir_exists(folder)) {
         GR_FAIL(GR_ERR_IO, "--out: %s: no such folder; make it first", folder);
     }
+    GR_TRY_CONTEXT(gr_file_aside_begin(out, &trial), "--out"); // permissions alone do not tell
+done:
+    gr_file_aside_fini(&trial);
+    GR_FREE(folder);
+    return err;
+}
+
+gr_err gri_check_out(const char *out, const char *input)
+{
+    gr_err err = GR_OK;
+    char *folder = NULL;
+    struct stat source, target;
+    GR_TRY(gri_check_place(out));
+    GR_TRY(gr_path_dir(out, &folder));
     if (stat(input, &source) != 0) {
         goto done; // who reads it will say so
     }
@@ -290,6 +278,42 @@ gr_err gri_check_out(const char *out, const char *input)
     }
 done:
     GR_FREE(folder);
-    GR_FREE(target_path);
+    return err;
+}
+
+gr_err gri_answering_open(const char *dir, gr_model_config *config, gr_tokenizer **out)
+{
+    gr_err err = GR_OK;
+    bool there = false;
+    if (!gr_dir_exists(dir)) {
+        GR_FAIL(GR_ERR_MISSING, "%s: no such folder: expected a model directory", dir);
+    }
+    GR_TRY(gr_hf_load_config(dir, config));
+    if (!(config->parts & 1u << GR_PART_LANGUAGE)) {
+        GR_FAIL(GR_ERR_DATA, "%s: the model has no language part, which is what answers", dir);
+    }
+    GR_TRY(gri_has_tokenizer(dir, &there));
+    if (!there) {
+        GR_FAIL(
+            GR_ERR_MISSING,
+            "%s holds no tokenizer.json or vocab.json: copy the files of the tokenizer that "
+            "the model was trained with there",
+            dir);
+    }
+    GR_TRY(gr_tokenizer_load(dir, out));
+    GR_TRY(gri_check_vocabulary(dir, *out, config));
+done:
+    return err;
+}
+
+gr_err gri_template_find(const char *name, const gr_chat_template **out)
+{
+    gr_err err = GR_OK;
+    *out = gr_chat_template_find(name);
+    if (!*out) {
+        GR_FAIL(GR_ERR_USAGE, "--template: expected one of %s; got \"%s\"",
+                gr_chat_template_names, name);
+    }
+done:
     return err;
 }

@@ -6,6 +6,7 @@
 #include "mpi/world.h"
 #include "src/base/json.h"
 #include "src/cli/args.h"
+#include "src/formats/chat.h"
 #include "src/formats/image_tiles.h"
 #include "src/formats/pictures.h"
 #include "src/formats/tokenizer.h"
@@ -23,7 +24,7 @@ typedef struct gri_session {
 /// is GR_ERR_UNAVAILABLE.
 GR_MUST_CHECK gr_err gri_session_create(const char *path, gr_part_set parts, int64_t threads,
                                         gr_precision precision, gri_session *out);
-/// The same with the weights of the directory.
+/// The same with the weights of the directory; where training wrote it they are as its manifest says, else GR_ERR_DATA.
 GR_MUST_CHECK gr_err gri_session_load(const char *dir, gr_part_set parts, int64_t threads,
                                       gr_precision precision, gri_session *out);
 void gri_session_close(gri_session *session);
@@ -50,11 +51,9 @@ typedef struct gri_picture_options {
     int alpha;      ///< 0 over white, 1 dropped
     int exif;       ///< 0 applied, 1 ignored
 } gri_picture_options;
-/// The table entries of --image, --tiles, --alpha, --exif.
-#define GRI_PICTURES(out_)                                                                     \
-    GRI_LIST("image", "FILE", &(out_)->files,                                                  \
-             "PNG, JPEG or WebP; <image> in a prompt says where it stands (default: in "       \
-             "front)"),                                                                        \
+/// The table entries of --image (what follows `out_`: its help), --tiles, --alpha, --exif.
+#define GRI_PICTURES(out_, ...)                                                                \
+    GRI_LIST("image", "FILE", &(out_)->files, __VA_ARGS__),                                    \
         GRI_INT("tiles", "N", &(out_)->tiles, 1, GR_TILES_MOST,                                \
                 "most tiles of one picture's grid, as InternVL cuts it; a view of the whole "  \
                 "comes behind them; 1: the whole picture (default: as the model's directory "  \
@@ -82,17 +81,22 @@ GR_MUST_CHECK gr_err gri_parts_parse(const char *command, const char *text, gr_p
 /// message is then cleared, which tells main that it was printed.
 void gri_world_leave(gr_world **world, gr_err err);
 
-/// GR_ERR_USAGE when a file written to `out` would take the place of `input`, or of a file in it where it is a folder.
+/// GR_ERR_IO when no file can be put at `out`: asked before the work whose result it is to hold. One rank asks.
+GR_MUST_CHECK gr_err gri_check_place(const char *out);
+/// The same, and GR_ERR_USAGE when a file written to `out` would take the place of `input`, or of a file in it where it is a folder.
 GR_MUST_CHECK gr_err gri_check_out(const char *out, const char *input);
-/// Creates a folder for results; one that holds anything is GR_ERR_USAGE: nothing is overwritten. *made: it was not there.
-GR_MUST_CHECK gr_err gri_result_dir(const char *dir, bool *made);
-/// After a failure: the folder goes again if it was made and nothing came into it.
-void gri_result_dir_end(const char *dir, bool made, gr_err err);
 /// GR_ERR_DATA when the tokenizer of `dir` has ids for which the language part has no row.
 GR_MUST_CHECK gr_err gri_check_vocabulary(const char *dir, const gr_tokenizer *tokenizer,
                                           const gr_model_config *config);
 /// Whether DIR holds a tokenizer.
 GR_MUST_CHECK gr_err gri_has_tokenizer(const char *dir, bool *out);
+
+/// The description and the tokenizer of a model that can answer: a folder with a tokenizer, and a language part that has a row for each
+/// id.
+GR_MUST_CHECK gr_err gri_answering_open(const char *dir, gr_model_config *config,
+                                        gr_tokenizer **out);
+/// What --template names.
+GR_MUST_CHECK gr_err gri_template_find(const char *name, const gr_chat_template **out);
 
 /// Finishes the document and prints it with a newline.
 GR_MUST_CHECK gr_err gri_print_json(gr_json *json);

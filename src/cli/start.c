@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 // Names what we set for the second start; its presence means that there is never a third.
@@ -87,6 +88,18 @@ void gri_start_tuned(char **argv)
     if (wait) {
         unsetenv("OMP_WAIT_POLICY");
     }
+}
+
+void gri_leave(int status)
+{
+    struct rlimit space = {.rlim_cur = RLIM_INFINITY};
+    (void)getrlimit(RLIMIT_AS, &space);
+    if (space.rlim_cur !=
+        RLIM_INFINITY) { // a thread of OpenBLAS's own may ask for memory for ever, and its end waits for it
+        fflush(NULL);
+        _exit(status);
+    }
+    exit(status);
 }
 
 void gri_start(void)

@@ -3,6 +3,8 @@
 
 /// What must be right before anything else runs.
 
+#include "src/base/err.h"
+
 #include <stdbool.h>
 
 /// Opens missing standard streams, so that no file of ours becomes one; makes a closed pipe a write error.
@@ -13,5 +15,8 @@ void gri_start(void);
 void gri_start_tuned(char **argv);
 /// Whether this process was started again with this variable set by gri_start_tuned.
 bool gri_start_set(const char *variable);
+
+/// Ends the process.
+GR_NORETURN void gri_leave(int status);
 
 #endif

@@ -1,10 +1,12 @@
 #include "src/cli/step_batch.h"
 
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/nearest.h"
 #include "src/base/str.h"
 #include "src/formats/safetensors.h"
 #include "src/ops/loss.h"
+#include "src/optim/finite.h"
 
 #include <string.h>
 
@@ -163,6 +165,25 @@ done:
     return err;
 }
 
+// One value that is not finite makes everything behind it so, which says nothing of the model.
+static gr_err check_finite(const gr_safetensors *file, const gr_safetensor *t,
+                           const float *values)
+{
+    gr_err err = GR_OK;
+    const int64_t at = gr_last_nonfinite(t->count, values, 1);
+    if (at >= 0) {
+        const int64_t each = t->count / t->shape[0];
+        GR_FAIL(
+            GR_ERR_DATA,
+            "%s: tensor \"%s\": image %lld, value %lld of it is %g: expected finite numbers, "
+            "normalised pixels",
+            file->path, t->name, (long long)(at / each), (long long)(at % each),
+            (double)values[at]);
+    }
+done:
+    return err;
+}
+
 static gr_err read_images(const gr_safetensors *file, const gr_vision_config *v,
                           gri_step_batch *b)
 {
@@ -177,6 +198,7 @@ static gr_err read_images(const gr_safetensors *file, const gr_vision_config *v,
         }
         GR_ALLOC(b->pixels, t->count);
         memcpy(b->pixels, t->data, (size_t)t->count * sizeof *b->pixels);
+        GR_TRY(check_finite(file, t, b->pixels));
         b->batch.images = t->shape[0];
         b->batch.height = t->shape[2];
         b->batch.width = t->shape[3];
@@ -184,6 +206,21 @@ static gr_err read_images(const gr_safetensors *file, const gr_vision_config *v,
     }
 done:
     return err;
+}
+
+// Without pictures these are ids as others, which transformers takes, too; seldom is it what was meant.
+static void warn_no_pictures(const char *path, int64_t image_token, const gr_batch *batch)
+{
+    int64_t found = 0;
+    for (int64_t t = 0; t < batch->tokens; t++) {
+        found += image_token >= 0 && batch->ids[t] == image_token;
+    }
+    if (found > 0) {
+        gr_log_warn(
+            "%s: %lld image token%s (id %lld), but no \"pixel_values\": the token's own "
+            "embedding stands there",
+            path, (long long)found, GR_PLURAL(found), (long long)image_token);
+    }
 }
 
 // The rows that images replace: as many as the pictures have tokens.
@@ -194,6 +231,7 @@ static gr_err find_image_rows(const char *path, int64_t image_token, int64_t ima
     const gr_batch *batch = &b->batch;
     int64_t found = 0, want = batch->images * image_tokens;
     if (batch->images == 0) {
+        warn_no_pictures(path, image_token, batch);
         goto done;
     }
     if (image_token < 0) {

@@ -5,8 +5,8 @@
 /// measured in the same run, in turns: machines are shared, so only such shares can be compared.
 
 #include "datasets/shard.h"
-#include "src/eval/flops.h"
 #include "src/formats/tokenizer.h"
+#include "src/model/flops.h"
 #include "src/model/model.h"
 #include "src/ops/measure.h"
 

@@ -121,8 +121,12 @@ gr_err gr_bench_matmul_run(const gr_model_config *config, gr_exec *ex, int64_t i
     if (images > 0 && config->parts >> GR_PART_VISION & 1) {
         load.tokens += images * gr_image_tokens(&config->vision);
     }
-    GR_TRY(gr_product_measure(ex, 4 * seconds_each, now, &b.product));
     GR_TRY(list_products(config, &load, &b));
+    if (b.count == 0) {
+        GR_FAIL(GR_ERR_USAGE, "%lld pictures and %lld text tokens leave nothing to multiply",
+                (long long)images, (long long)tokens);
+    }
+    GR_TRY(gr_product_measure(ex, 4 * seconds_each, now, &b.product));
     for (int64_t i = 0; i < b.count; i++) {
         GR_TRY(measure(ex, now, &b.products[i]));
     }

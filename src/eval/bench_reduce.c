@@ -68,7 +68,7 @@ static gr_err measure(bench *b, round *r)
     GR_TRY(since(b->world, start, &r->mpi_scatter));
     GR_TRY(reduce(b, &r->all_scatter, &sum));
     start = gr_clock();
-    GR_TRY(gr_gather_run(b->gather, (gr_range){0, b->n}, sum));
+    GR_TRY(gr_gather_run(b->gather, &(gr_gather_part){{0, b->n}, .values = sum}));
     GR_TRY(since(b->world, start, &r->gather));
     GR_TRY(gr_world_barrier(b->world));
     start = gr_clock();

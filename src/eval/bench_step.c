@@ -1,9 +1,8 @@
 #include "src/base/log.h"
 #include "src/base/median.h"
 #include "src/base/mem.h"
-#include "src/base/rng.h"
 #include "src/eval/bench.h"
-#include "src/ops/loss.h"
+#include "src/model/random_batch.h"
 #include "src/optim/adamw.h"
 
 #include <string.h>
@@ -19,22 +18,15 @@ typedef struct bench {
     gr_model *model;
     const gr_bench_step_options *options;
     gr_exec *ex;
-    gr_batch batch;
+    gr_random_batch random;
     gr_load load;
-    int32_t *ids, *targets, *positions, *cu, *image_rows;
-    float *pixels;
     float *grads[GR_PART_COUNT], *m[GR_PART_COUNT], *v[GR_PART_COUNT];
     round *rounds;
 } bench;
 
 static void bench_fini(bench *b)
 {
-    GR_FREE(b->ids);
-    GR_FREE(b->targets);
-    GR_FREE(b->positions);
-    GR_FREE(b->cu);
-    GR_FREE(b->image_rows);
-    GR_FREE(b->pixels);
+    gr_random_batch_fini(&b->random);
     for (int p = 0; p < GR_PART_COUNT; p++) {
         GR_FREE(b->grads[p]);
         GR_FREE(b->m[p]);
@@ -43,95 +35,15 @@ static void bench_fini(bench *b)
     GR_FREE(b->rounds);
 }
 
-/// Image rows first, then text, in each sequence; the last sequence takes what is left over.
-static void fill_sequence(bench *b, int64_t s, int64_t image_tokens, int32_t vocabulary)
-{
-    int64_t text = b->options->tokens / b->load.sequences;
-    int64_t first = b->cu[s];
-    if (s == b->load.sequences - 1) {
-        text += b->options->tokens % b->load.sequences;
-    }
-    int64_t images = s < b->load.images ? image_tokens : 0;
-    for (int64_t i = 0; i < images + text; i++) {
-        int64_t t = first + i;
-        uint64_t at = (uint64_t)t;
-        b->positions[t] = (int32_t)i;
-        b->ids[t] = (int32_t)((double)vocabulary * gr_rng_uniform(1, 1, at));
-        b->targets[t] = GR_NO_TARGET;
-        if (i < images) {
-            b->image_rows[s * image_tokens + i] = (int32_t)t;
-        } else if (i < images + text - 1) {
-            b->targets[t] = (int32_t)((double)vocabulary * gr_rng_uniform(1, 2, at));
-            b->load.targets++;
-        }
-    }
-    b->cu[s + 1] = (int32_t)(first + images + text);
-}
-
-/// Whether the model can take the batch that is asked for, and has anything to learn from it.
-static gr_err check_options(const gr_model_config *c, const gr_bench_step_options *o)
+/// Whether the model has anything to learn from the batch.
+static gr_err check_options(const gr_bench_step_options *o)
 {
     gr_err err = GR_OK;
-    if (!(c->parts >> GR_PART_LANGUAGE & 1)) {
-        GR_FAIL(GR_ERR_USAGE, "a step needs a loss, and the model has no language part");
-    }
-    if (o->images > 0 && !(c->parts >> GR_PART_VISION & 1)) {
-        GR_FAIL(GR_ERR_USAGE,
-                "the model has no vision part and cannot take %lld images: ask for 0 images",
-                (long long)o->images);
-    }
     if (o->images == 0 && !(o->train >> GR_PART_LANGUAGE & 1)) {
         GR_FAIL(GR_ERR_USAGE,
                 "without images the language part alone computes, and it does not train: "
                 "nothing to measure");
     }
-    const int64_t image_tokens = o->images > 0 ? gr_image_tokens(&c->vision) : 0;
-    const int64_t sequences = o->images > 0 ? o->images : 1;
-    const int64_t longest = image_tokens + o->tokens / sequences + o->tokens % sequences;
-    if (longest > c->language.max_positions) {
-        GR_FAIL(
-            GR_ERR_USAGE,
-            "the longest of %lld sequences has %lld tokens, %lld of them of a picture, and the "
-            "model %lld positions: ask for fewer tokens",
-            (long long)sequences, (long long)longest, (long long)image_tokens,
-            (long long)c->language.max_positions);
-    }
-done:
-    return err;
-}
-
-static gr_err make_batch(bench *b)
-{
-    gr_err err = GR_OK;
-    const gr_model_config *c = gr_model_get_config(b->model);
-    const gr_bench_step_options *o = b->options;
-    int64_t image_tokens = o->images > 0 ? gr_image_tokens(&c->vision) : 0;
-    int64_t values =
-        o->images * c->vision.channels * c->vision.image_size * c->vision.image_size;
-    b->load = (gr_load){.images = o->images,
-                        .tokens = o->images * image_tokens + o->tokens,
-                        .sequences = o->images > 0 ? o->images : 1};
-    GR_ALLOC(b->ids, b->load.tokens);
-    GR_ALLOC(b->targets, b->load.tokens);
-    GR_ALLOC(b->positions, b->load.tokens);
-    GR_ALLOC(b->cu, b->load.sequences + 1);
-    GR_ALLOC(b->image_rows, o->images * image_tokens);
-    GR_ALLOC(b->pixels, values);
-    for (int64_t s = 0; s < b->load.sequences; s++) {
-        fill_sequence(b, s, image_tokens, (int32_t)c->language.vocabulary);
-    }
-    for (int64_t i = 0; i < values; i++) {
-        b->pixels[i] = (float)(2 * gr_rng_uniform(1, 3, (uint64_t)i) - 1);
-    }
-    b->batch = (gr_batch){.tokens = b->load.tokens,
-                          .ids = b->ids,
-                          .targets = b->targets,
-                          .positions = b->positions,
-                          .sequences = b->load.sequences,
-                          .cu_seqlens = b->cu,
-                          .images = o->images,
-                          .pixels = {.values = b->pixels},
-                          .image_rows = b->image_rows};
 done:
     return err;
 }
@@ -177,9 +89,9 @@ static gr_err measure(bench *b, int64_t step, round *r)
     double loss = 0, before = 0;
     GR_TRY(gr_product_measure(b->ex, product_seconds, now, &before));
     double t0 = now();
-    GR_TRY(gr_model_loss(b->model, &b->batch, &loss));
+    GR_TRY(gr_model_loss(b->model, &b->random.batch, &loss));
     double t1 = now();
-    GR_TRY(gr_model_loss_grad(b->model, &b->batch, b->options->train, b->grads, &loss));
+    GR_TRY(gr_model_loss_grad(b->model, &b->random.batch, b->options->train, b->grads, &loss));
     double t2 = now();
     update(b, step);
     double t3 = now();
@@ -264,13 +176,13 @@ gr_err gr_bench_step_run(gr_model *model, gr_exec *ex, const gr_bench_step_optio
     bench b = {.model = model, .options = options, .ex = ex};
     round warm = {0};
     gr_bench_step result = {0};
-    GR_TRY(check_options(gr_model_get_config(model), options));
-    GR_TRY(make_batch(&b));
-    if (b.load.targets == 0) {
-        GR_FAIL(GR_ERR_USAGE,
-                "%lld text tokens for %lld sequences leave no target: expected at least 2 each",
-                (long long)options->tokens, (long long)b.load.sequences);
-    }
+    GR_TRY(gr_random_batch_create(gr_model_get_config(model), options->images, options->tokens,
+                                  &b.random));
+    GR_TRY(check_options(options));
+    b.load = (gr_load){.images = options->images,
+                       .tokens = b.random.batch.tokens,
+                       .sequences = b.random.batch.sequences,
+                       .targets = b.random.targets};
     GR_TRY(take_state(&b));
     GR_ALLOC(b.rounds, options->rounds);
     GR_TRY(measure(&b, 1, &warm));

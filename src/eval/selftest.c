@@ -236,7 +236,7 @@ static gr_err compare_lanes(bench *b, const gr_world *world, int64_t count, cons
         GR_TRY(add_gradient(b, first, end, 2, gr_lanes_next(lanes), &loss));
     }
     GR_TRY(gr_lanes_reduce(lanes, &sum));
-    GR_TRY(gr_gather_run(gather, (gr_range){0, b->n}, sum));
+    GR_TRY(gr_gather_run(gather, &(gr_gather_part){{0, b->n}, .values = sum}));
     GR_TRY(judge(count == CONVERSATIONS ? "a lane each" : "several lanes", sum, want, b->n,
                  worst));
 done:

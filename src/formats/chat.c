@@ -10,6 +10,8 @@
 static const char placeholder[] = "<image>";
 enum { PLACEHOLDER_SIZE = sizeof placeholder - 1 };
 
+static const char *const picture_tokens[] = {"<img>", "</img>", "<IMG_CONTEXT>"};
+
 /// A sample in the making. Until the end targets[t] belongs to token t itself: its id, or GR_NO_TARGET.
 typedef struct builder {
     const gr_tokenizer *tokenizer;
@@ -56,9 +58,23 @@ static gr_err find_tokens(builder *b, int64_t images)
         GR_TRY(find_token(b->tokenizer, "</think>", &b->think_end));
     }
     if (images > 0) {
-        GR_TRY(find_token(b->tokenizer, "<img>", &b->img));
-        GR_TRY(find_token(b->tokenizer, "</img>", &b->img_end));
-        GR_TRY(find_token(b->tokenizer, "<IMG_CONTEXT>", &b->context));
+        GR_TRY(find_token(b->tokenizer, picture_tokens[0], &b->img));
+        GR_TRY(find_token(b->tokenizer, picture_tokens[1], &b->img_end));
+        GR_TRY(find_token(b->tokenizer, picture_tokens[2], &b->context));
+    }
+done:
+    return err;
+}
+
+gr_err gr_chat_add_picture_tokens(gr_tokenizer *tokenizer, int64_t *added)
+{
+    gr_err err = GR_OK;
+    *added = 0;
+    for (size_t i = 0; i < sizeof picture_tokens / sizeof *picture_tokens; i++) {
+        if (gr_tokenizer_id(tokenizer, picture_tokens[i]) < 0) {
+            GR_TRY(gr_tokenizer_add_special(tokenizer, picture_tokens[i]));
+            ++*added;
+        }
     }
 done:
     return err;
@@ -233,8 +249,9 @@ static gr_err place_images(const builder *b, const gr_chat_turn *turns, int64_t 
     if (found > 0 || *front < 0) {
         *front = -1;
         if (found != images) {
-            GR_FAIL(GR_ERR_DATA, "a conversation with %lld %s placeholders and %lld images",
-                    (long long)found, placeholder, (long long)images);
+            GR_FAIL(GR_ERR_DATA, "a conversation with %lld %s placeholder%s and %lld image%s",
+                    (long long)found, placeholder, GR_PLURAL(found), (long long)images,
+                    GR_PLURAL(images));
         }
     }
 done:
@@ -278,8 +295,8 @@ static gr_err shift_targets(gr_ids *targets)
     }
     if (learned == 0) {
         GR_FAIL(GR_ERR_DATA,
-                "a conversation of %lld tokens without a target: it needs an answer",
-                (long long)targets->count);
+                "a conversation of %lld token%s without a target: it needs an answer",
+                (long long)targets->count, GR_PLURAL(targets->count));
     }
 done:
     return err;

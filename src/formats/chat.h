@@ -54,6 +54,9 @@ typedef struct gr_chat_sample {
 } gr_chat_sample;
 void gr_chat_sample_fini(gr_chat_sample *sample);
 
+/// Adds the tokens that pictures need (<img>, </img>, <IMG_CONTEXT>) where the tokenizer has none, as that of a language model
+/// which never saw pictures; *added: how many.
+GR_MUST_CHECK gr_err gr_chat_add_picture_tokens(gr_tokenizer *tokenizer, int64_t *added);
 /// Encodes one conversation with `images` images of tiles[i] tiles each (NULL: one each). Bad conversations (no turn, no
 /// target, placeholders that do not match the images) are GR_ERR_DATA. Appends to nothing: `out` must be
 /// zeroed.

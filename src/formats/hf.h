@@ -32,6 +32,20 @@ GR_MUST_CHECK gr_err gr_hf_load_config(const char *path, gr_model_config *out);
 /// expected and got. F32, F16, BF16 and F64 are accepted.
 GR_MUST_CHECK gr_err gr_hf_load_weights(const char *dir, gr_part_set parts, gr_model *model);
 
+/// A tensor of a directory's files, and what of the model it holds: `count` numbers of a part's flat space.
+typedef struct gr_hf_stored {
+    char *name; ///< as the file has it; owned
+    gr_part part;
+    int ndim;
+    int64_t shape[GR_MAX_DIMS];
+    int64_t offset, count;
+} gr_hf_stored;
+/// The tensors of these parts, in the model's order, of a directory that gr_hf_load_weights reads whole.
+GR_MUST_CHECK gr_err gr_hf_list_stored(const char *dir, gr_part_set parts,
+                                       const gr_model *model, gr_hf_stored **out,
+                                       int64_t *count);
+void gr_hf_stored_free(gr_hf_stored **list, int64_t count);
+
 /// Writes a full directory in the SAIL-VL style: config.json, one safetensors file per part
 /// (model-PART.safetensors) and model.safetensors.index.json. `dir` must exist. fp32.
 GR_MUST_CHECK gr_err gr_hf_save(const char *dir, gr_model *model);

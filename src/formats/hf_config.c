@@ -106,7 +106,7 @@ gr_err gr_hf_load_config(const char *path, gr_model_config *out)
             GR_TRY(look_for_head(path, &config.language.tied));
         }
     }
-    GR_TRY_CONTEXT(gr_model_config_check(&config), "%s", file);
+    GR_TRY_CONTEXT(gr_model_config_check_parts(&config), "%s", file);
     *out = config;
 done:
     GR_FREE(file);

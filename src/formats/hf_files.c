@@ -1,22 +1,27 @@
 #include "src/base/doc.h"
 #include "src/base/mem.h"
 #include "src/formats/hf_internal.h"
+#include "src/formats/tables.h"
 
 #include <string.h>
 
 static gr_err add_file(const char *path, gri_hf_files *files)
 {
     gr_err err = GR_OK;
-    GR_RESIZE(files->items, files->count, files->count + 1);
+    if (files->count == files->room) {
+        const int64_t room = files->room ? 2 * files->room : 4;
+        GR_RESIZE(files->items, files->count, room);
+        files->room = room;
+    }
     GR_TRY(gr_safetensors_open(path, &files->items[files->count]));
     files->count++;
 done:
     return err;
 }
 
-/// The opened file of this name, opened now if need be.
-static gr_err file_named(const char *dir, const gr_node *entry, gri_hf_files *files,
-                         const gr_safetensors **out)
+/// The opened file of this name, opened now if need be. `known`: the numbers of the opened ones.
+static gr_err file_named(const char *dir, const gr_node *entry, gri_text_table *known,
+                         gri_hf_files *files, const gr_safetensors **out)
 {
     gr_err err = GR_OK;
     char *path = NULL;
@@ -25,16 +30,15 @@ static gr_err file_named(const char *dir, const gr_node *entry, gri_hf_files *fi
         GR_TRY(gr_node_error(
             entry, "expected the name of a file in the same folder, got \"%s\"", name));
     }
-    for (int64_t i = 0; i < files->count; i++) {
-        if (strcmp(gr_path_base(files->items[i]->path), name) == 0) {
-            *out = files->items[i];
-            return GR_OK;
-        }
+    int32_t number = gri_text_table_find(known, name, entry->u.string.size);
+    if (number < 0) {
+        number = (int32_t)files->count;
+        GR_TRY(gr_path_join(dir, name, &path));
+        GR_TRY_CONTEXT(add_file(path, files), "named in %s for %s", gr_doc_name(entry->doc),
+                       entry->key);
+        GR_TRY(gri_text_table_put(known, name, entry->u.string.size, number));
     }
-    GR_TRY(gr_path_join(dir, name, &path));
-    GR_TRY_CONTEXT(add_file(path, files), "named in %s for %s", gr_doc_name(entry->doc),
-                   entry->key);
-    *out = files->items[files->count - 1];
+    *out = files->items[number];
 done:
     GR_FREE(path);
     return err;
@@ -44,11 +48,12 @@ done:
 static gr_err open_indexed(const char *dir, const gr_node *weight_map, gri_hf_files *files)
 {
     gr_err err = GR_OK;
+    gri_text_table known = {0};
     for (int64_t i = 0; i < weight_map->u.list.count; i++) {
         const gr_node *entry = &weight_map->u.list.items[i];
         const gr_safetensors *file = NULL;
         GR_TRY(gr_node_expect(entry, GR_DOC_STRING));
-        GR_TRY(file_named(dir, entry, files, &file));
+        GR_TRY(file_named(dir, entry, &known, files, &file));
         if (!gr_safetensors_find(file, entry->key)) {
             GR_TRY(
                 gr_node_error(entry,
@@ -58,6 +63,7 @@ static gr_err open_indexed(const char *dir, const gr_node *weight_map, gri_hf_fi
         }
     }
 done:
+    gri_text_table_fini(&known);
     return err;
 }
 
@@ -65,11 +71,18 @@ done:
 static gr_err check_listed(const gr_node *weight_map, const gri_hf_files *files)
 {
     gr_err err = GR_OK;
+    gr_names names = {0};
+    GR_TRY(gr_names_reserve(&names, weight_map->u.list.count));
+    for (int64_t i = 0; i < weight_map->u.list.count; i++) {
+        gr_names_add(&names, weight_map->u.list.items[i].key, i);
+    }
+    gr_names_sort(&names);
     for (int64_t i = 0; i < files->count; i++) {
         const gr_safetensors *file = files->items[i];
         for (int64_t k = 0; k < file->count; k++) {
-            const gr_node *entry = gr_node_find(weight_map, file->items[k].name);
-            if (!entry || strcmp(entry->u.string.data, gr_path_base(file->path)) != 0) {
+            const int64_t n = gr_names_find(&names, file->items[k].name);
+            if (n < 0 || strcmp(weight_map->u.list.items[n].u.string.data,
+                                gr_path_base(file->path)) != 0) {
                 GR_FAIL(GR_ERR_DATA,
                         "%s: tensor %s is in this file, but %s does not say so; the index and "
                         "the files do not belong together, copy the directory again",
@@ -78,6 +91,7 @@ static gr_err check_listed(const gr_node *weight_map, const gri_hf_files *files)
         }
     }
 done:
+    gr_names_fini(&names);
     return err;
 }
 
@@ -100,7 +114,9 @@ done:
 static gr_err check_one_set(const char *index, const char *single, const gri_hf_files *files)
 {
     gr_err err = GR_OK;
-    bool named = !gr_file_exists(single);
+    bool there = false;
+    GR_TRY(gr_path_exists(single, &there)); // what cannot be looked at is no second set
+    bool named = !there || gr_dir_exists(single);
     for (int64_t i = 0; i < files->count; i++) {
         named = named || strcmp(gr_path_base(files->items[i]->path), GRI_HF_WEIGHTS) == 0;
     }
@@ -146,7 +162,7 @@ void gri_hf_files_close(gri_hf_files *files)
         gr_safetensors_close(&files->items[i]);
     }
     GR_FREE(files->items);
-    files->count = 0;
+    *files = (gri_hf_files){0};
 }
 
 gr_err gri_hf_has_weights(const char *dir, bool *out)

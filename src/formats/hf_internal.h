@@ -46,7 +46,7 @@ int gri_hf_name_of(gri_hf_names names, gr_vision_kind kind, const char *paramete
 /// The weight files of a directory, opened and checked against the index if there is one.
 typedef struct gri_hf_files {
     gr_safetensors **items;
-    int64_t count;
+    int64_t count, room;
 } gri_hf_files;
 GR_MUST_CHECK gr_err gri_hf_files_open(const char *dir, gri_hf_files *out);
 void gri_hf_files_close(gri_hf_files *files);

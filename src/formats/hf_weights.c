@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /// A parameter is whole when these thirds of its rows were read.
@@ -172,4 +173,72 @@ done:
     gri_hf_files_close(&files);
     GR_FREE(l.seen);
     return err;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const gr_hf_stored *x = a, *y = b;
+    return x->part != y->part ? (x->part > y->part) - (x->part < y->part)
+                              : (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/// Appends what the tensor holds of these parts; there is room.
+static gr_err list_tensor(const gr_safetensor *tensor, gr_part_set parts, const gr_model *model,
+                          gr_hf_stored *list, int64_t *count)
+{
+    gr_err err = GR_OK;
+    gri_hf_place place;
+    const gr_model_config *config = gr_model_get_config(model);
+    const gr_param *param = NULL;
+    if (!gri_hf_ignored(config, tensor->name) &&
+        gri_hf_place_of(config->vision.kind, tensor->name, &place) && parts >> place.part & 1) {
+        param = gr_params_find(gr_model_get_params(model), place.parameter);
+    }
+    if (!param) {
+        goto done;
+    }
+    gr_hf_stored *s = &list[*count];
+    *s = (gr_hf_stored){.part = param->part, .ndim = tensor->ndim};
+    s->count = param->count / place.pieces;
+    s->offset = param->offset + s->count * place.piece;
+    memcpy(s->shape, tensor->shape, (size_t)tensor->ndim * sizeof *s->shape);
+    GR_STRDUP(s->name, tensor->name);
+    *count += 1;
+done:
+    return err;
+}
+
+gr_err gr_hf_list_stored(const char *dir, gr_part_set parts, const gr_model *model,
+                         gr_hf_stored **out, int64_t *count)
+{
+    gr_err err = GR_OK;
+    gri_hf_files files = {0};
+    gr_hf_stored *list = NULL;
+    int64_t all = 0, n = 0;
+    GR_TRY(gri_hf_files_open(dir, &files));
+    for (int64_t i = 0; i < files.count; i++) {
+        all += files.items[i]->count;
+    }
+    GR_ALLOC(list, all);
+    for (int64_t i = 0; i < files.count; i++) {
+        for (int64_t k = 0; k < files.items[i]->count; k++) {
+            GR_TRY(list_tensor(&files.items[i]->items[k], parts, model, list, &n));
+        }
+    }
+    qsort(list, (size_t)n, sizeof *list, by_offset);
+    *out = list;
+    *count = n;
+    list = NULL;
+done:
+    gr_hf_stored_free(&list, n);
+    gri_hf_files_close(&files);
+    return err;
+}
+
+void gr_hf_stored_free(gr_hf_stored **list, int64_t count)
+{
+    for (int64_t i = 0; *list && i < count; i++) {
+        GR_FREE((*list)[i].name);
+    }
+    GR_FREE(*list);
 }

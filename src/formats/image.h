@@ -22,7 +22,7 @@ const char *gr_image_kind(const void *data, size_t size);
 enum {
     /// Alpha is blended over white, rounded to nearest: what a page would show.
     GR_IMAGE_OVER_WHITE = 1 << 0,
-    /// EXIF (else XMP) orientation is applied, as Pillow's ImageOps.exif_transpose does: what a viewer shows. XMP that a PNG
+    /// EXIF (else XMP) orientation is applied, as ImageOps.exif_transpose of Pillow 11 does: what a viewer shows. XMP that a PNG
     /// holds compressed (iTXt with zlib) is not looked into: such a picture stays as it lies.
     GR_IMAGE_UPRIGHT = 1 << 1,
 };
@@ -38,7 +38,7 @@ enum { GR_IMAGE_MAX_PIXELS = 1 << 28, GR_IMAGE_MAX_SIDE = 1 << 20 };
 /// Decodes; grey is replicated, palettes looked up, 16 bit reduced to 8 (the high byte; for grey Pillow would cut off at 255
 /// instead, which leaves nearly all of it white), CMYK and YCCK converted as
 /// Pillow does. `name` is for messages, `how` a set of GR_IMAGE_*. Broken, truncated, empty or larger than the limits:
-/// GR_ERR_DATA; so are animations.
+/// GR_ERR_DATA; so are animations and JPEGs of more than 100 scans.
 GR_MUST_CHECK gr_err gr_image_decode(const char *name, const void *data, size_t size,
                                      unsigned how, gr_image *out);
 /// The sides that gr_image_decode would give, from the header alone: nothing of the picture's size is allocated.

@@ -4,33 +4,95 @@
 #include <string.h>
 
 /// Orientation: one number, found the same way in all three containers; in EXIF, and where that does not say it in XMP, as
-/// Pillow's exif_transpose does. Nothing here can fail: what is broken or out of place says nothing about the pixels, and
-/// the picture counts as upright. XMP that a PNG holds compressed is not read (Pillow does).
+/// exif_transpose of Pillow 11 finds it, whatever the type of the number. Nothing here can fail: what is broken or out of
+/// place says nothing about the pixels, and the picture counts as upright. XMP that a PNG holds compressed is not read (Pillow does).
 
-enum { UNSAID = 0, UPRIGHT = 1, TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY = 12 };
+enum { UNSAID = 0, UPRIGHT = 1, TAG_ORIENTATION = 0x0112, ENTRY = 12, INSIDE = 4 };
 
 typedef struct span {
     const unsigned char *data;
     size_t size;
 } span;
 
-static uint32_t read_int(const unsigned char *p, int bytes, bool little)
+static uint64_t read_int(const unsigned char *p, int bytes, bool little)
 {
-    uint32_t value = 0;
+    uint64_t value = 0;
     for (int i = 0; i < bytes; i++) {
         value = value << 8 | p[little ? bytes - 1 - i : i];
     }
     return value;
 }
 
-/// A TIFF header and its first directory: byte order, 42, offset; count, then entries of tag, type, count, value.
-/// UNSAID without an entry.
+/// The types of a field.
+enum tiff_type {
+    BYTE = 1, // these three are bytes and no numbers
+    ASCII = 2,
+    UNDEFINED = 7,
+    SHORT = 3,
+    LONG = 4,
+    RATIONAL = 5,
+    SBYTE = 6,
+    SSHORT = 8,
+    SLONG = 9,
+    SRATIONAL = 10,
+    FLOAT = 11,
+    DOUBLE = 12,
+    IFD = 13,
+    LONG8 = 16,
+    TYPES
+};
+static const unsigned char type_size[TYPES] = {
+    [BYTE] = 1,     [ASCII] = 1,  [UNDEFINED] = 1, [SHORT] = 2, [LONG] = 4,
+    [RATIONAL] = 8, [SBYTE] = 1,  [SSHORT] = 2,    [SLONG] = 4, [SRATIONAL] = 8,
+    [FLOAT] = 4,    [DOUBLE] = 8, [IFD] = 4,       [LONG8] = 8,
+};
+
+/// What a value says. Negative integers need no care: read as unsigned they are far from 1 to 8.
+static int orientation_of_value(unsigned type, const unsigned char *p, bool little)
+{
+    const uint64_t bits = read_int(p, type_size[type], little);
+    double value = (double)bits;
+    if (type == BYTE || type == ASCII || type == UNDEFINED) {
+        return UPRIGHT;
+    }
+    if (type == FLOAT) {
+        const uint32_t half = (uint32_t)bits;
+        float single;
+        memcpy(&single, &half, sizeof single);
+        value = (double)single;
+    } else if (type == DOUBLE) {
+        memcpy(&value, &bits, sizeof value);
+    } else if (type == RATIONAL) {
+        value = (double)read_int(p, 4, little) / (double)read_int(p + 4, 4, little);
+    } else if (type == SRATIONAL) {
+        value = (double)(int32_t)read_int(p, 4, little) /
+                (double)(int32_t)read_int(p + 4, 4, little);
+    }
+    for (int i = 2; i <= 8; i++) {
+        if (value == i) { // never when it is not finite
+            return i;
+        }
+    }
+    return UPRIGHT;
+}
+
+/// Byte order and 42, which may stand in the other order.
+static bool is_tiff(span s)
+{
+    return s.size >= 8 && (memcmp(s.data, "II*\0", 4) == 0 || memcmp(s.data, "MM\0*", 4) == 0 ||
+                           memcmp(s.data, "II\0*", 4) == 0 || memcmp(s.data, "MM*\0", 4) == 0);
+}
+
+/// A TIFF header and its first directory: byte order, 42, offset; count, then entries of tag, type, count and the value, or its
+/// offset where it takes more than four bytes. The last entry counts, the first of its values; a value out of the file
+/// ends the directory. UNSAID without an entry that has a value.
 static int orientation_of_tiff(span s)
 {
-    if (s.size >= 6 && memcmp(s.data, "Exif\0\0", 6) == 0) {
+    int said = UNSAID;
+    while (s.size >= 6 && memcmp(s.data, "Exif\0\0", 6) == 0) {
         s = (span){s.data + 6, s.size - 6};
     }
-    if (s.size < 8 || (memcmp(s.data, "II*\0", 4) != 0 && memcmp(s.data, "MM\0*", 4) != 0)) {
+    if (!is_tiff(s)) {
         return UNSAID;
     }
     bool little = s.data[0] == 'I';
@@ -40,15 +102,20 @@ static int orientation_of_tiff(span s)
     }
     size_t entries = read_int(s.data + at, 2, little);
     for (at += 2; entries > 0 && s.size - at >= ENTRY; entries--, at += ENTRY) {
-        const unsigned char *entry = s.data + at;
-        if (read_int(entry, 2, little) == TAG_ORIENTATION) {
-            uint32_t value = read_int(entry + 8, 2, little);
-            bool good = read_int(entry + 2, 2, little) == TYPE_SHORT &&
-                        read_int(entry + 4, 4, little) == 1 && value >= 1 && value <= 8;
-            return good ? (int)value : UPRIGHT;
+        const unsigned char *entry = s.data + at, *value = entry + 8;
+        const uint64_t type = read_int(entry + 2, 2, little),
+                       offset = read_int(value, 4, little);
+        const uint64_t size =
+            type < TYPES ? type_size[type] * read_int(entry + 4, 4, little) : 0;
+        if (size > INSIDE && (offset > s.size || size > s.size - offset)) {
+            break;
+        }
+        if (size > 0 && read_int(entry, 2, little) == TAG_ORIENTATION) {
+            said = orientation_of_value((unsigned)type, size > INSIDE ? s.data + offset : value,
+                                        little);
         }
     }
-    return UNSAID;
+    return said;
 }
 
 /// The first tiff:Orientation="6" or <tiff:Orientation>6 in the text.

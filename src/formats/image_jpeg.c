@@ -8,10 +8,15 @@
 
 #include <jerror.h>
 
+/// Encoders write about ten scans. A file may have thousands, over the whole picture in a few bytes each, and take minutes;
+/// libjpeg-turbo's own fuzzers stop at as many.
+enum { MOST_SCANS = 100 };
+
 /// One decode. libjpeg's error handler may not return, so everything that must survive the longjmp lives here and not
 /// in a local.
 typedef struct jpeg_job {
     struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
     struct jpeg_decompress_struct jpeg;
     jmp_buf back;
     const unsigned char *data;
@@ -40,6 +45,18 @@ static void on_message(j_common_ptr common, int level)
     }
 }
 
+/// libjpeg calls it before each piece of input that it takes in while it puts scans together.
+static void on_progress(j_common_ptr common)
+{
+    jpeg_job *job = common->client_data;
+    if (job->jpeg.input_scan_number > MOST_SCANS) {
+        snprintf(job->problem, sizeof job->problem,
+                 "more than %d scans, as no encoder writes them; save the picture again",
+                 MOST_SCANS);
+        longjmp(job->back, 1);
+    }
+}
+
 /// Runs one step of libjpeg; false if it left by an error. Steps allocate nothing of ours.
 static bool guarded(jpeg_job *job, void (*step)(jpeg_job *))
 {
@@ -53,6 +70,7 @@ static bool guarded(jpeg_job *job, void (*step)(jpeg_job *))
 static void step_header(jpeg_job *job)
 {
     jpeg_create_decompress(&job->jpeg);
+    job->jpeg.progress = &job->progress;
     jpeg_mem_src(&job->jpeg, job->data, (unsigned long)job->size);
     (void)jpeg_read_header(&job->jpeg, TRUE);
     J_COLOR_SPACE space = job->jpeg.jpeg_color_space;
@@ -140,6 +158,7 @@ gr_err gri_jpeg_decode(const char *name, const void *data, size_t size, unsigned
     job->jpeg.client_data = job;
     job->errors.error_exit = on_error;
     job->errors.emit_message = on_message;
+    job->progress.progress_monitor = on_progress;
     GR_TRY(read_jpeg(name, how, job));
     *out = job->image;
     job->image = (gr_image){0};

@@ -2,6 +2,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/str.h"
+#include "src/formats/crc32c.h"
 #include "src/formats/image.h"
 #include "src/formats/image_tiles.h"
 #include "src/formats/tokenizer_parts.h"
@@ -180,11 +181,31 @@ done:
     return err;
 }
 
-static const gr_known table[] = {{"tiles", run_tiles},
-                                 {"resize", run_resize},
-                                 {"bilinear", run_bilinear},
-                                 {"pieces", run_pieces},
-                                 {"symbols", run_symbols}};
+/// RFC 3720, appendix B.4: zeros, ones, counting up and down, a SCSI read command.
+static gr_err run_crc32c(void)
+{
+    static const unsigned char read_command[48] = {
+        0x01,        0xc0,        [16] = 0x14, [22] = 0x04,
+        [27] = 0x14, [31] = 0x18, [32] = 0x28, [40] = 0x02};
+    gr_err err = GR_OK;
+    unsigned char up[32], down[32], zeros[32] = {0}, ones[32];
+    memset(ones, 0xff, sizeof ones);
+    for (int i = 0; i < 32; i++) {
+        up[i] = (unsigned char)i;
+        down[i] = (unsigned char)(31 - i);
+    }
+    GR_TRY(gr_known_int("CRC-32C of 32 zeros", gr_crc32c(zeros, 32), 0x8a9136aa));
+    GR_TRY(gr_known_int("CRC-32C of 32 ones", gr_crc32c(ones, 32), 0x62a8ab43));
+    GR_TRY(gr_known_int("CRC-32C of 0 to 31", gr_crc32c(up, 32), 0x46dd794e));
+    GR_TRY(gr_known_int("CRC-32C of 31 to 0", gr_crc32c(down, 32), 0x113fdb5c));
+    GR_TRY(gr_known_int("CRC-32C of a read command", gr_crc32c(read_command, 48), 0xd9963a56));
+done:
+    return err;
+}
+
+static const gr_known table[] = {{"tiles", run_tiles},       {"resize", run_resize},
+                                 {"bilinear", run_bilinear}, {"pieces", run_pieces},
+                                 {"symbols", run_symbols},   {"crc32c", run_crc32c}};
 
 const gr_known *gr_formats_known(int64_t *count)
 {

@@ -296,10 +296,13 @@ gr_err gr_safetensors_open(const char *path, gr_safetensors **out)
     GR_TRY(gr_doc_parse_json(path, h.text, h.text_size, GR_ERR_DATA, &doc));
     GR_TRY(read_entries(&h, gr_doc_root(doc), &entries, &count));
     GR_ALLOC(file->items, count);
+    GR_TRY(gr_names_reserve(&file->names, count));
     for (; file->count < count; file->count++) {
         file->items[file->count] = entries[file->count].tensor;
+        gr_names_add(&file->names, entries[file->count].tensor.name, file->count);
         entries[file->count].tensor.name = NULL;
     }
+    gr_names_sort(&file->names);
     *out = file;
     file = NULL;
 done:
@@ -318,6 +321,7 @@ void gr_safetensors_close(gr_safetensors **file)
         GR_FREE((*file)->items[i].name);
     }
     GR_FREE((*file)->items);
+    gr_names_fini(&(*file)->names);
     GR_FREE((*file)->path);
     gr_file_map_close(&(*file)->map);
     GR_FREE(*file);
@@ -325,10 +329,6 @@ void gr_safetensors_close(gr_safetensors **file)
 
 const gr_safetensor *gr_safetensors_find(const gr_safetensors *file, const char *name)
 {
-    for (int64_t i = 0; i < file->count; i++) {
-        if (strcmp(file->items[i].name, name) == 0) {
-            return &file->items[i];
-        }
-    }
-    return NULL;
+    const int64_t i = gr_names_find(&file->names, name);
+    return i < 0 ? NULL : &file->items[i];
 }

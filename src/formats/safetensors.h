@@ -9,6 +9,7 @@
 /// Source: huggingface/safetensors README.
 
 #include "src/base/file.h"
+#include "src/base/names.h"
 #include "src/base/str.h"
 #include "src/tensor/tensor.h"
 
@@ -26,6 +27,7 @@ typedef struct gr_safetensors {
     gr_file_map map;
     gr_safetensor *items; ///< in order of their data
     int64_t count;
+    gr_names names; ///< of the items
 } gr_safetensors;
 
 /// Opens and checks a file completely; errors name file, tensor, expected and got.

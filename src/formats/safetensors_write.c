@@ -2,11 +2,7 @@
 #include "src/base/mem.h"
 #include "src/formats/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LENGTH_BYTES = 8 };
 
@@ -19,6 +15,8 @@ static int64_t tensor_bytes(const gr_safetensor *tensor)
 static gr_err check_tensors(const char *path, const gr_safetensor *tensors, int64_t count)
 {
     gr_err err = GR_OK;
+    gr_names names = {0};
+    GR_TRY(gr_names_reserve(&names, count));
     for (int64_t i = 0; i < count; i++) {
         const gr_safetensor *t = &tensors[i];
         int64_t product = 1;
@@ -29,13 +27,14 @@ static gr_err check_tensors(const char *path, const gr_safetensor *tensors, int6
         if (strcmp(t->name, "__metadata__") == 0) {
             GR_FAIL(GR_ERR_DATA, "%s: a tensor may not be called __metadata__", path);
         }
-        for (int64_t k = 0; k < i; k++) {
-            if (strcmp(t->name, tensors[k].name) == 0) {
-                GR_FAIL(GR_ERR_DATA, "%s: two tensors are called %s", path, t->name);
-            }
-        }
+        gr_names_add(&names, t->name, i);
+    }
+    gr_names_sort(&names);
+    if (gr_names_repeated(&names)) {
+        GR_FAIL(GR_ERR_DATA, "%s: two tensors are called %s", path, gr_names_repeated(&names));
     }
 done:
+    gr_names_fini(&names);
     return err;
 }
 
@@ -107,48 +106,21 @@ static gr_err write_all(int fd, const char *path, const gr_str *head,
         GR_TRY(gr_file_pwrite(fd, path, tensors[i].data, (size_t)bytes, offset));
         offset += bytes;
     }
-    if (fsync(fd) != 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot sync: %s", path, strerror(errno));
-    }
 done:
     return err;
 }
 
-gr_err gr_safetensors_write(const char *name, const gr_safetensor *tensors, int64_t count)
+gr_err gr_safetensors_write(const char *path, const gr_safetensor *tensors, int64_t count)
 {
     gr_err err = GR_OK;
     gr_str head = {0};
-    char *path = NULL, *aside = NULL, *folder = NULL;
-    int fd = -1;
-    GR_TRY(gr_file_target(name, &path));
+    gr_file_aside file = {.fd = -1};
     GR_TRY(gr_safetensors_head(path, tensors, count, &head));
-    GR_TRY(gr_path_dir(path, &folder));
-    aside = gr_str_format("%s.tmp.%ld", path, (long)getpid());
-    if (!aside) {
-        GR_TRY(GR_ERR_MEMORY);
-    }
-    fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot create: %s", aside, strerror(errno));
-    }
-    GR_TRY(write_all(fd, aside, &head, tensors, count));
-    int closed = close(fd);
-    fd = -1;
-    if (closed != 0 || rename(aside, path) != 0) {
-        GR_FAIL(GR_ERR_IO, "%s: cannot finish writing: %s", path, strerror(errno));
-    }
-    GR_FREE(aside);
-    GR_TRY(gr_dir_sync(folder));
+    GR_TRY(gr_file_aside_begin(path, &file));
+    GR_TRY(write_all(file.fd, file.aside, &head, tensors, count));
+    GR_TRY(gr_file_aside_commit(&file, true));
 done:
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (err != GR_OK && aside) {
-        (void)unlink(aside);
-    }
-    GR_FREE(aside);
-    GR_FREE(folder);
-    GR_FREE(path);
+    gr_file_aside_fini(&file);
     gr_str_fini(&head);
     return err;
 }

@@ -37,6 +37,12 @@ done:
     return err;
 }
 
+static void added_fini(gri_added *added)
+{
+    gri_text_table_fini(&added->ids);
+    GR_FREE(added->sizes);
+}
+
 void gr_tokenizer_destroy(gr_tokenizer **tokenizer)
 {
     gr_tokenizer *t = *tokenizer;
@@ -51,8 +57,8 @@ void gr_tokenizer_destroy(gr_tokenizer **tokenizer)
         gri_pair_table_fini(&t->ranks);
         gri_text_table_fini(&t->pieces);
         GR_FREE(t->piece_bytes);
-        GR_FREE(t->literal.ids);
-        GR_FREE(t->normalized.ids);
+        added_fini(&t->literal);
+        added_fini(&t->normalized);
         gr_doc_destroy(&t->config);
         GR_FREE(t->chat_template);
     }
@@ -142,26 +148,32 @@ done:
     return err;
 }
 
-static int longer_first(const void *a, const void *b, void *context)
+static int longer_first(const void *a, const void *b)
 {
-    const gri_token *tokens = ((const gr_tokenizer *)context)->tokens;
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    size_t m = strlen(tokens[x].text), n = strlen(tokens[y].text);
-    return m != n ? (m > n ? -1 : 1) : (x > y) - (x < y);
+    const size_t m = *(const size_t *)a, n = *(const size_t *)b;
+    return (m < n) - (m > n);
 }
 
-static gr_err list_added(gr_tokenizer *t, bool normalized, gri_added *out)
+static gr_err list_added(const gr_tokenizer *t, bool normalized, gri_added *out)
 {
     gr_err err = GR_OK;
-    GR_ALLOC(out->ids, t->count);
+    int64_t count = 0;
+    GR_ALLOC(out->sizes, t->count);
     for (int32_t id = 0; id < t->count; id++) {
         const gri_token *token = &t->tokens[id];
         if (token->added && token->normalized == normalized) {
-            out->ids[out->count++] = id;
+            const size_t size = strlen(token->text);
+            GR_TRY(gri_text_table_put(&out->ids, token->text, size, id));
             out->lead[(unsigned char)token->text[0]] = true;
+            out->sizes[count++] = size;
         }
     }
-    qsort_r(out->ids, (size_t)out->count, sizeof *out->ids, longer_first, t);
+    qsort(out->sizes, (size_t)count, sizeof *out->sizes, longer_first);
+    for (int64_t i = 0; i < count; i++) {
+        if (i == 0 || out->sizes[i] != out->sizes[i - 1]) {
+            out->sizes[out->count++] = out->sizes[i];
+        }
+    }
 done:
     return err;
 }
@@ -184,6 +196,23 @@ gr_err gri_tokenizer_seal(gr_tokenizer *t)
     GR_TRY(list_added(t, false, &t->literal));
     GR_TRY(list_added(t, true, &t->normalized));
 done:
+    return err;
+}
+
+gr_err gr_tokenizer_add_special(gr_tokenizer *t, const char *text)
+{
+    gr_err err = GR_OK;
+    gri_token token = {.text = (char *)text, .added = true, .special = true};
+    gri_added literal = {0};
+    GR_ASSERT(gr_tokenizer_id(t, text) < 0 && t->count < INT32_MAX);
+    t->came_with = t->came_with ? t->came_with : t->count;
+    GR_TRY(gri_tokenizer_set(t, (int32_t)t->count, token));
+    GR_TRY(list_added(t, false, &literal));
+    added_fini(&t->literal);
+    t->literal = literal;
+    literal = (gri_added){0};
+done:
+    added_fini(&literal);
     return err;
 }
 

@@ -19,7 +19,7 @@ GR_MUST_CHECK gr_err gr_tokenizer_exists(const char *dir, bool *out);
 void gr_tokenizer_destroy(gr_tokenizer **tokenizer);
 /// Writes DIR/tokenizer.json, which the tokenizers library opens, and DIR/tokenizer_config.json: the one it came with
 /// (and chat_template.jinja), or a new one. `chat_template` (Jinja, see gr_chat_jinja; NULL: none) goes in where it came
-/// without any.
+/// without any, or with what `tokenizer train` writes (the template "chat").
 GR_MUST_CHECK gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir,
                                        const char *chat_template);
 /// Copies the files of a tokenizer, and what stands beside it, as they are.
@@ -31,10 +31,17 @@ int32_t gr_tokenizer_role(const gr_tokenizer *tokenizer, const char *role);
 /// Digest of what it does: of the tokenizer.json that would be saved.
 GR_MUST_CHECK gr_err gr_tokenizer_digest(const gr_tokenizer *tokenizer, gr_digest *out);
 
+/// Digest of what it does to ordinary text: as it came, without gr_tokenizer_add_special. By it data sets find their counts.
+GR_MUST_CHECK gr_err gr_tokenizer_text_digest(const gr_tokenizer *tokenizer, gr_digest *out);
+
 /// Ids 0 .. size-1, added tokens included.
 int64_t gr_tokenizer_size(const gr_tokenizer *tokenizer);
 /// Id of a whole token (an added token's text, or a symbol string), -1 if there is none.
 int32_t gr_tokenizer_id(const gr_tokenizer *tokenizer, const char *token);
+
+/// Gives a text that is no token the id behind the last, as a special token; its digest becomes another's. Not while others
+/// encode.
+GR_MUST_CHECK gr_err gr_tokenizer_add_special(gr_tokenizer *tokenizer, const char *text);
 
 /// Whether the id is a token's: there may be holes below the size.
 bool gr_tokenizer_has(const gr_tokenizer *tokenizer, int64_t id);
@@ -59,6 +66,9 @@ GR_MUST_CHECK gr_err gr_tokenizer_encode(const gr_tokenizer *tokenizer, const ch
 GR_MUST_CHECK gr_err gr_tokenizer_decode(const gr_tokenizer *tokenizer, const int32_t *ids,
                                          int64_t count, bool skip_special, char **text,
                                          size_t *size);
+
+/// GR_ERR_DATA, with the text's name, when it is not UTF-8: no tokenizer reads it.
+GR_MUST_CHECK gr_err gr_text_check(const char *name, const char *text, size_t size);
 
 /// Learns merges from texts until `vocabulary` ids exist (256 bytes + merges + added tokens). The added tokens are
 /// those of section 5.1: <|endoftext|> <|im_start|> <|im_end|> <img> </img> <IMG_CONTEXT> <quad> </quad> <ref> </ref> <box>

@@ -3,6 +3,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/mem.h"
+#include "src/formats/chat.h"
 #include "src/formats/tokenizer_parts.h"
 
 #include <stdio.h>
@@ -78,10 +79,11 @@ done:
 
 gr_err gr_tokenizer_copy(const char *from, const char *to)
 {
-    static const char *const files[] = {"tokenizer.json",      "tokenizer_config.json",
-                                        "vocab.json",          "merges.txt",
-                                        "added_tokens.json",   "special_tokens_map.json",
-                                        "chat_template.jinja", "generation_config.json"};
+    // Last what makes a folder a tokenizer; of the two tokenizer.json is the one that is read.
+    static const char *const files[] = {"tokenizer_config.json", "merges.txt",
+                                        "added_tokens.json",     "special_tokens_map.json",
+                                        "chat_template.jinja",   "generation_config.json",
+                                        "tokenizer.json",        "vocab.json"};
     gr_err err = GR_OK;
     bool there = false;
     GR_TRY(gr_tokenizer_exists(from, &there));
@@ -186,24 +188,49 @@ static void write_new(gr_json *j, const gr_tokenizer *t)
     gr_json_bool(j, "split_special_tokens", false);
 }
 
+/// Whether another chat template may take the place of what stands in the file: nothing, or what a new tokenizer gets.
+static gr_err may_replace(const gr_tokenizer *t, bool *out)
+{
+    gr_err err = GR_OK;
+    char *first = NULL;
+    const gr_chat_options options = {0};
+    const gr_node *said =
+        t->config ? gr_node_find(gr_doc_root(t->config), "chat_template") : NULL;
+    *out = !t->chat_template && (!said || said->type == GR_DOC_NULL);
+    if (said && said->type == GR_DOC_STRING && !t->chat_template) {
+        GR_TRY(gr_chat_jinja(&options, &first));
+        *out = strcmp(said->u.string.data, first) == 0;
+    }
+done:
+    GR_FREE(first);
+    return err;
+}
+
 static gr_err save_config(const gr_tokenizer *t, const char *dir, const char *chat_template)
 {
     gr_err err = GR_OK;
     char *path = NULL;
     gr_json j = {.indent = 1};
     const gr_node *kept = t->config ? gr_doc_root(t->config) : NULL;
-    bool spoken = t->chat_template || (kept && gr_node_find(kept, "chat_template"));
+    bool replaces = false;
+    GR_TRY(may_replace(t, &replaces));
+    replaces = replaces && chat_template;
     gr_json_map_begin(&j, NULL);
     for (int64_t i = 0; kept && i < kept->u.list.count; i++) {
         const gr_node *item = &kept->u.list.items[i];
-        if (item->type != GR_DOC_NULL || strcmp(item->key, "chat_template") != 0) {
+        if (replaces && strcmp(item->key, "chat_template") == 0) {
+            continue;
+        }
+        if (t->came_with > 0 && strcmp(item->key, "added_tokens_decoder") == 0) {
+            write_decoder_table(&j, t); // transformers leaves out what is not in it
+        } else if (item->type != GR_DOC_NULL || strcmp(item->key, "chat_template") != 0) {
             gr_node_write(&j, item);
         }
     }
     if (!kept) {
         write_new(&j, t);
     }
-    if (!spoken && chat_template) {
+    if (replaces) {
         gr_json_string(&j, "chat_template", chat_template);
     }
     gr_json_map_end(&j);

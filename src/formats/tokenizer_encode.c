@@ -237,20 +237,18 @@ done:
 }
 
 /// Id of the longest added token at the start of `text`, or -1.
-static int32_t added_at(const gr_tokenizer *t, const gri_added *added, const char *text,
-                        size_t size)
+static int32_t added_at(const gri_added *added, const char *text, size_t size)
 {
     if (!added->lead[(unsigned char)text[0]]) {
         return -1;
     }
-    for (int64_t i = 0; i < added->count; i++) {
-        const char *content = t->tokens[added->ids[i]].text;
-        size_t n = strlen(content);
-        if (n <= size && memcmp(content, text, n) == 0) {
-            return added->ids[i];
+    int32_t id = -1;
+    for (int64_t i = 0; i < added->count && id < 0; i++) {
+        if (added->sizes[i] <= size) {
+            id = gri_text_table_find(&added->ids, text, added->sizes[i]);
         }
     }
-    return -1;
+    return id;
 }
 
 /// Cuts added tokens out of the text and leaves what lies between them to `rest`.
@@ -260,7 +258,7 @@ static gr_err encode_around(const gr_tokenizer *t, workspace *w, const gri_added
     gr_err err = GR_OK;
     size_t begin = 0;
     for (size_t at = 0; w->special && added->count > 0 && at < size;) {
-        int32_t id = added_at(t, added, text + at, size - at);
+        int32_t id = added_at(added, text + at, size - at);
         if (id < 0) {
             at++;
             continue;

@@ -20,11 +20,12 @@ typedef struct gri_merge {
     int32_t left, right, merged;
 } gri_merge;
 
-/// Added tokens to look for, longest text first.
+/// Added tokens to look for: at a place of the text the longest that begins there.
 typedef struct gri_added {
-    int32_t *ids;
-    int64_t count;
-    bool lead[256]; ///< first bytes of their texts
+    gri_text_table ids; ///< text to id
+    size_t *sizes;      ///< of the texts, each once, longest first
+    int64_t count;      ///< sizes
+    bool lead[256];     ///< first bytes of the texts
 } gri_added;
 
 struct gr_tokenizer {
@@ -44,6 +45,8 @@ struct gr_tokenizer {
     gr_doc *config;      ///< the tokenizer_config.json that it came with, NULL: none
     char *chat_template; ///< the chat_template.jinja, NULL: none
     size_t chat_template_size;
+    int64_t
+        came_with; ///< ids before tokens were added that `config` does not know; 0: none were
 };
 
 /// An empty tokenizer that takes over the splitter (and sets *splitter to NULL).

@@ -185,12 +185,19 @@ done:
     return err;
 }
 
+gr_err gr_tokenizer_text_digest(const gr_tokenizer *tokenizer, gr_digest *out)
+{
+    gr_tokenizer plain = *tokenizer; // a view: everything stays the tokenizer's
+    plain.count = plain.came_with > 0 ? plain.came_with : plain.count;
+    return gr_tokenizer_digest(&plain, out);
+}
+
 gr_err gr_tokenizer_save(const gr_tokenizer *tokenizer, const char *dir,
                          const char *chat_template)
 {
     gr_err err = GR_OK;
-    GR_TRY(save_tokenizer(tokenizer, dir));
     GR_TRY(gri_tokenizer_save_config(tokenizer, dir, chat_template));
+    GR_TRY(save_tokenizer(tokenizer, dir)); // last: it makes the folder a tokenizer
 done:
     return err;
 }

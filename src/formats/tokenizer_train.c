@@ -352,6 +352,14 @@ done:
     return err;
 }
 
+gr_err gr_text_check(const char *name, const char *text, size_t size)
+{
+    gr_err err = GR_OK;
+    GR_TRY_CONTEXT(gri_utf8_check(text, size), "%s", name);
+done:
+    return err;
+}
+
 gr_err gr_tokenizer_train(const char *const *texts, const size_t *sizes, int64_t count,
                           int64_t vocabulary, gr_tokenizer **out)
 {

@@ -50,6 +50,7 @@ typedef struct gri_tensor_rule {
     gri_fresh fresh;
     unsigned needs; ///< features, all of them
     gri_size fan;
+    bool table; ///< its rows are looked up or added: not only a product's factor
 } gri_tensor_rule;
 
 /// Tensors with a common prefix, once or for each block ('#' in the prefix is its number).

@@ -8,7 +8,7 @@ static const gri_tensor_rule front[] = {
                GRI_CHANNELS, GRI_P, GRI_P),
     GRI_TENSOR("patchifier.proj.bias", GRI_VISION(patch.bias), GRI_ZEROS, 0, GRI_D),
     GRI_TENSOR("patchifier.norm.weight", GRI_VISION(patch_norm.weight), GRI_ONES, 0, GRI_D),
-    GRI_TENSOR("pos_embed", GRI_VISION(positions), GRI_NORMAL, 0, GRI_ONE, GRI_PATCHES, GRI_D),
+    GRI_TABLE("pos_embed", GRI_VISION(positions), GRI_NORMAL, 0, GRI_ONE, GRI_PATCHES, GRI_D),
 };
 
 static const gri_tensor_rule block[] = {

@@ -5,7 +5,7 @@
 #include "src/model/language.h"
 
 static const gri_tensor_rule front[] = {
-    GRI_TENSOR("embed_tokens.weight", GRI_LANGUAGE(embedding), GRI_NORMAL, 0, GRI_V, GRI_D),
+    GRI_TABLE("embed_tokens.weight", GRI_LANGUAGE(embedding), GRI_NORMAL, 0, GRI_V, GRI_D),
 };
 
 static const gri_tensor_rule block[] = {

@@ -7,8 +7,8 @@ static const gri_tensor_rule front[] = {
     GRI_TENSOR("patch_embedding.weight", GRI_VISION(patch.weight), GRI_NORMAL, 0, GRI_D,
                GRI_CHANNELS, GRI_P, GRI_P),
     GRI_TENSOR("patch_embedding.bias", GRI_VISION(patch.bias), GRI_ZEROS, 0, GRI_D),
-    GRI_TENSOR("position_embedding.weight", GRI_VISION(positions), GRI_NORMAL, 0, GRI_PATCHES,
-               GRI_D),
+    GRI_TABLE("position_embedding.weight", GRI_VISION(positions), GRI_NORMAL, 0, GRI_PATCHES,
+              GRI_D),
 };
 
 static const gri_tensor_rule block[] = {

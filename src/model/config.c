@@ -182,13 +182,13 @@ done:
     return err;
 }
 
+/// The connector behind its encoder.
 static gr_err check_connector(const gr_model_config *config)
 {
     gr_err err = GR_OK;
     const gr_vision_config *v = &config->vision;
     const gr_connector_config *c = &config->connector;
     gr_grid grid = gr_vision_grid(v, v->image_size, v->image_size);
-    GR_TRY(check_eps("connector", c->norm_eps));
     if (grid.rows % 2 != 0) {
         GR_FAIL(
             GR_ERR_DATA,
@@ -238,27 +238,42 @@ done:
     return err;
 }
 
-gr_err gr_model_config_check(const gr_model_config *config)
+static bool has(const gr_model_config *config, gr_part part)
+{
+    return config->parts >> part & 1;
+}
+
+gr_err gr_model_config_check_parts(const gr_model_config *config)
 {
     gr_err err = GR_OK;
-    bool vision = config->parts >> GR_PART_VISION & 1;
-    bool connector = config->parts >> GR_PART_CONNECTOR & 1;
-    bool language = config->parts >> GR_PART_LANGUAGE & 1;
     if (config->parts == 0 || config->parts > GR_PARTS_ALL) {
         GR_FAIL(GR_ERR_DATA, "the model has no part");
     }
-    if (connector != (vision && language)) {
-        GR_FAIL(GR_ERR_DATA, "a model is vision, connector and language together, or vision "
-                             "alone, or language alone");
-    }
-    if (vision) {
+    if (has(config, GR_PART_VISION)) {
         GR_TRY(check_vision(&config->vision));
     }
-    if (connector) {
+    if (has(config, GR_PART_CONNECTOR)) {
+        GR_TRY(check_eps("connector", config->connector.norm_eps));
+    }
+    if (has(config, GR_PART_CONNECTOR) && has(config, GR_PART_VISION)) {
         GR_TRY(check_connector(config));
     }
-    if (language) {
+    if (has(config, GR_PART_LANGUAGE)) {
         GR_TRY(check_language(&config->language));
+    }
+done:
+    return err;
+}
+
+gr_err gr_model_config_check(const gr_model_config *config)
+{
+    gr_err err = GR_OK;
+    bool both = has(config, GR_PART_VISION) && has(config, GR_PART_LANGUAGE);
+    GR_TRY(gr_model_config_check_parts(config));
+    if (has(config, GR_PART_CONNECTOR) != both) {
+        GR_FAIL(GR_ERR_DATA,
+                "a model is vision, connector and language together, or vision alone, or "
+                "language alone; parts of several files are put together by a recipe");
     }
 done:
     return err;

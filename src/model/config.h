@@ -114,7 +114,10 @@ typedef struct gr_model_config {
 /// are ignored (it carries many), unknown keys of our YAML are errors; a kind or setting that the
 /// program does not compute (other model_type, rope scaling, sliding window in use) is an error.
 GR_MUST_CHECK gr_err gr_model_config_parse(const gr_doc *doc, gr_model_config *out);
-/// Checks sizes against each other (heads divide width, even head size, even grid ...): GR_ERR_DATA.
+/// Checks the parts that are there, each by itself and the connector with the encoder in front of it: GR_ERR_DATA. A file
+/// may describe any parts: a recipe takes the others from elsewhere.
+GR_MUST_CHECK gr_err gr_model_config_check_parts(const gr_model_config *config);
+/// Checks a whole model: also that its parts make one, and sizes against each other (heads divide width, even head size, even grid ...): GR_ERR_DATA.
 GR_MUST_CHECK gr_err gr_model_config_check(const gr_model_config *config);
 
 /// "aimv2", "qwen3" ...

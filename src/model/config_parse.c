@@ -205,7 +205,7 @@ gr_err gr_model_config_parse(const gr_doc *doc, gr_model_config *out)
     gr_err err = GR_OK;
     gr_model_config config = {.connector = {.norm_eps = 1e-5}};
     GR_TRY(parse_root(gr_doc_root(doc), &config));
-    GR_TRY_CONTEXT(gr_model_config_check(&config), "%s", gr_doc_name(doc));
+    GR_TRY_CONTEXT(gr_model_config_check_parts(&config), "%s", gr_doc_name(doc));
     *out = config;
 done:
     return err;

@@ -38,12 +38,13 @@ const gri_architecture gri_mlp = {
     .sections = {{"mlp1.", false, GRI_RULES(rules)}},
 };
 
-void gri_connector_bind(const gr_model_config *config, const gr_params *params, gri_flat flat,
-                        gri_connector *out)
+void gri_connector_bind(const gr_model_config *config, const gr_params *params,
+                        gri_course *course, gri_connector *out)
 {
     *out = (gri_connector){.eps = config->connector.norm_eps,
-                           .by_column = config->connector.by_column};
-    gri_bind(config, params, GR_PART_CONNECTOR, flat, out, NULL);
+                           .by_column = config->connector.by_column,
+                           .course = course};
+    gri_bind(config, params, course, out, NULL);
 }
 
 /// [rows of all images, C] as [images, rows of one image, C].
@@ -76,6 +77,7 @@ void gri_connector_fwd(gr_exec *ex, const gri_connector *c, gr_tensor features, 
 {
     int64_t mark = gr_arena_mark(ex->scratch);
     gri_connector_kept passing = {0};
+    gri_course_reads(c->course, c->course->size);
     connect(ex, c, features, y, kept ? kept : &passing);
     if (!kept) {
         gr_arena_reset(ex->scratch, mark);
@@ -103,6 +105,9 @@ void gri_connector_bwd(gr_exec *ex, const gri_connector *c, const gri_connector_
     gri_linear_bwd_weight(ex, &c->first, dz, n, grads);
     gri_linear_bwd_input(ex, &c->first, dz, dn, false);
     gri_norm_bwd(ex, &c->norm, dn, kept->shuffled, &kept->n, dshuffled, false, grads);
+    if (grads) {
+        gri_course_made(c->course, 0);
+    }
     if (below) {
         ops->pixel_shuffle_bwd(ex, by_image(dshuffled, images), c->by_column, dfeatures);
     }

@@ -5,6 +5,7 @@
 /// generation put together.
 
 #include "src/model/connector.h"
+#include "src/model/course.h"
 #include "src/model/language.h"
 #include "src/model/model.h"
 #include "src/model/vision.h"
@@ -13,9 +14,8 @@ struct gr_model {
     gr_model_config config;
     gr_exec *ex; ///< borrowed
     gr_params *params;
-    gri_flat flat[GR_PART_COUNT];
-    gr_precision precision;    ///< of ex when the model was made: what its layers are bound to
-    bool stale[GR_PART_COUNT]; ///< flat.weights may have changed since flat.rounded was made
+    gr_precision precision; ///< of ex when the model was made: what its layers are bound to
+    gri_course course[GR_PART_COUNT]; ///< of each part, with its weights
     gri_vision vision;
     gri_connector connector;
     gri_language language;

@@ -108,7 +108,6 @@ gr_err gr_generate(gr_model *model, const gr_batch *prompt, const gr_generation 
     }
     GR_TRY(gri_model_check(model));
     GR_TRY(check_prompt(model, prompt));
-    gr_model_refresh(model);
     int32_t position = prompt->positions[prompt->tokens - 1];
     int64_t room = l->max_positions - 1 - position;
     int64_t most = how->most < room ? how->most : room;

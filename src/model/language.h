@@ -4,6 +4,7 @@
 /// Private to the room: the decoder, from token rows to normed hidden rows. The output projection
 /// belongs to the loss (or to whoever wants logits): `head`.
 
+#include "src/model/course.h"
 #include "src/model/layer.h"
 
 typedef struct gri_language {
@@ -30,7 +31,7 @@ typedef struct gri_language_kept {
 } gri_language_kept;
 
 GR_MUST_CHECK gr_err gri_language_bind(const gr_model_config *config, const gr_params *params,
-                                       gri_flat flat, gri_language *out);
+                                       gri_course *course, gri_language *out);
 void gri_language_fini(gri_language *l);
 
 /// h [T, width]: hidden rows after the final norm. Without `kept` (NULL) nothing stays in the arena.

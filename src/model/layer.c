@@ -1,4 +1,4 @@
-#include "src/model/layer.h"
+#include "src/model/course.h"
 
 /// The walk that made the table of parameters, once more: tensor for tensor the same order.
 typedef struct binder {
@@ -14,7 +14,13 @@ static gr_err bind_one(void *state, const gri_tensor_at *at)
     const gr_param *p = b->next++;
     const float *data = b->flat.weights + p->offset;
     const uint16_t *rounded = b->flat.rounded;
-    char *base = at->block < 0 ? b->part : (char *)&b->blocks[at->block];
+    char *base = b->part;
+    if (at->block >= 0) {
+        gri_block *block = &b->blocks[at->block];
+        block->begin = block->end == 0 ? p->offset : block->begin;
+        block->end = p->offset + p->count;
+        base = (char *)block;
+    }
     gr_tensor value = p->ndim == 1 ? gr_tensor_1d(data, p->count)
                                    : gr_tensor_2d(data, p->shape[0], p->count / p->shape[0]);
     *(gri_weight *)(void *)(base + at->rule->slot) = (gri_weight){
@@ -25,12 +31,12 @@ static gr_err bind_one(void *state, const gri_tensor_at *at)
     return GR_OK;
 }
 
-void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part,
-              gri_flat flat, void *part_struct, gri_block *blocks)
+void gri_bind(const gr_model_config *config, const gr_params *params, const gri_course *course,
+              void *part_struct, gri_block *blocks)
 {
-    binder b = {&params->items[params->first[part]], flat, part_struct, blocks};
-    gr_err err = gri_tensors_walk(config, part, bind_one, &b);
-    GR_ASSERT(err == GR_OK && b.next == &params->items[params->first[part + 1]]);
+    binder b = {&params->items[params->first[course->part]], course->flat, part_struct, blocks};
+    gr_err err = gri_tensors_walk(config, course->part, bind_one, &b);
+    GR_ASSERT(err == GR_OK && b.next == &params->items[params->first[course->part + 1]]);
 }
 
 gr_tensor gri_grad(gri_weight w, float *grads)

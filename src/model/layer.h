@@ -23,6 +23,8 @@ typedef struct gri_flat {
     uint16_t *rounded; ///< the same in bf16; NULL in fp32
 } gri_flat;
 
+typedef struct gri_course gri_course; // course.h
+
 /// One parameter: its values, and where its gradient lies in the flat space of its part.
 typedef struct gri_weight {
     /// fp32: 1-d, or 2-d [first dimension, the rest]; absent: the layer has none
@@ -112,12 +114,13 @@ typedef struct gri_block {
     gri_weight q_norm, k_norm;
     gri_linear out, gate, up, down; ///< without SwiGLU there is no `up`
     gri_weight scale1, scale2;      ///< of the two branches
+    int64_t begin, end;             ///< its elements of the part's flat space
 } gri_block;
 
-/// Fills the gri_weights of a part from the table of parameters: those of blocks in `blocks`, the others in
+/// Fills the gri_weights of the course's part from the table of parameters: those of blocks in `blocks`, the others in
 /// `part_struct`, each at the slot that the part's architecture says.
-void gri_bind(const gr_model_config *config, const gr_params *params, gr_part part,
-              gri_flat flat, void *part_struct, gri_block *blocks);
+void gri_bind(const gr_model_config *config, const gr_params *params, const gri_course *course,
+              void *part_struct, gri_block *blocks);
 
 /// What backward of one block needs, in the arena. With recomputation only x is kept for all. The stream of residual additions
 /// (x, x1) and what belongs to norms and softmax is fp32, the others are factors.
@@ -136,8 +139,9 @@ typedef struct gri_block_kept {
 
 typedef struct gri_stack {
     gri_block_shape shape;
-    int64_t count;     ///< blocks that run
-    gri_block *blocks; ///< owned; at least `count`
+    int64_t count;      ///< blocks that run
+    gri_block *blocks;  ///< owned; at least `count`
+    gri_course *course; ///< borrowed
     /// keep only the blocks' inputs and run each again in backward: the same bits
     bool recompute;
 } gri_stack;
@@ -146,6 +150,9 @@ typedef struct gri_stack {
 /// in the arena and all of it stays there; without (NULL) x is overwritten and nothing else stays.
 gr_tensor gri_stack_fwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq, gr_tensor x,
                         gri_block_kept **kept);
+/// Elements of the flat space in front of the blocks, and up to the end of the last that runs.
+int64_t gri_stack_begin(const gri_stack *stack);
+int64_t gri_stack_end(const gri_stack *stack);
 /// Empty memories of all blocks, in the arena, with room for `capacity` rows.
 gri_memory *gri_memory_take(gr_exec *ex, const gri_stack *stack, int64_t capacity);
 /// Runs x [T, width], the next rows of the one causal sequence whose earlier ones are in `memory` [count], through all
@@ -162,6 +169,12 @@ void gri_stack_bwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
     {                                                                                          \
         .name = (text), .slot = (at), .shape = {__VA_ARGS__}, .fresh = (start),                \
         .needs = (features)                                                                    \
+    }
+/// The same, of which passes read the fp32 values themselves.
+#define GRI_TABLE(text, at, start, features, ...)                                              \
+    {                                                                                          \
+        .name = (text), .slot = (at), .shape = {__VA_ARGS__}, .fresh = (start),                \
+        .needs = (features), .table = true                                                     \
     }
 #define GRI_BLOCK(member) offsetof(gri_block, member)
 #define GRI_RULES(table)  (table), (int)(sizeof(table) / sizeof(table)[0])

@@ -13,17 +13,48 @@ static gr_err bind_parts(gr_model *m)
 {
     gr_err err = GR_OK;
     if (gri_has_part(m, GR_PART_VISION)) {
-        GR_TRY(gri_vision_bind(&m->config, m->params, m->flat[GR_PART_VISION], &m->vision));
+        GR_TRY(gri_vision_bind(&m->config, m->params, &m->course[GR_PART_VISION], &m->vision));
     }
     if (gri_has_part(m, GR_PART_CONNECTOR)) {
-        gri_connector_bind(&m->config, m->params, m->flat[GR_PART_CONNECTOR], &m->connector);
+        gri_connector_bind(&m->config, m->params, &m->course[GR_PART_CONNECTOR], &m->connector);
     }
     if (gri_has_part(m, GR_PART_LANGUAGE)) {
-        GR_TRY(
-            gri_language_bind(&m->config, m->params, m->flat[GR_PART_LANGUAGE], &m->language));
+        GR_TRY(gri_language_bind(&m->config, m->params, &m->course[GR_PART_LANGUAGE],
+                                 &m->language));
     }
 done:
     return err;
+}
+
+/// Memory for the numbers of one part; where nothing is computed, addresses that nobody may look at.
+static gr_err take_flat(gri_course *course, gr_precision precision)
+{
+    gr_err err = GR_OK;
+    const bool bf16 = precision == GR_PRECISION_BF16;
+    gri_flat *flat = &course->flat;
+    if (course->ex->counts) {
+        gr_arena *arena = course->ex->scratch;
+        flat->weights =
+            gr_arena_addresses(arena, course->size * (int64_t)sizeof *flat->weights);
+        flat->rounded =
+            bf16 ? gr_arena_addresses(arena, course->size * (int64_t)sizeof *flat->rounded)
+                 : NULL;
+        goto done;
+    }
+    GR_ALLOC(flat->weights, course->size);
+    if (bf16) {
+        GR_ALLOC(flat->rounded, course->size);
+    }
+done:
+    return err;
+}
+
+static void free_flat(const gr_exec *ex, gri_flat *flat)
+{
+    if (!ex->counts) {
+        GR_FREE(flat->weights);
+        GR_FREE(flat->rounded);
+    }
 }
 
 gr_err gr_model_create(const gr_model_config *config, gr_exec *ex, gr_model **out)
@@ -36,12 +67,10 @@ gr_err gr_model_create(const gr_model_config *config, gr_exec *ex, gr_model **ou
     m->precision = ex->precision;
     GR_TRY(gr_params_create(config, &m->params));
     for (int p = 0; p < GR_PART_COUNT; p++) {
+        gri_course *course = &m->course[p];
+        *course = (gri_course){.ex = ex, .part = (gr_part)p, .size = m->params->size[p]};
         if (gri_has_part(m, (gr_part)p)) {
-            GR_ALLOC(m->flat[p].weights, m->params->size[p]);
-            m->stale[p] = true;
-            if (m->precision == GR_PRECISION_BF16) {
-                GR_ALLOC(m->flat[p].rounded, m->params->size[p]);
-            }
+            GR_TRY(take_flat(course, m->precision));
         }
     }
     GR_TRY(bind_parts(m));
@@ -74,8 +103,7 @@ void gr_model_destroy(gr_model **model)
     gri_vision_fini(&m->vision);
     gri_language_fini(&m->language);
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        GR_FREE(m->flat[p].weights);
-        GR_FREE(m->flat[p].rounded);
+        free_flat(m->ex, &m->course[p].flat);
     }
     gr_params_destroy(&m->params);
     GR_FREE(*model);
@@ -93,26 +121,51 @@ const gr_params *gr_model_get_params(const gr_model *model)
 
 const float *gr_model_weights(const gr_model *model, gr_part part)
 {
-    return model->flat[part].weights;
+    return model->course[part].flat.weights;
 }
 
 float *gr_model_edit_weights(gr_model *model, gr_part part)
 {
-    model->stale[part] = true;
-    return model->flat[part].weights;
+    model->course[part].fresh = 0;
+    return model->course[part].flat.weights;
+}
+
+void gr_model_set_watch(gr_model *model, gr_model_watch watch)
+{
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        model->course[p].watch = watch;
+    }
 }
 
 void gr_model_refresh(gr_model *model)
 {
     for (int p = 0; p < GR_PART_COUNT; p++) {
-        gri_flat flat = model->flat[p];
-        if (model->stale[p] && flat.rounded) {
-            gr_tensor from = gr_tensor_1d(flat.weights, model->params->size[p]);
-            model->ex->ops->round(model->ex, from,
-                                  gr_tensor_like(from, GR_DTYPE_BF16, flat.rounded));
-        }
-        model->stale[p] = false;
+        gri_course_reads(&model->course[p], model->course[p].size);
     }
+}
+
+uint16_t *gr_model_rounded(gr_model *model, gr_part part)
+{
+    return model->course[part].flat.rounded;
+}
+
+void gr_model_round(gr_model *model, gr_part part, int64_t begin, int64_t end)
+{
+    const gri_flat *flat = &model->course[part].flat;
+    gr_tensor from = gr_tensor_1d(flat->weights + begin, end - begin);
+    model->ex->ops->round(model->ex, from,
+                          gr_tensor_like(from, GR_DTYPE_BF16, flat->rounded + begin));
+}
+
+void gr_model_set_apart(gr_model *model, gr_part part, bool apart)
+{
+    gri_course *course = &model->course[part];
+    GR_ASSERT(course->flat.rounded || !apart);
+    if (apart) {
+        gri_course_reads(course, course->size);
+    }
+    course->apart = apart;
+    course->fresh = course->size;
 }
 
 void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules)
@@ -292,7 +345,6 @@ gr_err gr_model_loss_grad(gr_model *model, const gr_batch *batch, gr_part_set tr
     }
     s.below = s.grads[GR_PART_VISION] || s.grads[GR_PART_CONNECTOR];
     s.backward = s.below || s.grads[GR_PART_LANGUAGE];
-    gr_model_refresh(model);
     *loss = batch->tokens > 0 ? run(&s) : 0;
 done:
     return err;
@@ -329,7 +381,6 @@ gr_err gr_model_trace(gr_model *model, const gr_batch *batch, const gr_trace *ou
     gri_images images = {0};
     GR_TRY(gri_model_check(model));
     GR_TRY(gri_batch_check(model, batch, false));
-    gr_model_refresh(model);
     gri_images_fwd(model, batch, false, false, &images);
     copy_out(images.features, out->vision_features);
     copy_out(images.outputs, out->connector);

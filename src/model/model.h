@@ -55,15 +55,34 @@ const gr_params *gr_model_get_params(const gr_model *model);
 const float *gr_model_weights(const gr_model *model, gr_part part);
 /// The same to write, until the model computes next: who writes again asks again.
 float *gr_model_edit_weights(gr_model *model, gr_part part);
-/// Makes the bf16 copies of edited parts anew; nothing in fp32. All that computes does it first, so only who times or
-/// overlaps it needs to call.
+/// Makes the bf16 copies of edited parts anew; nothing in fp32. A pass does it for what it reads, so only who times it needs
+/// to call.
 void gr_model_refresh(gr_model *model);
+/// In bf16: the part's bf16 copies, in the order of its weights. NULL in fp32.
+uint16_t *gr_model_rounded(gr_model *model, gr_part part);
+/// Makes the copies of weights [begin, end) anew.
+void gr_model_round(gr_model *model, gr_part part, int64_t begin, int64_t end);
+/// In bf16, apart: passes read the copies of the part as they are and make none; they do not look at weights that products alone read
+/// (gr_param.product), so that those need not hold. Begins with copies of the weights as they are.
+void gr_model_set_apart(gr_model *model, gr_part part, bool apart);
 /// Whether the forward pass keeps only the inputs of blocks and computes each block again in backward:
 /// the same bits, less memory, about a third more work. Off at first.
 void gr_model_set_recompute(gr_model *model, bool on);
 /// How pictures are made for the model from now on. It computes nothing with it: it is the part of its description that
 /// training changes, and that is written with it.
 void gr_model_set_pictures(gr_model *model, const gr_picture_rules *rules);
+/// Who follows a pass through the flat spaces, to move parameters and gradients meanwhile. NULL in either: nobody. Both are called
+/// in the thread that computes.
+typedef struct gr_model_watch {
+    void *data;
+    /// A pass is about to read elements [0, end) of the part; it comes back with a larger `end` before it reads on. Others who look at
+    /// weights while they change know so themselves.
+    void (*reads)(void *data, gr_part part, int64_t end);
+    /// Backward has come to its end above `begin`: gradients of elements [begin, size) of the part, which trains, are
+    /// complete as far as this call of gr_model_loss_grad adds to them.
+    void (*made)(void *data, gr_part part, int64_t begin);
+} gr_model_watch;
+void gr_model_set_watch(gr_model *model, gr_model_watch watch);
 /// Fresh weights for these parts.
 void gr_model_init(gr_model *model, gr_part_set parts, uint64_t seed);
 

@@ -81,6 +81,7 @@ static gr_err add(void *state, const gri_tensor_at *at)
     set_shape(b, at->rule, p);
     set_fresh(b, at->rule, p);
     p->reached = at->reached;
+    p->product = p->ndim > 1 && !at->rule->table;
     p->decay = p->ndim > 1 && p->reached;
     p->name = name_of(at);
     if (!p->name) {
@@ -102,6 +103,18 @@ static gr_err add_part(builder *b, const gr_model_config *config)
     return gri_tensors_walk(config, b->part, add, b);
 }
 
+static gr_err index_names(gr_params *params)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_names_reserve(&params->names, params->count));
+    for (int64_t i = 0; i < params->count; i++) {
+        gr_names_add(&params->names, params->items[i].name, i);
+    }
+    gr_names_sort(&params->names);
+done:
+    return err;
+}
+
 gr_err gr_params_create(const gr_model_config *config, gr_params **out)
 {
     gr_err err = GR_OK;
@@ -115,6 +128,7 @@ gr_err gr_params_create(const gr_model_config *config, gr_params **out)
         }
         b.params->first[p + 1] = b.params->count;
     }
+    GR_TRY(index_names(b.params));
     *out = b.params;
     b.params = NULL;
 done:
@@ -131,17 +145,14 @@ void gr_params_destroy(gr_params **params)
         GR_FREE((*params)->items[i].name);
     }
     GR_FREE((*params)->items);
+    gr_names_fini(&(*params)->names);
     GR_FREE(*params);
 }
 
 const gr_param *gr_params_find(const gr_params *params, const char *name)
 {
-    for (int64_t i = 0; i < params->count; i++) {
-        if (strcmp(params->items[i].name, name) == 0) {
-            return &params->items[i];
-        }
-    }
-    return NULL;
+    const int64_t i = gr_names_find(&params->names, name);
+    return i < 0 ? NULL : &params->items[i];
 }
 
 static double fresh_value(const gr_param *p, uint64_t seed, uint64_t stream, int64_t i)

@@ -5,6 +5,7 @@
 /// of this table. Averaging, clipping, AdamW, checkpoints and digests are loops over ranges of it;
 /// none knows what a transformer is.
 
+#include "src/base/names.h"
 #include "src/model/config.h"
 #include "src/tensor/tensor.h"
 
@@ -28,6 +29,7 @@ typedef struct gr_param {
         reached; ///< its value changes what the model computes: not in blocks above select_layer
     bool
         decay; ///< weight decay applies: matrices and tables that are reached, not norms and biases
+    bool product; ///< products alone read it: in bf16 a pass needs its bf16 copy only
     gr_init_kind init;
     double init_scale;
 } gr_param;
@@ -37,6 +39,7 @@ typedef struct gr_params {
     int64_t count;
     int64_t first[GR_PART_COUNT + 1]; ///< part p owns items first[p] .. first[p + 1] - 1
     int64_t size[GR_PART_COUNT];      ///< elements of each part's flat space
+    gr_names names;                   ///< of the items
 } gr_params;
 
 /// Builds the table of a model. Names and shapes: `spec` sections 1.3, 3.2, 4.2.

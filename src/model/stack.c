@@ -1,5 +1,6 @@
 #include "src/base/rng.h"
 #include "src/model/block.h"
+#include "src/model/course.h"
 
 /// Memory for all that backward needs of a block but its input.
 static void take_kept(gr_exec *ex, const gri_stack *stack, int64_t T, gri_block_kept *kept)
@@ -39,6 +40,7 @@ static void take_block(gr_exec *ex, const gri_stack *stack, int64_t i, gri_seque
 static void block_fwd(gr_exec *ex, const gri_stack *stack, int64_t i, gri_sequences seq,
                       const gri_block_kept *kept, gr_tensor y)
 {
+    gri_course_reads(stack->course, stack->blocks[i].end);
     gri_attention_branch_fwd(ex, &stack->shape, &stack->blocks[i], seq, kept);
     gri_mlp_fwd(ex, &stack->shape, &stack->blocks[i], kept, y);
 }
@@ -54,6 +56,16 @@ static void infer(gr_exec *ex, const gri_stack *stack, gri_sequences seq, gri_me
         block_fwd(ex, stack, i, seq, &shared, x);
     }
     gr_arena_reset(ex->scratch, mark);
+}
+
+int64_t gri_stack_begin(const gri_stack *stack)
+{
+    return stack->blocks[0].begin;
+}
+
+int64_t gri_stack_end(const gri_stack *stack)
+{
+    return stack->count > 0 ? stack->blocks[stack->count - 1].end : gri_stack_begin(stack);
 }
 
 gri_memory *gri_memory_take(gr_exec *ex, const gri_stack *stack, int64_t capacity)
@@ -138,6 +150,9 @@ void gri_stack_bwd(gr_exec *ex, const gri_stack *stack, gri_sequences seq,
         }
         gri_mlp_bwd(ex, &stack->shape, &stack->blocks[i], &k, grads, d);
         gri_attention_branch_bwd(ex, &stack->shape, &stack->blocks[i], seq, &k, grads, d);
+        if (grads) {
+            gri_course_made(stack->course, stack->blocks[i].begin);
+        }
         gr_arena_reset(ex->scratch, mark);
     }
 }

@@ -6,8 +6,8 @@
 /// and little memory.
 enum { GROUP_TOKENS = 1024 };
 
-gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params, gri_flat flat,
-                       gri_vision *out)
+gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params,
+                       gri_course *course, gri_vision *out)
 {
     gr_err err = GR_OK;
     const gr_vision_config *v = &config->vision;
@@ -26,7 +26,8 @@ gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params, g
     };
     out->stack.count = gr_model_vision_blocks(config);
     GR_ALLOC(out->stack.blocks, v->blocks);
-    gri_bind(config, params, GR_PART_VISION, flat, out, out->stack.blocks);
+    out->stack.course = course;
+    gri_bind(config, params, course, out, out->stack.blocks);
     // [1, entries, D] or [entries, D] in files; [1, 1, D] for the class token.
     gr_tensor *p = &out->positions.value;
     *p = gr_tensor_2d(p->data, gr_tensor_count(*p) / v->width, v->width);
@@ -167,6 +168,7 @@ static void positions_bwd(gr_exec *ex, const gri_vision *v, gri_pictures picture
 static gr_tensor embed(gr_exec *ex, const gri_vision *v, gri_vision_kept *kept)
 {
     gri_pictures pictures = kept->pictures;
+    gri_course_reads(v->stack.course, gri_stack_begin(&v->stack));
     int64_t patches = patches_of(v, pictures), images = pictures.count, D = v->config->width;
     bool normed = gr_tensor_present(v->patch_norm.weight.value);
     gr_tensor x = gri_take_matrix(ex, images * (patches + in_front(v)), D);
@@ -208,6 +210,7 @@ static void encode(gr_exec *ex, const gri_vision *v, gri_pictures pictures, bool
     kept->seq.drop = keep && kept->drop_path ? drop_of(v, kept) : (gri_drop){0};
     gr_tensor x = embed(ex, v, kept);
     kept->last = gri_stack_fwd(ex, &v->stack, kept->seq, x, keep ? &kept->blocks : NULL);
+    gri_course_reads(v->stack.course, v->stack.course->size);
     if (has_final_norm(v)) {
         kept->n = gri_norm_take(ex, &v->final_norm, x.shape[0]);
         gri_norm_fwd(ex, &v->final_norm, v->config->norm_eps, kept->last, features, &kept->n);
@@ -263,7 +266,9 @@ void gri_vision_bwd(gr_exec *ex, const gri_vision *v, const gri_vision_kept *kep
         ex->ops->prepend_fwd(ex, by_image(kept->pictures, dfeatures), gr_tensor_none(),
                              by_image(kept->pictures, d));
     }
+    gri_course_made(v->stack.course, gri_stack_end(&v->stack));
     gri_stack_bwd(ex, &v->stack, kept->seq, kept->blocks, grads, d);
     embed_bwd(ex, v, kept, d, grads);
+    gri_course_made(v->stack.course, 0);
     gr_arena_reset(ex->scratch, mark);
 }

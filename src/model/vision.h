@@ -9,6 +9,7 @@
 /// gradient goes back through the same map. A class token has a position of its own, which is never resized,
 /// and is no feature: it is dropped at the end.
 
+#include "src/model/course.h"
 #include "src/model/layer.h"
 #include "src/model/model.h"
 
@@ -45,7 +46,7 @@ typedef struct gri_vision_kept {
 } gri_vision_kept;
 
 GR_MUST_CHECK gr_err gri_vision_bind(const gr_model_config *config, const gr_params *params,
-                                     gri_flat flat, gri_vision *out);
+                                     gri_course *course, gri_vision *out);
 void gri_vision_fini(gri_vision *v);
 
 /// features [images * patches, D]. Without `kept` (NULL) images pass in

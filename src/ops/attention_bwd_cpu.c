@@ -97,7 +97,7 @@ static void sum_groups(gr_exec *ex, gr_tensor parts, gr_tensor to)
 {
     int64_t H = parts.shape[1], G = to.shape[1], D = to.shape[2];
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t t = 0; t < to.shape[0]; t++) {
+    for (int64_t t = 0; t < gri_each(ex, to.shape[0]); t++) {
         float *row = gr_tensor_f32(to, t);
         clear_row(row, 0, G * D);
         for (int64_t h = 0; h < H; h++) {
@@ -119,7 +119,8 @@ void gr_attention_bwd_cpu(gr_exec *ex, gr_tensor dout, gr_tensor q, gr_tensor k,
                           double scale, gr_tensor dq, gr_tensor dk, gr_tensor dv)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
-    gri_attention a = gri_attention_plan(ex, q, k, v, cu_seqlens, causal, scale);
+    gri_attention a =
+        gri_attention_plan(ex, "attention_bwd", 5, q, k, v, cu_seqlens, causal, scale);
     GR_ASSERT(a.ahead == 0);
     GR_ASSERT(gri_alike(dout, q) && gri_alike(out, q) && gri_is_2d(lse, a.tokens, a.heads));
     GR_ASSERT(gri_is_3d(dq, a.tokens, a.heads, a.head_size));
@@ -132,7 +133,7 @@ void gr_attention_bwd_cpu(gr_exec *ex, gr_tensor dout, gr_tensor q, gr_tensor k,
     int64_t room = 4 * GR_ATTENTION_TILE_ROWS * a.longest; // p, ds, and both as bf16
     float *scratch = gr_arena_f32(ex->scratch, room * ex->threads);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < a.sequences * a.heads; i++) {
+    for (int64_t i = 0; i < gri_each(ex, a.sequences * a.heads); i++) {
         backward_head(&a, &b, i / a.heads, i % a.heads, scratch + omp_get_thread_num() * room);
     }
     if (grouped) {

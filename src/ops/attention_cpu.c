@@ -49,7 +49,8 @@ void gr_attention_fwd_cpu(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
                           gr_tensor lse)
 {
     int64_t mark = gr_arena_mark(ex->scratch);
-    gri_attention a = gri_attention_plan(ex, q, k, v, cu_seqlens, causal, scale);
+    gri_attention a =
+        gri_attention_plan(ex, "attention_fwd", 2, q, k, v, cu_seqlens, causal, scale);
     GR_ASSERT(gri_fits_3d(out, a.tokens, a.heads, a.head_size));
     GR_ASSERT(gri_is_2d(lse, a.tokens, a.heads));
     // Scores, the same as bf16, and a result that ends in bf16.
@@ -57,7 +58,7 @@ void gr_attention_fwd_cpu(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
     float *scratch = gr_arena_f32(ex->scratch, room * ex->threads);
     // Tiles late in a causal sequence cost more: threads take the next one when they are free.
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < a.tiles * a.heads; i++) {
+    for (int64_t i = 0; i < gri_each(ex, a.tiles * a.heads); i++) {
         forward_tile(&a, a.tile[i / a.heads], i % a.heads,
                      scratch + omp_get_thread_num() * room, out, lse);
     }

@@ -24,9 +24,10 @@ typedef struct gri_attention {
     const int64_t *sequence_end; ///< [sequences]: number of tiles up to and with this sequence
 } gri_attention;
 
-/// Checks the views and lists the tiles; the lists are taken from ex->scratch.
-gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
-                                 gr_tensor cu_seqlens, bool causal, double scale);
+/// Checks the views and lists the tiles; the lists are taken from ex->scratch. `op`, of so many products of a tile: tells the tally.
+gri_attention gri_attention_plan(gr_exec *ex, const char *op, int products, gr_tensor q,
+                                 gr_tensor k, gr_tensor v, gr_tensor cu_seqlens, bool causal,
+                                 double scale);
 
 /// Rows [from, from + rows) of one head of a [T, heads, D] view, as a matrix [rows, D].
 gr_tensor gri_attention_rows(gr_tensor t, int64_t from, int64_t rows, int64_t head);

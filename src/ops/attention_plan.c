@@ -33,8 +33,20 @@ static void list_tiles(gr_exec *ex, const int32_t *cu, gri_attention *a)
     a->sequence_end = end;
 }
 
-gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tensor v,
-                                 gr_tensor cu_seqlens, bool causal, double scale)
+/// Pairs of query and key that tiles compute, those that a causal mask takes out among them.
+static void begin(const gri_attention *a, const char *op, int products)
+{
+    double pairs = 0;
+    for (int64_t i = 0; a->ex->tally && i < a->tiles; i++) {
+        pairs += (double)a->tile[i].rows * (double)a->tile[i].keys * (double)a->heads;
+    }
+    gri_begin(a->ex, op, a->head_size, a->causal, pairs,
+              2.0 * products * pairs * (double)a->head_size);
+}
+
+gri_attention gri_attention_plan(gr_exec *ex, const char *op, int products, gr_tensor q,
+                                 gr_tensor k, gr_tensor v, gr_tensor cu_seqlens, bool causal,
+                                 double scale)
 {
     gri_attention a = {.ex = ex,
                        .causal = causal,
@@ -53,6 +65,7 @@ gri_attention gri_attention_plan(gr_exec *ex, gr_tensor q, gr_tensor k, gr_tenso
     const int32_t *cu = gri_i32(cu_seqlens, a.sequences + 1);
     GR_ASSERT(cu[0] == 0 && cu[a.sequences] == a.tokens);
     list_tiles(ex, cu, &a);
+    begin(&a, op, products);
     a.q = gri_operand(ex, q);
     a.k = gri_operand(ex, k);
     a.v = gri_operand(ex, v);

@@ -49,9 +49,10 @@ static gr_err provide_buffers(int threads)
     if (room == MAP_FAILED) {
         GR_FAIL(GR_ERR_MEMORY,
                 "OpenBLAS needs %.3f GiB of addresses for %d thread%s: %s; there is a limit of "
-                "%.3f GiB in all (ulimit -v): raise it, or give fewer --threads",
+                "%.3f GiB in all (ulimit -v): raise it%s",
                 (double)bytes / (1 << 30), threads, threads == 1 ? "" : "s", strerror(errno),
-                (double)limit.rlim_cur / (1 << 30));
+                (double)limit.rlim_cur / (1 << 30),
+                threads == 1 ? "" : ", or use fewer threads");
     }
     (void)munmap(room, bytes);
     if (blas_memory_alloc && blas_memory_free) {
@@ -78,6 +79,25 @@ gr_err gr_exec_create_cpu(int threads, int64_t arena_bytes, gr_exec **out)
     ex->ops = gr_ops_cpu();
     ex->threads = threads;
     ex->rows = gri_rows_of(vectors);
+    *out = ex;
+    ex = NULL;
+done:
+    gr_exec_destroy(&ex);
+    return err;
+}
+
+gr_err gr_exec_create_counting(int threads, gr_precision precision, gr_exec **out)
+{
+    gr_err err = GR_OK;
+    gr_exec *ex = NULL;
+    GR_ASSERT(threads > 0);
+    GR_ALLOC(ex, 1);
+    GR_TRY(gr_arena_create_counting(&ex->scratch));
+    ex->ops = gr_ops_cpu();
+    ex->threads = threads;
+    ex->rows = &gri_rows_plain;
+    ex->precision = precision;
+    ex->counts = true;
     *out = ex;
     ex = NULL;
 done:

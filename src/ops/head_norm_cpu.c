@@ -20,10 +20,11 @@ void gr_head_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, 
     GR_ASSERT(gri_fits_3d(x, T, H, D) && gri_is_1d(w, D));
     GR_ASSERT(gri_is_3d(y, T, H, D) && gri_is_2d(r, T, H));
     const float *weight = w.data;
+    gri_begin_rows(ex, "head_rmsnorm_fwd", T * H, D);
     int64_t mark = gr_arena_mark(ex->scratch);
     float *rooms = take_rooms(ex, x);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < T * H; i++) {
+    for (int64_t i = 0; i < gri_each(ex, T * H); i++) {
         const float *in =
             gri_read(ex, x, i / H, i % H * D, D, rooms + omp_get_thread_num() * D);
         float *out = gr_tensor_f32(y, i / H) + i % H * D;
@@ -34,10 +35,10 @@ void gr_head_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, 
     gr_arena_reset(ex->scratch, mark);
 }
 
-static void add_sums(const double *sums, int64_t blocks, gr_tensor dw)
+static void add_sums(const gr_exec *ex, const double *sums, int64_t blocks, gr_tensor dw)
 {
     float *out = dw.data;
-    for (int64_t d = 0; d < dw.shape[0]; d++) {
+    for (int64_t d = 0; d < gri_each(ex, dw.shape[0]); d++) {
         double sum = 0;
         for (int64_t i = 0; i < blocks; i++) {
             sum += sums[i * dw.shape[0] + d];
@@ -55,10 +56,11 @@ void gr_head_rmsnorm_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w
     GR_ASSERT(!gr_tensor_present(dw) || gri_is_1d(dw, D));
     int64_t mark = gr_arena_mark(ex->scratch);
     int64_t bytes = blocks * D * (int64_t)sizeof(double);
+    gri_begin_rows(ex, "head_rmsnorm_bwd", T * H, D);
     double *sums = gr_tensor_present(dw) ? gr_arena_take(ex->scratch, bytes) : NULL;
     float *rooms = take_rooms(ex, x);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < blocks; i++) {
+    for (int64_t i = 0; i < gri_each(ex, blocks); i++) {
         float *room = rooms + omp_get_thread_num() * D;
         double *sum = sums ? memset(sums + i * D, 0, (size_t)D * sizeof(double)) : NULL;
         for (int64_t t = i * BLOCK; t < i * BLOCK + gri_tile_length(T, BLOCK, i); t++) {
@@ -74,7 +76,7 @@ void gr_head_rmsnorm_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w
         }
     }
     if (sums) {
-        add_sums(sums, blocks, dw);
+        add_sums(ex, sums, blocks, dw);
     }
     gr_arena_reset(ex->scratch, mark);
 }

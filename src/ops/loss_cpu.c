@@ -26,7 +26,7 @@ static void copy_row(gr_tensor from, int64_t i, gr_tensor to, int64_t j)
 static void gather(gr_exec *ex, gr_tensor h, const int64_t *row, gr_tensor chunk)
 {
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < chunk.shape[0]; i++) {
+    for (int64_t i = 0; i < gri_each(ex, chunk.shape[0]); i++) {
         copy_row(h, row[i], chunk, i);
     }
 }
@@ -36,7 +36,7 @@ static void logits(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor z)
 {
     gri_tiling tiles = gri_tiling_of(h.shape[0], w.shape[0]);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < tiles.count; i++) {
+    for (int64_t i = 0; i < gri_each(ex, tiles.count); i++) {
         gri_tile at = gri_tile_at(&tiles, i);
         gri_gemm(1, gr_tensor_rows(h, at.row, at.rows), GRI_PLAIN,
                  gr_tensor_rows(w, at.column, at.columns), GRI_TRANSPOSED, 0,
@@ -58,10 +58,10 @@ static double loss_chunk(gr_exec *ex, gr_tensor z, const int32_t *target, const 
 {
     double loss[CHUNK], sum = 0;
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < z.shape[0]; i++) {
+    for (int64_t i = 0; i < gri_each(ex, z.shape[0]); i++) {
         loss[i] = loss_row(ex->rows, z.shape[1], gr_tensor_f32(z, i), target[row[i]]);
     }
-    for (int64_t i = 0; i < z.shape[0]; i++) {
+    for (int64_t i = 0; i < gri_each(ex, z.shape[0]); i++) {
         sum += loss[i];
     }
     return sum;
@@ -73,14 +73,14 @@ static void input_gradient(gr_exec *ex, gr_tensor dz, gr_tensor w, const int64_t
 {
     gri_tiling tiles = gri_tiling_of(dz.shape[0], w.shape[1]);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < tiles.count; i++) {
+    for (int64_t i = 0; i < gri_each(ex, tiles.count); i++) {
         gri_tile at = gri_tile_at(&tiles, i);
         gri_gemm(1, gr_tensor_rows(dz, at.row, at.rows), GRI_PLAIN,
                  gr_tensor_columns(w, at.column, at.columns), GRI_PLAIN, 0,
                  gri_tile_part(chunk, at));
     }
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < dz.shape[0]; i++) {
+    for (int64_t i = 0; i < gri_each(ex, dz.shape[0]); i++) {
         copy_row(chunk, i, dh, row[i]);
     }
 }
@@ -90,7 +90,7 @@ static void weight_gradient(gr_exec *ex, gr_tensor dz, gr_tensor h, gr_tensor dw
 {
     gri_tiling tiles = gri_tiling_of(dw.shape[0], dw.shape[1]);
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < tiles.count; i++) {
+    for (int64_t i = 0; i < gri_each(ex, tiles.count); i++) {
         gri_tile at = gri_tile_at(&tiles, i);
         gri_gemm(1, gr_tensor_columns(dz, at.row, at.rows), GRI_TRANSPOSED,
                  gr_tensor_columns(h, at.column, at.columns), GRI_PLAIN, 1,
@@ -101,7 +101,7 @@ static void weight_gradient(gr_exec *ex, gr_tensor dz, gr_tensor h, gr_tensor dw
 static void clear(gr_exec *ex, gr_tensor t)
 {
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < t.shape[0]; i++) {
+    for (int64_t i = 0; i < gri_each(ex, t.shape[0]); i++) {
         memset(gr_tensor_f32(t, i), 0, (size_t)t.shape[1] * sizeof(float));
     }
 }
@@ -121,6 +121,9 @@ void gr_cross_entropy_cpu(gr_exec *ex, gr_tensor h, gr_tensor w, gr_tensor targe
     gr_tensor chunk_h = gr_tensor_2d(gr_arena_f32(ex->scratch, room * C), room, C);
     gr_tensor chunk_z = gr_tensor_2d(gr_arena_f32(ex->scratch, room * V), room, V);
     w = gri_operand(ex, w);
+    const int products = 1 + gr_tensor_present(dh) + gr_tensor_present(dw);
+    const double words = (double)rows * (double)V;
+    gri_begin(ex, "cross_entropy", C, products, words, 2.0 * products * words * (double)C);
     bool wanted = gr_tensor_present(dh) || gr_tensor_present(dw);
     *loss = 0;
     if (gr_tensor_present(dh)) {

@@ -32,7 +32,7 @@ static void add_sums(gr_exec *ex, const double *sums, int64_t blocks, gr_tensor 
     int64_t C = dw.shape[0];
     float *out = dw.data;
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t c = 0; c < C; c++) {
+    for (int64_t c = 0; c < gri_each(ex, C); c++) {
         double sum = 0;
         for (int64_t i = 0; i < blocks; i++) {
             sum += sums[i * C + c];
@@ -62,8 +62,9 @@ void gr_rmsnorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, double eps, gr_te
     GR_ASSERT(gri_is_2d(x, N, C) && gri_is_1d(w, C) && gri_fits_2d(y, N, C) && gri_is_1d(r, N));
     const float *weight = w.data;
     float *rstd = r.data;
+    gri_begin_rows(ex, "rmsnorm_fwd", N, C);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t n = 0; n < N; n++) {
+    for (int64_t n = 0; n < gri_each(ex, N); n++) {
         const float *in = gr_tensor_f32(x, n);
         rstd[n] = (float)(1 / sqrt(ex->rows->dot(C, in, in) / (double)C + eps));
         write_row(ex, in, weight, NULL, 0, rstd[n], y, n);
@@ -95,7 +96,7 @@ static void backward(gr_exec *ex, const norm_bwd *a)
     double *dw_sums = take_sums(ex, a->x, gr_tensor_present(a->dw));
     double *db_sums = take_sums(ex, a->x, gr_tensor_present(a->db));
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < block_count(a->x); i++) {
+    for (int64_t i = 0; i < gri_each(ex, block_count(a->x)); i++) {
         double *dw = block_sums(dw_sums, i, C);
         double *db = block_sums(db_sums, i, C);
         for (int64_t n = i * BLOCK; n < i * BLOCK + gri_tile_length(N, BLOCK, i); n++) {
@@ -131,6 +132,7 @@ void gr_rmsnorm_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w, gr_
 {
     norm_bwd a = {dy, x, w, gr_tensor_none(), r, dx, dw, gr_tensor_none(), accumulate};
     check_backward(&a);
+    gri_begin_rows(ex, "rmsnorm_bwd", x.shape[0], x.shape[1]);
     backward(ex, &a);
 }
 
@@ -142,8 +144,9 @@ void gr_layernorm_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor w, gr_tensor b, do
     GR_ASSERT(gri_fits_2d(y, N, C) && gri_is_1d(m, N) && gri_is_1d(r, N));
     const float *weight = w.data, *bias = b.data;
     float *means = m.data, *rstd = r.data;
+    gri_begin_rows(ex, "layernorm_fwd", N, C);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t n = 0; n < N; n++) {
+    for (int64_t n = 0; n < gri_each(ex, N); n++) {
         const float *in = gr_tensor_f32(x, n);
         double mean = ex->rows->sum(C, in) / (double)C;
         means[n] = (float)mean;
@@ -159,5 +162,6 @@ void gr_layernorm_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor x, gr_tensor w, g
     norm_bwd a = {dy, x, w, m, r, dx, dw, db, accumulate};
     GR_ASSERT(gri_is_1d(m, x.shape[0]));
     check_backward(&a);
+    gri_begin_rows(ex, "layernorm_bwd", x.shape[0], x.shape[1]);
     backward(ex, &a);
 }

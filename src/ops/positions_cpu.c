@@ -51,10 +51,11 @@ void gr_resize_fwd_cpu(gr_exec *ex, gr_tensor p, gr_tensor y)
 {
     int64_t g = p.shape[0], h = p.shape[1], C = p.shape[2], G = y.shape[0], H = y.shape[1];
     GR_ASSERT(gri_is_3d(p, g, h, C) && gri_is_3d(y, G, H, C) && g > 0 && h > 0);
+    gri_begin_rows(ex, "resize_fwd", G * H, C);
     int64_t mark = gr_arena_mark(ex->scratch);
     const taps *rows = take_taps(ex, g, G), *columns = take_taps(ex, h, H);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < G * H; i++) {
+    for (int64_t i = 0; i < gri_each(ex, G * H); i++) {
         const taps *r = &rows[i / H], *c = &columns[i % H];
         float *out = gr_tensor_f32(y, i / H) + i % H * C;
         memset(out, 0, (size_t)C * sizeof *out);
@@ -70,11 +71,12 @@ void gr_resize_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor dp)
 {
     int64_t g = dp.shape[0], h = dp.shape[1], C = dp.shape[2], G = dy.shape[0], H = dy.shape[1];
     GR_ASSERT(gri_is_3d(dp, g, h, C) && gri_is_3d(dy, G, H, C) && g > 0 && h > 0);
+    gri_begin_rows(ex, "resize_bwd", G * H, C);
     int64_t mark = gr_arena_mark(ex->scratch);
     const taps *rows = take_taps(ex, g, G), *columns = take_taps(ex, h, H);
     // Many outputs take from one entry: threads share the channels, not the outputs.
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t tile = 0; tile < gri_tiles(C, COLUMNS); tile++) {
+    for (int64_t tile = 0; tile < gri_each(ex, gri_tiles(C, COLUMNS)); tile++) {
         int64_t from = tile * COLUMNS, n = gri_tile_length(C, COLUMNS, tile);
         for (int64_t i = 0; i < G * H; i++) {
             const taps *r = &rows[i / H], *c = &columns[i % H];
@@ -93,8 +95,9 @@ void gr_prepend_fwd_cpu(gr_exec *ex, gr_tensor x, gr_tensor prefix, gr_tensor y)
     int64_t B = x.shape[0], N = x.shape[1], C = x.shape[2], P = y.shape[1] - N;
     GR_ASSERT(gri_is_3d(x, B, N, C) && gri_is_3d(y, B, P + N, C) && P >= 0);
     GR_ASSERT(!gr_tensor_present(prefix) || gri_is_2d(prefix, P, C));
+    gri_begin_rows(ex, "prepend_fwd", B * N, C);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t b = 0; b < B; b++) {
+    for (int64_t b = 0; b < gri_each(ex, B); b++) {
         float *out = gr_tensor_f32(y, b);
         for (int64_t n = 0; n < P; n++) {
             if (gr_tensor_present(prefix)) {
@@ -112,12 +115,13 @@ void gr_prepend_bwd_cpu(gr_exec *ex, gr_tensor dy, gr_tensor dx, gr_tensor dpref
     int64_t B = dx.shape[0], N = dx.shape[1], C = dx.shape[2], P = dy.shape[1] - N;
     GR_ASSERT(gri_is_3d(dx, B, N, C) && gri_is_3d(dy, B, P + N, C) && P >= 0);
     GR_ASSERT(!gr_tensor_present(dprefix) || gri_is_2d(dprefix, P, C));
+    gri_begin_rows(ex, "prepend_bwd", B * N, C);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t b = 0; b < B; b++) {
+    for (int64_t b = 0; b < gri_each(ex, B); b++) {
         memcpy(gr_tensor_f32(dx, b), gr_tensor_f32(dy, b) + P * C,
                (size_t)(N * C) * sizeof(float));
     }
-    for (int64_t b = 0; gr_tensor_present(dprefix) && b < B; b++) {
+    for (int64_t b = 0; gr_tensor_present(dprefix) && b < gri_each(ex, B); b++) {
         for (int64_t n = 0; n < P; n++) {
             add_scaled(C, 1, gr_tensor_f32(dy, b) + n * C, gr_tensor_f32(dprefix, n));
         }

@@ -46,8 +46,9 @@ void gr_patchify_cpu(gr_exec *ex, gr_tensor pixels, const float (*table)[256], i
     const int64_t *shape = pixels.shape, *sides = shape + (bytes ? 1 : 2);
     int64_t B = shape[0], g = sides[0] / patch, h = sides[1] / patch;
     GR_ASSERT(gri_is_2d(y, B * g * h, shape[bytes ? 3 : 1] * patch * patch));
+    gri_begin_rows(ex, "patchify", y.shape[0], y.shape[1]);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < B * g * h; i++) {
+    for (int64_t i = 0; i < gri_each(ex, B * g * h); i++) {
         int64_t image = i / (g * h), r = i / h % g, c = i % h;
         if (bytes) {
             look_up_patch((const unsigned char *)pixels.data + image * pixels.row_stride, shape,
@@ -82,8 +83,9 @@ static void shuffle(gr_exec *ex, gr_tensor x, bool by_column, gr_tensor y, shuff
     int64_t B = x.shape[0], g = x.shape[1], h = x.shape[2], C = x.shape[3];
     GR_ASSERT(x.dtype == GR_DTYPE_F32 && x.ndim == 4 && g % 2 == 0 && h % 2 == 0);
     GR_ASSERT(gri_is_3d(y, B, g * h / 4, 4 * C));
+    gri_begin_rows(ex, "pixel_shuffle", B * g * h, C);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < B * g; i++) {
+    for (int64_t i = 0; i < gri_each(ex, B * g); i++) {
         shuffle_row(x, by_column, y, way, i / g, i % g);
     }
 }
@@ -118,8 +120,9 @@ void gr_rows_copy_cpu(gr_exec *ex, gr_tensor x, gr_tensor y)
 {
     int64_t M = x.shape[0], C = x.shape[1];
     GR_ASSERT(gri_fits_2d(x, M, C) && gri_fits_2d(y, M, C));
+    gri_begin_rows(ex, "rows_copy", M, C);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t m = 0; m < M; m++) {
+    for (int64_t m = 0; m < gri_each(ex, M); m++) {
         copy_row(ex, x, m, y, m);
     }
 }
@@ -128,9 +131,10 @@ void gr_rows_scatter_cpu(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y)
 {
     int64_t M = x.shape[0], T = y.shape[0], C = x.shape[1];
     GR_ASSERT(gri_fits_2d(x, M, C) && gri_fits_2d(y, T, C));
+    gri_begin_rows(ex, "rows_scatter", M, C);
     const int32_t *row = gri_i32(rows, M);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t m = 0; m < M; m++) {
+    for (int64_t m = 0; m < gri_each(ex, M); m++) {
         GR_ASSERT(row[m] >= 0 && row[m] < T);
         copy_row(ex, x, m, y, row[m]);
     }
@@ -140,9 +144,10 @@ void gr_rows_gather_cpu(gr_exec *ex, gr_tensor x, gr_tensor rows, gr_tensor y)
 {
     int64_t M = y.shape[0], T = x.shape[0], C = x.shape[1];
     GR_ASSERT(gri_is_2d(x, T, C) && gri_is_2d(y, M, C));
+    gri_begin_rows(ex, "rows_gather", M, C);
     const int32_t *row = gri_i32(rows, M);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t m = 0; m < M; m++) {
+    for (int64_t m = 0; m < gri_each(ex, M); m++) {
         GR_ASSERT(row[m] >= 0 && row[m] < T);
         copy(gr_tensor_f32(y, m), gr_tensor_f32(x, row[m]), C);
     }

@@ -29,12 +29,13 @@ static void rotate(gr_exec *ex, gr_tensor x, gr_tensor positions, double theta, 
     int64_t T = x.shape[0], D = x.shape[2];
     GR_ASSERT(gri_is_3d(x, T, x.shape[1], D) && D % 2 == 0);
     const int32_t *position = gri_i32(positions, T);
+    gri_begin_rows(ex, "rope", T, x.shape[1] * D);
     int64_t mark = gr_arena_mark(ex->scratch);
     float *frequency = gr_arena_f32(ex->scratch, D / 2);
     float *tables = gr_arena_f32(ex->scratch, ex->threads * D);
-    fill_frequencies(D / 2, theta, frequency);
+    fill_frequencies(gri_each(ex, D / 2), theta, frequency);
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t t = 0; t < T; t++) {
+    for (int64_t t = 0; t < gri_each(ex, T); t++) {
         rotate_token(ex->rows, x, t, (float)position[t], direction, frequency,
                      tables + omp_get_thread_num() * D);
     }

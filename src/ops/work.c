@@ -171,7 +171,7 @@ gr_tensor gri_operand(gr_exec *ex, gr_tensor t)
     int64_t bytes = gr_tensor_count(t) * (int64_t)sizeof(uint16_t);
     gr_tensor copy = gr_tensor_like(t, GR_DTYPE_BF16, gr_arena_take(ex->scratch, bytes));
 #pragma omp parallel for num_threads(ex->threads) schedule(static)
-    for (int64_t i = 0; i < t.shape[0]; i++) {
+    for (int64_t i = 0; i < gri_each(ex, t.shape[0]); i++) {
         gri_wrote(ex, copy, i, 0, gr_tensor_row(t), gr_tensor_f32(t, i));
     }
     return copy;

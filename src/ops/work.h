@@ -6,6 +6,7 @@
 #include "src/base/cpu.h"
 #include "src/ops/ops.h"
 #include "src/ops/rows.h"
+#include "src/ops/tally.h"
 
 /// fp32 of exactly this shape.
 bool gri_is_1d(gr_tensor t, int64_t n0);
@@ -45,6 +46,25 @@ static inline int64_t gri_tiles(int64_t n, int64_t size)
 static inline int64_t gri_tile_length(int64_t n, int64_t size, int64_t i)
 {
     return n - i * size < size ? n - i * size : size;
+}
+
+/// How many of n pieces of work an operation does: none where the context only counts. Every loop that looks at numbers goes up to this.
+static inline int64_t gri_each(const gr_exec *ex, int64_t n)
+{
+    return ex->counts ? 0 : n;
+}
+/// Each operation says at its entry how much it is asked for (tally.h): so many rows or pairs of one width.
+static inline void gri_begin(const gr_exec *ex, const char *op, int64_t width0, int64_t width1,
+                             double amount, double flops)
+{
+    if (ex->tally) {
+        gr_tally_begin(ex->tally, op, width0, width1, amount, flops);
+    }
+}
+static inline void gri_begin_rows(const gr_exec *ex, const char *op, int64_t rows,
+                                  int64_t columns)
+{
+    gri_begin(ex, op, columns, 0, (double)rows, 0);
 }
 
 /// The cut of a product's result into tiles for threads, by its shape alone. Wanted are GRI_TILES_WANTED tiles or more of

@@ -22,7 +22,7 @@ expect_code() {
         cat stdout stderr >&2
         fail "exit $got, expected $want: $*"
     fi
-    if [ -n "$pattern" ] && ! cat stdout stderr | grep -Eq -e "$pattern"; then
+    if [ -n "$pattern" ] && ! grep -Eq -e "$pattern" stdout stderr; then
         cat stdout stderr >&2
         fail "nothing printed matches '$pattern': $*"
     fi
@@ -130,6 +130,11 @@ on() {
     else
         mpirun -n "$ranks" "$GRADUS" train "$@"
     fi
+}
+
+# What RUN measured, without what depends on the machine.
+untimed() {
+    sed 's/, *"seconds".*//' "$1/metrics.jsonl"
 }
 
 # The digests of the parts that the run in ./stdout ended with.

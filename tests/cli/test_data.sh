@@ -6,9 +6,12 @@ make_source src
 expect_code 0 "^samples 3$" "$GRADUS" data import --from llava src/source.json --images src --out set
 grep -q "^images 2$" stdout || fail "wrong count of images"
 grep -q "^rejects 0$" stdout || fail "wrong count of rejects"
+grep -Eq "^bytes [0-9]{4} \([0-9.]+ KiB\)$" stdout || fail "no readable size: $(cat stdout)"
 expect_code 0 "^digest [0-9a-f]{32}$" "$GRADUS" data info set
 grep "^digest" stdout >digest
 grep -q "^shards 1$" stdout || fail "wrong count of shards"
+grep -Eq "^bytes [0-9]{4} \([0-9.]+ KiB\)$" stdout || fail "no readable size: $(cat stdout)"
+expect_usage "set is a data set already: name a new folder" "$GRADUS" data import --from llava src/source.json --images src --out set
 expect_code 0 '"samples": 3' "$GRADUS" data info set --json
 expect_json stdout
 expect_code 0 "^conversation_bytes$" "$GRADUS" data info set
@@ -46,7 +49,10 @@ expect_code 0 "38;2;" "$GRADUS" data show set two --preview
 expect_usage "no sample has the source .four." "$GRADUS" data show set four
 expect_usage "no sample has the content id" "$GRADUS" data show set 00000000000000000000000000000000
 expect_usage "which sample" "$GRADUS" data show set
-expect_usage "not both" "$GRADUS" data show set two --index 1
+expect_usage "not more than one" "$GRADUS" data show set two --index 1
+expect_usage "not more than one" "$GRADUS" data show set --source two --index 1
+expect_usage "one.png is there already" "$GRADUS" data show set two --out one.png
+cmp one.png again.png || fail "a picture was overwritten"
 expect_usage "into each other" "$GRADUS" data show set two --json --preview
 expect_usage "would overwrite what is read" "$GRADUS" data show set two --out set/two.png
 expect_code 74 "" "$GRADUS" data show set two --out nowhere/two.png
@@ -55,6 +61,19 @@ expect_usage "expected 0 to 2 .the data set has 3 samples., got 3" "$GRADUS" dat
 expect_usage "expected 0 to 2 .the data set has 3 samples., got -1" "$GRADUS" data show set -1
 expect_code 0 "^picture_sides .pixels of the longer side.$" "$GRADUS" data info set
 expect_usage "has 0 pictures" "$GRADUS" data show set --index 2 --out x.webp
+
+# An id of the source that is a number is no index, with --source.
+cat >numbers.json <<END
+[{"id": 2, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "two"}]},
+ {"id": "1", "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "one"}]},
+ {"id": "00000000000000000000000000000007", "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "long"}]}]
+END
+expect_code 0 "^samples 3$" "$GRADUS" data import --from llava numbers.json --out numbers
+expect_code 0 "^index 0$" "$GRADUS" data show numbers --source 2
+expect_code 0 '"value": "one"' "$GRADUS" data show numbers --source 1 --json
+expect_code 0 "^index 1$" "$GRADUS" data show numbers 1
+expect_code 0 "^index 2$" "$GRADUS" data show numbers --source 00000000000000000000000000000007
+expect_usage 'numbers: no sample has the source "0"' "$GRADUS" data show numbers --source 0
 
 # Pictures as WebP files stay as they are, byte for byte.
 mkdir webp
@@ -114,6 +133,8 @@ rm -r full
 expect_code 0 "^damaged 0$" "$GRADUS" data verify set
 grep -q "^sound 3$" stdout || fail "not all samples are sound"
 expect_code 0 "^sound 3$" mpirun -n 2 "$GRADUS" data verify cut
+# Too few descriptors are no damage.
+expect_code 1 "cannot open it: Too many open files" bash -c 'ulimit -n 5; exec "$0" data verify cut' "$GRADUS"
 cp -r cut damaged
 shard=damaged/shard-00001.h5
 at=$(LC_ALL=C grep -obUaP "RIFF" "$shard" | head -1 | cut -d: -f1)
@@ -121,8 +142,8 @@ printf 'X' | dd of="$shard" bs=1 seek=$((at + 20)) conv=notrunc 2>/dev/null
 for ranks in 1 2 4; do
     expect_code 65 "^damaged 1$" mpirun -n $ranks "$GRADUS" data verify damaged
     grep -q "^sound 2$" stdout || fail "wrong count of sound samples on $ranks ranks"
-    grep -q "^fault at sample 1 (1 samples): damaged/shard-00001.h5: sample 0 (\"two\"" stdout || fail "the damaged sample is not named: $(cat stdout)"
-    grep -q "1 of 3 samples are damaged" stderr || fail "no verdict"
+    grep -q "^fault at sample 1 (1 sample): damaged/shard-00001.h5: sample 0 (\"two\"" stdout || fail "the damaged sample is not named: $(cat stdout)"
+    grep -q "1 of 3 samples is damaged, 1 fault:" stderr || fail "no verdict"
 done
 expect_code 65 '"damaged": 1' "$GRADUS" data verify damaged --json
 sed '/^gradus:/d' stdout >verdict.json

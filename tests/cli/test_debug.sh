@@ -24,7 +24,8 @@ batch() {
     safetensors "{$parts}"
     local i
     for i in $ids $labels; do little "$i" 8; done
-    [ "${PIXELS:-}" = none ] || for ((i = 0; i < 768; i++)); do printf '\0\0\200\077'; done # 1.0
+    [ "${PIXELS:-}" = none ] || for ((i = 0; i < 767; i++)); do printf '\0\0\200\077'; done # 1.0
+    [ "${PIXELS:-}" = none ] || printf "${LAST:-\\0\\0\\200\\077}"
     for i in $borders; do little "$i" 4; done
 }
 
@@ -82,7 +83,7 @@ mean=$(awk -v a="$(tensor text1.out loss)" -v b="$(tensor text2.out loss)" 'BEGI
 near "$(tensor packed.out loss)" "$mean" 1e-5 || fail "packed loss $(tensor packed.out loss), expected $mean"
 
 # What is wrong with a batch says whose, and an empty list of parts is no list.
-expect_usage 'got ""' "$GRADUS" debug step --model model --batch batch.safetensors --out x --train ""
+expect_usage 'debug step: --train is empty: expected PARTS' "$GRADUS" debug step --model model --batch batch.safetensors --out x --train ""
 expect_usage 'got ""' "$GRADUS" debug step --model model --batch batch.safetensors --out x --train vision,
 sed 's/max_position_embeddings: 512/max_position_embeddings: 7/' "$here/tiny.yaml" >short.yaml
 expect_code 0 "" "$GRADUS" model init --config short.yaml --seed 3 --out short --tokenizer tok
@@ -97,7 +98,7 @@ for b in "74 pipe pipe:.is.a.pipe" "74 model model:.is.a.folder" "74 no/where no
     expect_code "$1" "$3" "$GRADUS" debug step --model model --batch nothing --out "$2"
 done
 [ -p pipe ] || fail "a pipe was replaced"
-expect_usage "an empty one" "$GRADUS" debug step --model model --batch batch.safetensors --out ""
+expect_usage "debug step: --out is empty: expected FILE.safetensors" "$GRADUS" debug step --model model --batch batch.safetensors --out ""
 
 # A model without tokenizer needs the id; a text model needs no picture; an encoder alone gives features.
 make_model bare 3
@@ -107,6 +108,11 @@ cmp bare.safetensors out.safetensors || fail "--image-token gave another result"
 expect_code 0 "" "$GRADUS" model export model --part language --out text
 expect_code 0 "" "$GRADUS" debug step --model text --batch text1.safetensors --out text.out
 [ "$(tensor text.out loss)" = "$(tensor text1.out loss)" ] || fail "the language part alone gives another loss"
+# Gradients have the names of the model's own files.
+for name in model.embed_tokens.weight model.layers.1.mlp.up_proj.weight model.norm.weight; do
+    [ "$(tensor text.out "grad.$name")" = "$(tensor text1.out "grad.language_model.$name")" ] || fail "another gradient of $name alone"
+done
+if grep -aq 'grad.language_model' text.out; then fail "names that the model's files have not"; fi
 expect_code 65 "no vision part" "$GRADUS" debug step --model text --batch batch.safetensors --out x
 expect_code 0 "" "$GRADUS" model export model --out encoder
 expect_code 65 '"labels": the model has no language part, so there is no loss' \
@@ -129,6 +135,12 @@ PIXELS=none batch "10 320" "-100 20" >b; expect_code 65 '"input_ids": position 1
 PIXELS=none batch "10 20" "-100 -5" >b; expect_code 65 '"labels": position 1: .* got -5' step b
 PIXELS=none batch "10 20" "10 -100" >b; expect_code 65 "no position has a target" step b
 PIXELS=none batch "10 20 30" "-100 20 30" "0 2 2 4" >b; expect_code 65 "cu_seqlens.*rise from 0 to 3" step b
+# Pixels that are not finite; image tokens without pictures, which stay what transformers makes of them.
+LAST='\0\0\300\177' batch "$ids" "$labels" >b; expect_code 65 'b: tensor "pixel_values": image 0, value 767 of it is nan: expected finite' step b
+LAST='\0\0\200\377' batch "$ids" "$labels" >b; expect_code 65 'value 767 of it is -inf: expected finite' step b
+PIXELS=none batch "$ids" "$labels" >b; expect_code 0 "warning: b: 4 image tokens .id $image., but no \"pixel_values\"" "$GRADUS" debug step --model model --batch b --out warned
+PIXELS=none batch "10 20 30" "-100 20 30" >b; expect_code 0 "" "$GRADUS" debug step --model model --batch b --out warned
+! grep -q warning stderr || fail "a text is warned of: $(cat stderr)"
 SHAPE=1,3,256 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*expected F32 \[any, 3, any, any\], got F32 \[1, 3, 256\]' step b
 SHAPE=1,3,128,2 batch "$ids" "$labels" >b; expect_code 65 'pixel_values.*images of width 2: expected a multiple of the patch size 4' step b
 SHAPE=1,3,64,4 batch "$ids" "$labels" >b; expect_code 65 'images of width 4: 1 patches are odd' step b
@@ -166,8 +178,10 @@ sed -i 's/"resample": 3/"resample": 1/' seen/preprocessor_config.json
 expect_code 65 "preprocessor_config.json: resample: 1 is not computed" pictures
 sed -i 's/"resample": 1/"resample": 3, "do_pad": true/' seen/preprocessor_config.json
 expect_code 65 "do_pad: is not known" pictures
-expect_code 66 "nowhere" "$GRADUS" debug pictures --model nowhere --out x
+expect_code 66 "nowhere" "$GRADUS" debug pictures --model nowhere --image src/a.png --out x
 expect_code 65 "no vision part" "$GRADUS" debug pictures --model text --image src/a.png --out x
+expect_usage "[-]-image FILE is missing" "$GRADUS" debug pictures --model model --out x
+expect_code 0 "  --image FILE +PNG, JPEG or WebP; repeat it for several$" "$GRADUS" debug pictures --help
 
 echo "debug: all as expected"
 

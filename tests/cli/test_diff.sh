@@ -38,15 +38,15 @@ run a 2
 # Alike: another number of ranks, threads, a stop; another recording: what both have.
 run alike 3 --threads 2
 expect_code 0 "" "$GRADUS" diff a alike
-says "compared 14 records, alike up to update 14" "last update 14 of the first, 14 of the second"
+says "compared 14 records, alike up to step 14 of the run" "last step 14 of the first, 14 of the second"
 ! grep -q recipes stdout || fail "the recipes are the same"
 expect_code 75 "" on 4 recipe.yaml --run stopped --stop-after 5
 expect_code 0 "" "$GRADUS" diff a stopped
-says "compared 5 records, alike up to update 5" "last update 14 of the first, 5 of the second"
+says "compared 5 records, alike up to step 5 of the run" "last step 14 of the first, 5 of the second"
 run rarely 1 --set digests.every=4
 [ "$(grep -o '^{"update":[0-9]*' rarely/digests.jsonl | tr -dc '0-9\n' | tr '\n' ' ')" = "0 1 4 7 8 12 14 " ] || fail "other updates were recorded"
 expect_code 0 "" "$GRADUS" diff a rarely
-says "compared 6 records, alike up to update 14"
+says "compared 6 records, alike up to step 14 of the run"
 ! grep -q recipes stdout || fail "the recipes differ in nothing that decides bits"
 run never 1 --set digests.every=0
 [ ! -e never/digests.jsonl ] || fail "digests were recorded that nobody wanted"
@@ -56,9 +56,9 @@ expect_code 75 "nothing that changes a bit: digests.every 0 -> 1, digests.lanes 
 expect_code 0 "nothing that changes a bit: digests.every 1 -> 4, digests.lanes 0 -> 1" on 3 recipe.yaml --run turned --set digests.every=4
 [ "$(grep -o '^{"update":[0-9]*' turned/digests.jsonl | tr -dc '0-9\n' | tr '\n' ' ')" = "0 6 7 8 9 12 14 " ] || fail "other updates were recorded: $(cut -c1-30 turned/digests.jsonl)"
 expect_code 0 "" "$GRADUS" diff a turned
-says "compared 6 records, alike up to update 14"
+says "compared 6 records, alike up to step 14 of the run"
 expect_code 0 "" "$GRADUS" verify turned
-says "computed again updates 1 to 14, .*" "compared 6 records, all digests agree"
+says "computed again steps 1 to 14, .*" "compared 6 records, all digests agree"
 
 # Data: one word of one sample; one picture; another order.
 cp -r data data.kept
@@ -74,13 +74,13 @@ with_data word 's/number 17 of the bandana/number 17 of the banzana/'
 expect_code 1 "" "$GRADUS" diff a word
 first=$(grep -n -m 1 '"samples":"[^"]*0:17:' a/digests.jsonl | sed 's/:.*//')
 # Two steps are packed together: the change moves samples in the first of the two, whichever has it.
-says "parted at update ($((first - 1))|$((first - 2))), stage (first|second), step [0-9]+" "began in data: .*" "lane [0-3].*" "changed tokens of sample 17 of data"
+says "parted at step ($((first - 1))|$((first - 2))) of the run, stage (first|second), step [0-9]+" "began in data: .*" "lane [0-3].*" "changed tokens of sample 17 of data"
 with_data picture '19s/a.png/b.png/'
 expect_code 1 "" "$GRADUS" diff a picture
 says "began in data: pixels of sample 17 of data" "changed pixels of sample 17 of data"
 run order 2 --set seed=6
 expect_code 1 "" "$GRADUS" diff a order
-says "parted at update 1, .*" "began in data: which samples the lane has" "first sample [0-9]+ of data" "second sample [0-9]+ of data" "recipes differ, first in seed"
+says "parted at step 1 of the run, .*" "began in data: which samples the lane has" "first sample [0-9]+ of data" "second sample [0-9]+ of data" "recipes differ, first in seed"
 ! grep -q "^changed" stdout || fail "no sample is another"
 
 # Gradients: one bit of one number of one lane, on whichever rank has it; the same in the sum. Low bits may vanish in the sum, and are named.
@@ -94,11 +94,11 @@ for case in "0 1 0" "2 2 30" "3 4 22"; do
     read -r lane ranks bit <<<"$case"
     flip lane$lane "$ranks" "gradient:$lane:9:mlp1.1.weight:7:$bit"
     expect_code 1 "" "$GRADUS" diff a lane$lane
-    says "parted at update 9, stage second, step 2" "began in backward: the lane's gradient" "lane $lane" "tensor mlp1.1.weight"
+    says "parted at step 9 of the run, stage second, step 2" "began in backward: the lane's gradient" "lane $lane" "tensor mlp1.1.weight"
 done
 flip sum 2 "sum:0:3:language_model.model.embed_tokens.weight:70:20"
 expect_code 1 "" "$GRADUS" diff a sum
-says "parted at update 3, stage first, step 3" "began in reduction: the sum of the lanes' gradients" "tensor language_model.model.embed_tokens.weight"
+says "parted at step 3 of the run, stage first, step 3" "began in reduction: the sum of the lanes' gradients" "tensor language_model.model.embed_tokens.weight"
 ! grep -q "^lane" stdout || fail "the sum is no lane's"
 flip blind 2 "gradient:1:9:mlp1.1.weight:7:30" --set digests.lanes=false
 expect_code 1 "" "$GRADUS" diff a blind
@@ -107,23 +107,23 @@ says "began in reduction: .* not recorded \(digests.lanes\)" "tensor mlp1.1.weig
 # Updates: one learning rate, clipping, decay of the weights, a frozen part that trains.
 run rate 2 --set stages.second.learning_rate.connector=0.0021
 expect_code 1 "" "$GRADUS" diff a rate
-says "parted at update 8, stage second, step 1" "began in update: learning rate of connector" "first 0.001" "second 0.00105" "recipes differ, first in stages\[1\].learning_rate.connector"
+says "parted at step 8 of the run, stage second, step 1" "began in update: learning rate of connector" "first 0.001" "second 0.00105" "recipes differ, first in stages\[1\].learning_rate.connector"
 run clip 2 --set stages.second.clip=0.5
 expect_code 1 "" "$GRADUS" diff a clip
-says "parted at update 8, .*" "began in update: factor of the gradient: targets and clipping" "recipes differ, first in stages\[1\].clip"
+says "parted at step 8 of the run, .*" "began in update: factor of the gradient: targets and clipping" "recipes differ, first in stages\[1\].clip"
 run decay 2 --set stages.second.weight_decay=0.2
 expect_code 1 "" "$GRADUS" diff a decay
-says "parted at update 8, .*" "began in update: weights after the update"
+says "parted at step 8 of the run, .*" "began in update: weights after the update"
 run parts 2 --set "stages.second.trains=[connector, language]" --set "stages.second.learning_rate=0.001"
 expect_code 1 "" "$GRADUS" diff a parts
-says "parted at update 8, .*" "began in backward: which parts train" "first vision" "second without"
+says "parted at step 8 of the run, .*" "began in backward: which parts train" "first vision" "second without"
 run betas 2 --set "stages.first.betas=[0.9, 0.99]"
 expect_code 1 "" "$GRADUS" diff a betas
-says "parted at update 1, .*" "began in update: AdamW's second moment" "tensor mlp1.0.weight \(the first of [0-9]+\)"
+says "parted at step 1 of the run, .*" "began in update: AdamW's second moment" "tensor mlp1.0.weight \(the first of [0-9]+\)"
 
 # What was not recorded in both cannot be named more closely; other weights to begin with; another model.
 expect_code 1 "" "$GRADUS" diff rarely lane2
-says "compared 5 records, alike up to update 8" "parted at update 12, .*" "began before the step: weights of vision .* updates 9 to 11, which are not recorded in both.*"
+says "compared 5 records, alike up to step 8 of the run" "parted at step 12 of the run, .*" "began before the step: weights of vision .* steps 9 to 11 of the run, which are not recorded in both.*"
 make_model other 8
 run fresh 1 --set model.connector=other
 expect_code 1 "" "$GRADUS" diff a fresh --json
@@ -139,33 +139,33 @@ expect_code 65 "train different models" "$GRADUS" diff a small
 for case in "1 language_model.model.norm.weight" "0 language_model.model.norm.weight" "1 vision_model.preprocessor.pos_embed" "2 mlp1.3.bias"; do
     read -r rank tensor <<<"$case"
     rm -rf copy
-    GR_FLIP=weights:$rank:3:$tensor:5:0 expect_code 1 "before update 4 rank $rank's copy of the weights is not what the update before left, first in $tensor" on 3 recipe.yaml --run copy
+    GR_FLIP=weights:$rank:3:$tensor:5:0 expect_code 1 "stage first, before step 4 \(4 of the run\): rank $rank's copy of the weights is not what the step before left, first in $tensor" on 3 recipe.yaml --run copy
     [ "$(grep -c '"loss"' copy/metrics.jsonl)" = 3 ] || fail "the step was made"
     expect_code 0 "" "$GRADUS" diff a copy
 done
 expect_code 0 "going on from copy/checkpoints/update-00000003" on 3 recipe.yaml --run copy
 expect_code 0 "" "$GRADUS" diff a copy
-says "compared 14 records, alike up to update 14" "last update 14 of the first, 14 of the second"
-GR_FLIP=weights:1:7:vision_model.preprocessor.pos_embed:5:0 expect_code 1 "before update 8 the copies of the weights on rank 0 and rank 1 differ, first in vision_model.preprocessor.pos_embed" \
+says "compared 14 records, alike up to step 14 of the run" "last step 14 of the first, 14 of the second"
+GR_FLIP=weights:1:7:vision_model.preprocessor.pos_embed:5:0 expect_code 1 "stage second, before step 1 \(8 of the run\): the copies of the weights on rank 0 and rank 1 differ, first in vision_model.preprocessor.pos_embed" \
     on 2 recipe.yaml --run copy8
 GR_FLIP=weights:1:3 expect_code 2 "GR_FLIP=weights:1:3: expected" on 2 recipe.yaml --run bad
 
 # Computed again: from the beginning and from a checkpoint, on any number of ranks; nothing in the folder changes.
 find a -type f | sort | xargs ls -l >a.list
 expect_code 0 "" "$GRADUS" verify a
-says "computed again updates 1 to 14, from the beginning" "compared 14 records, all digests agree"
+says "computed again steps 1 to 14, from the beginning" "compared 14 records, all digests agree"
 expect_code 0 "" mpirun -n 3 "$GRADUS" verify a --from 9 --to 12
-says "computed again updates 8 to 12, from a/checkpoints/update-00000007" "compared 5 records, all digests agree"
+says "computed again steps 8 to 12, from a/checkpoints/update-00000007" "compared 5 records, all digests agree"
 expect_code 0 "" "$GRADUS" verify rarely --from 5 --threads 2
-says "computed again updates 4 to 14, from rarely/checkpoints/update-00000003" "compared 5 records, all digests agree"
+says "computed again steps 4 to 14, from rarely/checkpoints/update-00000003" "compared 5 records, all digests agree"
 expect_code 0 "" "$GRADUS" verify stopped
-says "computed again updates 1 to 5, .*" "compared 5 records, all digests agree"
+says "computed again steps 1 to 5, .*" "compared 5 records, all digests agree"
 find a -type f | sort | xargs ls -l >a.now
 cmp a.list a.now || fail "verify changed the run"
 
 # A step that went wrong, from a checkpoint before it: the run alone shows it.
 expect_code 1 "" mpirun -n 2 "$GRADUS" verify lane2 --from 8
-says "parted at update 9, stage second, step 2" "began in backward: the lane's gradient" "lane 2" "tensor mlp1.1.weight"
+says "parted at step 9 of the run, stage second, step 2" "began in backward: the lane's gradient" "lane 2" "tensor mlp1.1.weight"
 expect_code 1 "" "$GRADUS" verify sum --json
 mv stdout sum.json
 expect_json sum.json
@@ -178,7 +178,7 @@ tamper() { # SED PATTERN...
     ! cmp -s a/digests.jsonl tampered/digests.jsonl || fail "nothing was tampered with: $1"
     shift
     expect_code 1 "" "$GRADUS" verify tampered --from 4 --to 6
-    says "parted at update 5, stage first, step 5" "$@"
+    says "parted at step 5 of the run, stage first, step 5" "$@"
     rm -r tampered
 }
 tamper '6s/"loss":([0-9]+)\.([0-9])/"loss":\1.1\2/' "began in forward: sum of the lane's token losses" "lane 0" "recorded .*" "computed .*"
@@ -198,7 +198,7 @@ expect_code 65 "is empty" "$GRADUS" diff a tampered
 # A line that is being written is none.
 cp a/digests.jsonl tampered/
 printf '{"update":15,"sta' >>tampered/digests.jsonl
-expect_code 0 "last update 14 of the first, 14 of the second" "$GRADUS" diff a tampered
+expect_code 0 "last step 14 of the first, 14 of the second" "$GRADUS" diff a tampered
 
 # What the run was made of is changed: named before anything is computed. A damaged sample takes no room, so
 # the first step that is packed together with it has other samples.
@@ -210,23 +210,23 @@ rm -r data
 cp -r data.kept data
 LC_ALL=C sed -i 's/is number 7 of the/is numbeR 7 of the/' data/shard-00000.h5
 expect_code 1 "" "$GRADUS" verify a
-says "parted at update 1, .*" "began in data: which samples the lane has"
+says "parted at step 1 of the run, .*" "began in data: which samples the lane has"
 rm -r data
 cp -r data.kept data
 # A damaged checkpoint is passed over.
 printf x | dd of=a/checkpoints/update-00000007/model-connector.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null
 expect_code 0 "update-00000007 is passed over" "$GRADUS" verify a --from 9 --to 10
-says "computed again updates 7 to 10, from a/checkpoints/update-00000006" "compared 4 records, all digests agree"
+says "computed again steps 7 to 10, from a/checkpoints/update-00000006" "compared 4 records, all digests agree"
 
 # Each memory request of a comparison failing: an error, nothing lost (under the sanitizer), never a wrong verdict.
 for n in $(seq 1 40) 100 300; do
-    GR_MEM_FAIL_AT=$n expect_code 1 "out of memory|part at update 9" "$GRADUS" diff a lane2
+    GR_MEM_FAIL_AT=$n expect_code 1 "out of memory|part at step 9 of the run" "$GRADUS" diff a lane2
 done
 
 # Mistakes.
-expect_code 2 "updates 1 to 99: a recorded updates up to 14" "$GRADUS" verify a --to 99
-expect_code 2 "updates 9 to 8" mpirun -n 2 "$GRADUS" verify a --from 9 --to 8
-expect_code 2 "none of the updates 10 to 11 was recorded .*longer" "$GRADUS" verify rarely --from 11 --to 11 --threads 1
+expect_code 2 "steps 1 to 99: a recorded steps up to 14" "$GRADUS" verify a --to 99
+expect_code 2 "steps 9 to 8" mpirun -n 2 "$GRADUS" verify a --from 9 --to 8
+expect_code 2 "none of the steps 10 to 11 was recorded .*longer" "$GRADUS" verify rarely --from 11 --to 11 --threads 1
 expect_code 66 "never/digests.jsonl is missing: .*digests.every is 0" "$GRADUS" verify never
 expect_code 66 "never/digests.jsonl is missing" "$GRADUS" diff a never
 expect_code 66 "nowhere" "$GRADUS" diff nowhere a

@@ -117,6 +117,28 @@ END
 fi
 
 # Several processes: one speaks, all agree.
+# Too few addresses for the BLAS: a finding, and an end (its own threads would ask for memory for ever, and exit waits for them).
+# The sanitizers' shadow memory is beyond any limit.
+limited() (
+    ulimit -v "$1"
+    shift
+    exec timeout 60 "$@"
+)
+if limited 4000000 "$GRADUS" --version >/dev/null 2>&1; then
+    for most in 250000 400000; do
+        expect_code 0 "^gradus [0-9]" limited $most "$GRADUS" --version
+        expect_code 69 "^FAIL +product +(OpenBLAS needs .* of addresses|cannot reserve .* of addresses).*ulimit -v" limited $most "$GRADUS" doctor
+        grep -Eq "^warn +memory .*addresses limited to 0.[24] .ulimit -v.: little for training$" stdout || fail "no word of the limit: $(cat stdout)"
+        grep -Eq "^unusable: .* 1 FAIL: product$" stdout || fail "no verdict: $(cat stdout)"
+    done
+    for most in 500000 700000 1000000 2000000; do # whatever is enough
+        status=0
+        limited $most "$GRADUS" doctor >stdout 2>stderr || status=$?
+        [ $status = 0 ] || { [ $status = 69 ] && grep -q "ulimit -v" stdout; } || { [ $status = 1 ] && grep -q libgomp stderr; } ||
+            fail "exit $status with $most KiB of addresses: $(cat stdout stderr)"
+    done
+fi
+
 if command -v mpirun >/dev/null; then
     expect_code 0 "^ok +mpi .*; started by mpirun; 2 ranks, 2 on this node$" mpirun -n 2 "$GRADUS" doctor
     grep -Eq "^ok +split .* and lanes gives" stdout || fail "no self-test across ranks"

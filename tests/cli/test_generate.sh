@@ -76,7 +76,8 @@ expect_code 65 "encoder: the model has no language part" ask encoder
 expect_code 0 "" "$GRADUS" model export model --part language --out text
 expect_code 0 "" ask text
 expect_code 65 "no vision part" ask text --image src/a.png
-expect_code 65 "." "$GRADUS" generate model --prompt "<image> where?" --max-new 3
+expect_usage "the prompt has 1 <image>, but 0 --image are given" "$GRADUS" generate model --prompt "<image> where?" --max-new 3
+expect_usage "the prompt has 2 <image>, but 1 --image is given" "$GRADUS" generate model --prompt "<image><image>?" --image src/a.png
 
 # Too few addresses are an error, never a wait without end: OpenBLAS asks for a buffer it cannot get for ever. The sanitizers'
 # shadow memory is beyond any limit.

@@ -60,17 +60,17 @@ echo >both/model.safetensors
 expect_code 65 "both/model.safetensors: stands beside both/model.safetensors.index.json.*two sets" \
     "$GRADUS" model export both --out x
 
-# What is not finished is no model: config.json comes last, behind the tokenizer too.
+# What is not finished is no model (test_interrupted.sh has the kills).
 make_tokenizer words
 cp -r words stuck
 mkfifo stuck/vocab.json
 expect_code 74 "stuck/vocab.json: is a pipe" "$GRADUS" model init --config "$here/tiny.yaml" --seed 1 --tokenizer stuck --out half0
-expect_code 66 "half0 .*holds no config.json" "$GRADUS" model info half0
+[ ! -e half0 ] || fail "a failed command left its folder"
 cp -r one stuck1
 cp stuck/tok* stuck1/
 mkfifo stuck1/vocab.json
 expect_code 74 "stuck1/vocab.json: is a pipe" "$GRADUS" model export stuck1 --part language --out half1
-expect_code 66 "half1 .*holds no config.json" "$GRADUS" model info half1
+[ ! -e half1 ] || fail "a failed command left its folder"
 
 # Parts as models of their own.
 expect_code 0 "" "$GRADUS" model export one --out sailvit
@@ -121,6 +121,10 @@ expect_code 0 "" "$GRADUS" model export speaking --out spoken --part language
 end=$("$GRADUS" tokenizer encode --tokenizer tok --special "<|im_end|>")
 for name in config.json generation_config.json; do
     grep -q "\"eos_token_id\": $end" spoken/$name || fail "$name does not say what ends an answer"
+done
+# The chat template of a new tokenizer is there, in new models and their exports; training puts its own in that place (test_train.sh).
+for dir in tok speaking spoken; do
+    grep -q '"chat_template": ".*<|im_start|>.*add_generation_prompt' $dir/tokenizer_config.json || fail "$dir has no chat template"
 done
 cp -r speaking lost
 sed -i "s/\"llm_config\": {/\"llm_config\": {\"eos_token_id\": 320,/" lost/config.json

@@ -49,12 +49,45 @@ expect_code 0 "ocr +40" "$GRADUS" data info weights
 expect_code 0 "" "$GRADUS" data synth --count 5 --task coarse --size 64 --encode 50 --out lossy
 expect_code 0 "64 x 64" "$GRADUS" data show lossy --index 0
 
+# In words the same conversations, with what is drawn in front of the question.
+expect_code 0 "^images 0$" "$GRADUS" data synth --count 5 --task coarse --in-words --out blind
+expect_code 0 "" "$GRADUS" data synth --count 5 --task coarse --out seeing
+for k in 0 4; do
+    "$GRADUS" data show seeing $k | grep conversations | sed 's/<image>.n//' >seen
+    "$GRADUS" data show blind $k | grep conversations | sed -E 's/"value":"(small|large) plain [a-z]+ [a-z]+ at [0-9] [0-9]..n/"value":"/' | cmp - seen || fail "in words other ones are spoken"
+done
+
 make_tokenizer tokenizer
 expect_code 0 "" "$GRADUS" data synth --count 5 --task coarse --out counted --tokenizer tokenizer
 grep -q '"tokenizers": \[' counted/manifest.json || fail "no tokenizer in the manifest"
+# The same one twice, by whatever name, is refused before any work.
+cp -r tokenizer copy
+for other in ./tokenizer/ copy; do
+    expect_usage "tokenizer: number 2 is the same tokenizer as number 1" "$GRADUS" data synth --count 5 --out twice --tokenizer tokenizer --tokenizer $other
+    expect_usage "number 2 is the same" mpirun -n 2 "$GRADUS" data import --from llava tokenizer.data.source/source.json --out twice --tokenizer tokenizer --tokenizer $other
+    [ ! -e twice ] || fail "a refused tokenizer left a folder"
+done
 
 expect_code 0 "^images 40$" "$GRADUS" data synth --count 50 --task ocr=4,text --out commas
 diff -r weights commas || fail "tasks between commas are not those of two options"
+# Its progress speaks of drawing, not of a file's records.
+expect_code 0 "" "$GRADUS" data synth --count 1100 --task text --out drawn
+grep -q "^drawing samples: 1100 of 1100" stderr || fail "no word of drawing: $(cat stderr)"
+! grep -q "record" stderr || fail "synth speaks of records: $(cat stderr)"
+# One that was not finished is gone on with by the same command, and not thrown away by another one.
+limited() {
+    trap '' XFSZ
+    ulimit -f 60
+    exec "$GRADUS" data synth --count 400 --task text --out half
+}
+code=0
+(limited) >stdout 2>stderr </dev/null || code=$?
+[ $code = 74 ] && [ -e half/.work/unit-00000002.index ] || fail "exit $code, expected 74 and parts on a small disk: $(cat stderr; ls half/.work)"
+expect_usage "half holds an import that was not finished, .*first difference: count.: the same command goes on with it; to begin afresh remove the folder" "$GRADUS" data synth --count 401 --task text --out half
+expect_usage "first difference: seed_low" mpirun -n 2 "$GRADUS" data synth --count 400 --task text --seed 9 --out half
+expect_code 0 "going on with an import" "$GRADUS" data synth --count 400 --task text --out half
+expect_code 0 "" "$GRADUS" data synth --count 400 --task text --out straight
+diff -r half straight || fail "what was gone on with has other files"
 expect_usage "task ocr is given twice" "$GRADUS" data synth --count 5 --task ocr,text,ocr --out x
 expect_usage "expected one of coarse, .* with commas between; got .." "$GRADUS" data synth --count 5 --task ocr, --out x
 expect_usage "expected one of coarse, fine, ocr, .*; got .words." "$GRADUS" data synth --count 5 --task words --out x
@@ -66,7 +99,7 @@ expect_usage "\-\-size" "$GRADUS" data synth --count 5 --size 47 --out x
 expect_usage "\-\-count" "$GRADUS" data synth --count 0 --out x
 expect_usage "\-\-count N is missing" "$GRADUS" data synth --out x
 expect_usage "\-\-split" "$GRADUS" data synth --count 5 --split both --out x
-expect_usage "whole is not empty .manifest.json." "${synth[@]}" --out whole
+expect_usage "whole is a data set already: name a new folder" "${synth[@]}" --out whole
 [ ! -e x ] || fail "a usage error left a folder"
 
 echo "synth: all as expected"

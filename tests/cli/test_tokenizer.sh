@@ -8,6 +8,23 @@ expect_code 0 "" "$GRADUS" tokenizer train --vocabulary 280 --data tok.data --ou
 cmp tok/tokenizer.json same/tokenizer.json || fail "the same texts gave another tokenizer"
 expect_json tok/tokenizer.json
 
+# Plain texts give the same tokenizer as conversations with the same texts.
+cat >texts.json <<END
+[{"id": 0, "conversations": [{"from": "human", "value": "the banana of the band"}, {"from": "gpt", "value": "the bandana of the banner"}]}]
+END
+expect_code 0 "" "$GRADUS" data import --from llava texts.json --out texts.data
+printf 'the banana of the band' >one.txt
+printf 'the bandana of the banner' >two.txt
+expect_code 0 "^ids 276$" "$GRADUS" tokenizer train --data texts.data --vocabulary 276 --out of.data
+expect_code 0 "^texts 2$" "$GRADUS" tokenizer train --text one.txt two.txt --vocabulary 276 --out of.text
+cmp of.data/tokenizer.json of.text/tokenizer.json || fail "plain texts gave another tokenizer"
+expect_code 0 "^texts 8$" "$GRADUS" tokenizer train --text one.txt two.txt --data tok.data --vocabulary 280 --out of.both
+expect_usage "nothing to learn from: give --data DIR, --text FILE, or both" "$GRADUS" tokenizer train --vocabulary 280 --out x
+expect_usage "one.txt is a file, expected a data set; plain text goes to --text" "$GRADUS" tokenizer train --data one.txt --vocabulary 280 --out x
+expect_code 66 "nowhere.txt" "$GRADUS" tokenizer train --text nowhere.txt --vocabulary 280 --out x
+printf 'a\xffb' >latin.txt
+expect_code 65 "latin.txt: text is not UTF-8: byte 0xff" "$GRADUS" tokenizer train --text one.txt latin.txt --vocabulary 280 --out x
+
 # There and back, from the command line and from standard input.
 text="What is the banner, 123? ÄÖ 世界"
 expect_code 0 "^[0-9]+( [0-9]+)*$" "$GRADUS" tokenizer encode --tokenizer tok "$text"

@@ -53,7 +53,7 @@ images() { grep -o '"images": *[0-9]*' "$1/metrics.jsonl" | head -n 1 | tr -dc 0
 expect_code 0 "" "$GRADUS" debug pictures --model tiled/final --image tokenizer.data.source/a.png --out own
 expect_code 0 "" "$GRADUS" debug pictures --model fixed/final --image tokenizer.data.source/a.png --out asked --tiles 6
 cmp own asked || fail "the trained model cuts other tiles than it was trained with"
-expect_code 65 "stage all, step 0: .*tiles of images, but max_images is 2" train 2 --dry-run "$tiled" --set stages.all.max_images=2
+expect_code 65 "stage all, step 1: .*tiles of images, but max_images is 2" train 2 --dry-run "$tiled" --set stages.all.max_images=2
 expect_code 0 "pictures in up to 6 tiles and a thumbnail of 4 tokens, .*blocks computed again" train 1 --dry-run "$tiled" --set stages.all.recompute=true
 expect_code 65 "tiles of images, but max_images is 2" train 1 --run many "$tiled" --set stages.all.max_images=2
 
@@ -69,12 +69,12 @@ sed -i '/dynamic_image_size\|dynamic_patch\|use_thumbnail\|pad2square/d' cropped
 sed -i 's/"do_center_crop": false/"do_center_crop": true/' cropped/preprocessor_config.json
 tr -d '\n' <cropped/preprocessor_config.json | sed 's/"size": *{[^}]*}/"size": {"shortest_edge": 16}/' >p
 mv p cropped/preprocessor_config.json
-expect_code 0 "" train 1 --run cropped --set model.vision=cropped
+expect_code 0 "" train 1 --run cropped-run --set model.vision=cropped
 parts >cropped.parts
 expect_differ fixed.parts cropped.parts "the crop changed nothing"
-grep -q '"shortest_edge": 16' cropped/final/preprocessor_config.json || fail "the crop is not written"
+grep -q '"shortest_edge": 16' cropped-run/final/preprocessor_config.json || fail "the crop is not written"
 expect_code 0 "" "$GRADUS" debug pictures --model cropped --image tokenizer.data.source/a.png --out one
-expect_code 0 "" "$GRADUS" debug pictures --model cropped/final --image tokenizer.data.source/a.png --out two
+expect_code 0 "" "$GRADUS" debug pictures --model cropped-run/final --image tokenizer.data.source/a.png --out two
 cmp one two || fail "the written crop is another one"
 expect_code 78 "stage all: images.tiles is 6, but .*crops pictures" train 1 --run bad --set model.vision=cropped "$tiled"
 expect_code 0 "" train 1 --run stretched --set model.vision=cropped --set stages.all.images='{fit: stretch}'

@@ -43,7 +43,6 @@ expect_usage '\-\-config FILE.yaml is missing' "$GRADUS" model init --seed 1 --o
 expect_usage '\-\-seed needs a value: --seed S' "$GRADUS" model init --seed
 expect_usage '\-\-config needs a value' "$GRADUS" model init --config --seed 1
 expect_usage '\-\-seed: expected an integer of at least 0, got "-1"' "$GRADUS" model init --seed -1
-expect_usage '\-\-seed: expected an integer of at least 0, got "1x"' "$GRADUS" model init --seed=1x
 expect_usage '\-\-seed: expected an integer .* got ""' "$GRADUS" model init --seed=
 expect_usage '\-\-seed: expected .* got "99999999999999999999"' "$GRADUS" model init --seed 99999999999999999999
 expect_usage '\-\-max-new: expected an integer from 1 to 1048576, got "0"' "$GRADUS" generate --max-new 0
@@ -57,7 +56,41 @@ expect_usage '\-\-layout: expected sailvit\|transformers, got "hf"' "$GRADUS" mo
 expect_usage '\-\-layout is for --part vision' "$GRADUS" model export x --out y --part language --layout sailvit
 expect_usage '\-\-from llava\|webdataset\|vlmeval is missing' "$GRADUS" data import x --out y
 expect_usage '\-\-encode: expected keep, lossless or a quality' "$GRADUS" data import x --from llava --out y --encode 101
-expect_usage '\-\-data DIR is missing' "$GRADUS" tokenizer train --vocabulary 300 --out x
+expect_usage 'nothing to learn from' "$GRADUS" tokenizer train --vocabulary 300 --out x
+
+# Every integer option of every command: the help gives its value one of these names.
+everything="$commands|bench matmul|bench step|bench data|bench reduce|bench checkpoint"
+echo "$everything" | tr '|' '\n' | while read -r command; do
+    "$GRADUS" $command --help | sed -nE 's/^  (--[a-z-]+) (N|S|K|I|ID|KIB|PIXELS|SECONDS|STEP)( .*)?$/\1/p' | while read -r option; do
+        for value in -1 99999999999999999999; do
+            expect_usage "$option: expected an integer (from|of at least) [0-9].*, got \"$value\"" "$GRADUS" $command "$option=$value"
+        done
+        echo "$command $option" >>integers
+    done
+done
+[ "$(wc -l <integers)" -ge 40 ] || fail "the help has only $(wc -l <integers) integer options"
+for value in x 1.5 1e3 0x10 " 1" "1 " +1 - 1x; do
+    expect_usage "seed: expected an integer of at least 0, got \"${value/+/[+]}\"" "$GRADUS" model init "--seed=$value"
+done
+expect_usage 'seed: expected an integer from 0 to 9223372036854775807, got "9223372036854775808"' "$GRADUS" model init --seed 9223372036854775808
+for value in x -1 100.5 1e1 0x10 nan " 5" .5; do
+    expect_usage "encode: expected lossless or a quality from 0 to 100, got \"$value\"" "$GRADUS" data synth --task count --count 1 --out x --encode "$value"
+done
+for value in x 0 -1 1.5 " 2" +2 "" 99999999999999999999; do
+    expect_usage "task count: expected a weight from 1 to [0-9]+, got \"" "$GRADUS" data synth --task "count=$value" --count 1 --out x
+done
+
+# A name of whatever is never empty; a text may be.
+echo "model init --config|FILE.yaml
+generate --image|FILE
+train --run|DIR
+train --set|KEY.PATH=VALUE
+tokenizer train --data|DIR
+data synth --task|TASK" | while IFS='|' read -r option value; do
+    expect_usage "${option##* } is empty: expected $value" "$GRADUS" ${option% *} "${option##* }="
+done
+expect_usage 'model info: MODEL is empty$' "$GRADUS" model info ""
+expect_code 66 "nowhere" "$GRADUS" generate nowhere --prompt "" --system ""
 
 # Help wins over whatever is wrong later; a word after "--" is never an option.
 expect_code 0 "^Usage: gradus model info" "$GRADUS" model info --help --wobble

@@ -43,7 +43,7 @@ expect_ended() {
     done
 }
 where="on $host \(process [0-9]+\)"
-last="last known in [a-z]+.*stage all, step [0-9]+ \(update [0-9]+\), sample [0-9]+ of data"
+last="last known in [a-z]+.*stage all, step [0-9]+ \([0-9]+ of the run\), sample [0-9]+ of data"
 
 # Rank 0 is stopped: another names it. (Another rank: at the end.)
 launch 3
@@ -83,7 +83,7 @@ kill -KILL $launcher
 expect_ended
 
 # An error of one rank is one message, not also that of its watchers.
-expect_code 78 "1 lanes" mpirun -n 1 "$GRADUS" train recipe.yaml --run apart : -n 1 "$GRADUS" train recipe.yaml --run apart --set lanes=1
+expect_code 78 "the recipe has 1 lane:" mpirun -n 1 "$GRADUS" train recipe.yaml --run apart : -n 1 "$GRADUS" train recipe.yaml --run apart --set lanes=1
 ! grep "The job ends" stderr || fail "an error was also taken for a death"
 
 # A stop of a second is nothing, and without a watchdog (as for a debugger) a longer one, too: the same bits.

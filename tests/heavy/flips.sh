@@ -36,7 +36,7 @@ what_differs() {
     local flip=$1 update=$2 line
     shift 2
     ! grep -q "is not finite\|loss is" err || return 0
-    for line in "parted at update $update,.*" "$@"; do
+    for line in "parted at step $update of the run,.*" "$@"; do
         grep -Eq "^$line\$" diff.txt || fail "$flip: not said: $line: $(cat diff.txt)"
     done
 }
@@ -60,7 +60,7 @@ for ((i = 0; i < count; i++)); do
         ;;
     *)
         try weights:$rank:$place
-        grep -q "before update $((update + 1)) rank $rank's copy of the weights is not what the update before left, first in $tensor:" err ||
+        grep -q "before step [0-9]* ($((update + 1)) of the run): rank $rank's copy of the weights is not what the step before left, first in $tensor:" err ||
             fail "weights:$rank:$place was not caught: $(cat err)"
         ;;
     esac

@@ -9,14 +9,14 @@ set -euo pipefail
 GRADUS=$(realpath "$1") rounds=${3:-10} calm=${4:-300}
 . "$(dirname "${BASH_SOURCE[0]}")/../cli/lib.sh" "$2"
 . "$here/train_support.sh"
+. "$here/../heavy/two_hosts.sh"
 shim=$(dirname "$GRADUS")/tests/libspin.so
 export OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 \
     OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_rmaps_base_oversubscribe=1
 launcher=
 on_exit() {
     [ -z "$launcher" ] || kill -KILL "$launcher" 2>/dev/null || true
-    ip netns del gradus-a 2>/dev/null || true
-    ip netns del gradus-b 2>/dev/null || true
+    two_hosts_down
 }
 trap on_exit EXIT
 make_run
@@ -94,46 +94,23 @@ done
 for what in USR1-to-launcher TERM-to-ranks TERM-to-launcher; do report $what,-saved && report $what && report $what,-mpirun; done
 
 # The network between two hosts with two ranks each.
-with_network() {
-    local n
-    cat >agent.sh <<'END'
-#!/bin/sh
-# remote shell for mpirun: the namespace of an address
-case $1 in 10.77.0.1) n=a ;; *) n=b ;; esac
-shift
-exec ip netns exec gradus-$n unshare --uts sh -c "hostname node-$n; $*"
-END
-    chmod +x agent.sh
-    ip netns add gradus-a
-    ip netns add gradus-b
-    ip -n gradus-a link add va type veth peer name vb netns gradus-b
-    ip -n gradus-a addr add 10.77.0.1/24 dev va
-    ip -n gradus-b addr add 10.77.0.2/24 dev vb
-    for n in a b; do
-        ip -n gradus-$n link set lo up
-        ip -n gradus-$n link set v$n up
-    done
-}
 on_hosts() {
-    unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
-    exec ip netns exec gradus-a unshare --uts sh -c 'hostname node-a; exec "$@"' sh mpirun -np 4 --host 10.77.0.1:2,10.77.0.2:2 \
-        --mca plm rsh --mca plm_rsh_agent "$PWD/agent.sh" --mca pml ob1 --mca btl self,vader,tcp --mca btl_tcp_if_include 10.77.0.0/24 \
-        --mca oob_tcp_if_include 10.77.0.0/24 $launcher_options "$GRADUS" train recipe.yaml --run run "$@"
+    two_hosts_mpirun 4 $launcher_options -- "$GRADUS" train recipe.yaml --run run "$@"
 }
 steps="--set stages.all.steps=400" launcher_options=""
 expect_code 0 "complete" on 1 recipe.yaml --run alone $steps
 parts >parts.alone
-if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && with_network 2>network.log; then
+if two_hosts_up; then
     for ((i = 0; i < rounds; i++)); do
         launcher_options="--mca oob_tcp_keepalive_time 3 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 3"
         start on_hosts
         launcher_options=""
         s=$(now)
-        ip -n gradus-a link set va down
+        two_hosts_cable down
         until grep -q "cannot be reached" log || ! kill -0 $launcher 2>/dev/null; do sleep 0.05; done
         since "$s" >>times.cut-until-named
         ended "cut" "69 205" "rank [23] on node-b .*cannot be reached: .*its host does not answer" "$s"
-        ip -n gradus-a link set va up
+        two_hosts_cable up
         sleep 3 # the other side ends
     done
     report cut-until-named
@@ -142,9 +119,9 @@ if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && with_network 2>network.log;
     for seconds in 1 3 4 5; do
         start on_hosts $steps
         at=$(steps_done run)
-        ip -n gradus-a link set va down
+        two_hosts_cable down
         sleep $seconds
-        ip -n gradus-a link set va up
+        two_hosts_cable up
         s=$(now)
         [ "$(steps_done run)" -lt 400 ] || fail "the run was done before the network came back"
         wait $launcher || fail "the network was away for $seconds s: $(cat log)"

@@ -6,10 +6,18 @@ build=$2 compiler=$3
 prefix=$PWD/prefix
 
 expect_code 0 "" cmake --install "$build" --prefix "$prefix"
-for file in bin/gradus include/gradus/base/err.h share/man/man1/gradus.1 share/bash-completion/completions/gradus; do
+for file in bin/gradus include/gradus/base/err.h share/man/man1/gradus.1 share/man/man5/gradus-recipe.5 share/gradus/configs/example.yaml \
+    share/gradus/configs/models/qwen3-0.6b.yaml share/gradus/slurm/train.sh share/doc/gradus/README.md share/doc/gradus/LICENSE \
+    share/doc/gradus/docs/cluster.md share/doc/gradus/datasets/README.md share/bash-completion/completions/gradus; do
     [ -e "$prefix/$file" ] || fail "$file was not installed"
 done
 expect_code 0 "^gradus " "$prefix/bin/gradus" --version
+[ -x "$prefix/share/gradus/slurm/train.sh" ] || fail "the batch script cannot be run"
+# The texts lead to each other, and an installed model file is one.
+grep -oE '\]\([^)#]+\)' "$prefix/share/doc/gradus/README.md" | tr -d '()]' | while read -r link; do
+    [ -e "$prefix/share/doc/gradus/$link" ] || fail "the installed README links to $link, which is not there"
+done
+expect_code 0 "parameters" "$prefix/bin/gradus" model info "$prefix/share/gradus/configs/demo/model.yaml"
 
 # Each public header stands alone, and leads nowhere into the tree.
 for header in $(cd "$prefix/include" && find gradus -name '*.h'); do
@@ -37,16 +45,28 @@ expect_code 1 "with requested version \"99\"" cmake -S newer -B newer/build -DCM
 
 # Man pages: the words of --help, and roff that readers accept.
 pages=$(cd "$prefix/share/man/man1" && echo *)
-for family in doctor model data tokenizer debug generate train verify diff; do
+for family in doctor model data tokenizer debug generate plan train verify diff; do
     case " $pages " in *" gradus-$family.1 "*) ;; *) fail "no man page of $family: $pages" ;; esac
 done
 grep -q '^names the random numbers' "$prefix/share/man/man1/gradus-model.1" ||
     fail "the man page of model lacks what its --help says"
+# The page of recipes has every key of configs/README.md, and its words.
+keys=$prefix/share/gradus/configs/README.md recipe=$prefix/share/man/man5/gradus-recipe.5
+sed -n 's/^| `\([a-z_.]*\)`.*/\1/p' "$keys" >keys
+[ "$(wc -l <keys)" -ge 50 ] || fail "configs/README.md has only $(wc -l <keys) keys"
+while read -r key; do
+    grep -q "^\.BR \"$key[ ,\"]" "$recipe" || fail "gradus-recipe(5) lacks $key"
+done <keys
+grep -q '^\.BR "lanes" " (default: 1)"$' "$recipe" || fail "gradus-recipe(5) has no default of lanes"
+grep -q '^virtual ranks\. The global batch is cut' "$recipe" || fail "gradus-recipe(5) does not explain lanes"
+! grep -Eq '[|`]|\*\*' "$recipe" || fail "gradus-recipe(5) has marks of Markdown: $(grep -E '[|`]|\*\*' "$recipe" | head -n 3)"
 if command -v man >/dev/null; then
     for page in $pages; do
         MANWIDTH=100 expect_code 0 "EXIT STATUS" man --warnings -E UTF-8 -l -P cat "$prefix/share/man/man1/$page"
         [ ! -s stderr ] || { cat stderr >&2; fail "man complains about $page"; }
     done
+    MANWIDTH=100 expect_code 0 "global_batch" man --warnings -E UTF-8 -l -P cat "$recipe"
+    [ ! -s stderr ] || { cat stderr >&2; fail "man complains about gradus-recipe.5"; }
 else
     echo "notice: no man: the pages were not formatted"
 fi
@@ -80,6 +100,11 @@ expect_offer "--seed" model init --se
 expect_offer "--run --resume" train recipe.yaml --r
 expect_offer "sailvit transformers" model export x --layout ""
 expect_offer "" train rec
+expect_offer "auto never" train recipe.yaml --resume ""
+expect_offer "keep" data import x --encode k
+expect_offer "data" help dat
+expect_offer "synth show" help data s
+expect_offer "--source" data show --so
 # Every option that a --help page shows is offered.
 "$GRADUS" --help | sed -n 's/^  \([a-z ]*[a-z]\)   *.*/\1/p' >commands
 [ "$(wc -l <commands)" -ge 13 ] || fail "the overview lists $(wc -l <commands) commands"

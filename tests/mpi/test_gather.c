@@ -10,20 +10,33 @@ static float value(int64_t i, int step)
     return (float)(i % 65521) + (float)step * 0.5F;
 }
 
-/// Each rank knows its own range only; afterwards all know `part`, and nothing beside it was touched.
+/// Each rank knows what it owns only; afterwards all know `part`, and nothing beside it was touched.
 static void gather(gr_gather *x, int64_t n, gr_range part, int step)
 {
     gr_err err = GR_OK;
     float *values = NULL;
     int64_t wrong = 0, count = gr_range_count(part);
-    gr_range own = gr_range_of_rank(n, gr_test_world->rank, gr_test_world->size);
+    gr_owned owned = gr_owned_of(n, gr_test_world->rank, gr_test_world->size);
+    gr_range run = {0};
     GR_ALLOC(values, count + 2);
     for (int64_t i = 0; i < count + 2; i++) {
         int64_t at = part.begin + i - 1;
-        bool mine = i > 0 && i <= count && at >= own.begin && at < own.end;
+        bool mine = i > 0 && i <= count && gr_owned_owner(&owned, at, &run) == owned.rank;
         values[i] = mine ? value(at, step) : -1;
     }
-    GR_CHECK_OK(gr_gather_run(x, part, values + 1));
+    if (step % 2 == 0) {
+        GR_CHECK_OK(gr_gather_run(x, &(gr_gather_part){part, .values = values + 1}));
+    } else {
+        int64_t third = part.begin + count / 3;
+        const gr_gather_part parts[] = {{{part.begin, third}, .values = values + 1},
+                                        {{third, part.end}, .values = values + 1 + count / 3}};
+        GR_CHECK_OK(gr_gather_start(x, NULL, parts, 2));
+        for (int64_t i = 0; i < count; i++) {
+            gr_gather_wait(x, part.begin + i + 1); // nothing before it is read early
+            wrong += values[i + 1] != value(part.begin + i, step);
+        }
+        GR_CHECK_OK(gr_gather_finish(x));
+    }
     for (int64_t i = 0; i < count; i++) {
         wrong += values[i + 1] != value(part.begin + i, step);
     }
@@ -32,6 +45,51 @@ static void gather(gr_gather *x, int64_t n, gr_range part, int step)
 done:
     GR_CHECK_OK(err);
     GR_FREE(values);
+}
+
+/// Many short pieces of the space, and all of it in 16 bits, as parameters travel whose master weights are shared out.
+static void gather_copies(gr_gather *x, int64_t n)
+{
+    enum { MOST = 100 };
+    gr_err err = GR_OK;
+    float *values = NULL;
+    uint16_t *rounded = NULL;
+    gr_gather_few *few = NULL;
+    gr_gather_piece pieces[MOST];
+    gr_owned owned = gr_owned_of(n, gr_test_world->rank, gr_test_world->size);
+    gr_range run = {0};
+    int64_t wrong = 0, count = 0;
+    GR_ALLOC(values, n);
+    GR_ALLOC(rounded, n);
+    for (int64_t i = 0; i < n; i++) {
+        bool own = gr_owned_owner(&owned, i, &run) == owned.rank;
+        values[i] = own ? value(i, 2) : -1;
+        rounded[i] = (uint16_t)(own ? i % 65521 : 0);
+    }
+    for (int64_t at = 7; at < n && count < MOST; at += n / MOST + 1) {
+        int64_t end = at + at % 5 < n ? at + at % 5 : n;
+        pieces[count++] = (gr_gather_piece){{at, end}, values + at};
+    }
+    GR_TRY(gr_gather_few_create(gr_test_world, n, pieces, count, &few));
+    GR_TRY(gr_gather_start(x, few, &(gr_gather_part){.part = {0, n}, .rounded = rounded}, 1));
+    gr_gather_wait(x, n);
+    GR_TRY(gr_gather_finish(x));
+    for (int64_t i = 0; i < n; i++) {
+        wrong += rounded[i] != (uint16_t)(i % 65521);
+        wrong += gr_owned_owner(&owned, i, &run) != owned.rank && values[i] != -1 &&
+                 values[i] != value(i, 2);
+    }
+    for (int64_t k = 0; k < count; k++) {
+        for (int64_t i = pieces[k].range.begin; i < pieces[k].range.end; i++) {
+            wrong += values[i] != value(i, 2);
+        }
+    }
+    GR_CHECK_INT(wrong, 0);
+done:
+    GR_CHECK_OK(err);
+    gr_gather_few_destroy(&few);
+    GR_FREE(values);
+    GR_FREE(rounded);
 }
 
 static void gather_all(int64_t n, int64_t piece, int depth)
@@ -46,6 +104,7 @@ static void gather_all(int64_t n, int64_t piece, int depth)
     gather(x, n, (gr_range){n / 3, n}, 2);
     gather(x, n, (gr_range){n / 5, n / 5 + n / 7}, 3);
     gather(x, n, (gr_range){n / 2, n / 2}, 4);
+    gather_copies(x, n);
     gr_gather_destroy(&x);
     gr_messages_set((gr_messages){0});
 }
@@ -59,6 +118,11 @@ static void test_gather(void)
         gather_all(sizes[i], 0, 0);
     }
     gather_all(300007, 20000, GR_MESSAGES_DEEPEST);
+    gr_owned_set_blocks(1);
+    gather_all(50001, 1000, 2);
+    gather_all(50001, 5000, 5);
+    gather_all(300007, 0, 0);
+    gr_owned_set_blocks(GR_OWNED_BLOCKS);
 }
 
 /// Where one call of the library cannot take all: as with more than 2^31, with a limit of 100.

@@ -28,17 +28,36 @@ static float defined_sum(int64_t first, int64_t width, int64_t lanes, int64_t i,
     return right < lanes ? left_sum + defined_sum(right, width / 2, lanes, i, step) : left_sum;
 }
 
-static int64_t differing_elements(const float *sum, int64_t lanes, gr_range range, int step)
+static int64_t differing_elements(const float *sum, int64_t lanes, int64_t n, int step)
 {
     int64_t width = 1, wrong = 0;
     while (width < lanes) {
         width *= 2;
     }
-    for (int64_t i = range.begin; i < range.end; i++) {
-        float want = defined_sum(0, width, lanes, i, step);
-        wrong += memcmp(&sum[i], &want, sizeof want) != 0;
+    gr_owned owned = gr_owned_of(n, gr_test_world->rank, gr_test_world->size);
+    for (gr_range piece = {0}; gr_owned_next(&owned, (gr_range){0, n}, &piece);) {
+        for (int64_t i = piece.begin; i < piece.end; i++) {
+            float want = defined_sum(0, width, lanes, i, step);
+            wrong += memcmp(&sum[i], &want, sizeof want) != 0;
+        }
     }
     return wrong;
+}
+
+/// Some ranks let elements go as they are complete, from the back, others all at the end.
+static void fill(gr_lanes *lanes, float *v, int64_t lane, int64_t n, int step)
+{
+    bool last = lane == gr_lanes_first(lanes) + gr_lanes_count(lanes) - 1;
+    bool early = last && (gr_test_world->rank + step) % 3 != 0;
+    if (early) {
+        GR_CHECK_OK(gr_lanes_start(lanes));
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        v[i] += value(lane, i, step);
+        if (early && i % 3001 == 17) {
+            gr_lanes_ready(lanes, i);
+        }
+    }
 }
 
 static void reduce_and_compare(gr_lanes *lanes, int64_t lane_count, int64_t n, int step)
@@ -50,13 +69,13 @@ static void reduce_and_compare(gr_lanes *lanes, int64_t lane_count, int64_t n, i
         float *v = gr_lanes_next(lanes);
         for (int64_t i = 0; i < n; i++) {
             not_zero += v[i] != 0.0f;
-            v[i] += value(lane, i, step);
         }
+        fill(lanes, v, lane, n, step);
     }
     GR_CHECK_INT(not_zero, 0);
     float *sum = NULL;
     if (GR_CHECK_OK(gr_lanes_reduce(lanes, &sum))) {
-        GR_CHECK_INT(differing_elements(sum, lane_count, gr_lanes_range(lanes), step), 0);
+        GR_CHECK_INT(differing_elements(sum, lane_count, n, step), 0);
     }
 }
 
@@ -68,6 +87,7 @@ static void compare_two_steps(int64_t lane_count, int64_t n, int64_t piece)
         int64_t requests = gr_mem_requests();
         reduce_and_compare(lanes, lane_count, n, 0);
         reduce_and_compare(lanes, lane_count, n, 1);
+        reduce_and_compare(lanes, lane_count, n, 2);
         GR_CHECK_INT(gr_mem_requests(), requests); // a step takes no memory
     }
     gr_lanes_destroy(&lanes);
@@ -93,6 +113,39 @@ static void test_long_vectors(void)
     compare_two_steps(13, 300007, INT64_C(1) << 14);
     compare_two_steps(16, 262144, INT64_C(1) << 18);
     compare_two_steps(9, 100003, 1000);
+    gr_owned_set_blocks(1);
+    compare_two_steps(13, 300007, INT64_C(1) << 14);
+    compare_two_steps(9, 100003, 1000);
+    gr_owned_set_blocks(GR_OWNED_BLOCKS);
+}
+
+/// One rank after another fails, before its lanes or among them; the sum after that is right again.
+static void test_abandoned(void)
+{
+    enum { N = 20011 };
+    gr_lanes *lanes = NULL;
+    if (!GR_CHECK_OK(gr_lanes_create(gr_test_world, MOST_LANES, N, &lanes))) {
+        return;
+    }
+    for (int step = 0; step < 2 * gr_test_world->size; step++) {
+        bool fails = gr_test_world->rank == step / 2;
+        float *v = NULL, *sum = NULL;
+        gr_lanes_begin(lanes);
+        for (int64_t i = 0; i < (fails ? step % 2 : gr_lanes_count(lanes)); i++) {
+            v = gr_lanes_next(lanes);
+        }
+        if (!fails) {
+            GR_CHECK_OK(gr_lanes_start(lanes));
+            gr_lanes_ready(lanes, N / 2);
+        }
+        gr_err mine =
+            fails ? gr_err_set(GR_ERR_DATA, __FILE__, __LINE__, __func__, "bad") : GR_OK;
+        GR_CHECK_OK(fails ? gr_lanes_abandon(lanes) : gr_lanes_reduce(lanes, &sum));
+        GR_CHECK(fails || v);
+        GR_CHECK_ERR(gr_world_agree(gr_test_world, mine), GR_ERR_DATA, "bad");
+    }
+    reduce_and_compare(lanes, MOST_LANES, N, 1);
+    gr_lanes_destroy(&lanes);
 }
 
 static void test_more_ranks_than_lanes(void)
@@ -144,6 +197,7 @@ static void test_memory_failing_on_one_rank(void)
 static const gr_test tests[] = {
     {"bits_of_the_tree", test_bits_of_the_tree},
     {"long_vectors", test_long_vectors},
+    {"abandoned", test_abandoned},
     {"more_ranks_than_lanes", test_more_ranks_than_lanes},
     {"sizes_must_be_equal", test_sizes_must_be_equal},
     {"memory_failing_on_one_rank", test_memory_failing_on_one_rank},

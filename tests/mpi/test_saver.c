@@ -67,10 +67,13 @@ static void change(run *r, int mark)
             weights[i] = (float)(mark * 1000 + i % 997);
         }
     }
-    for (int64_t i = 0; i < gr_range_count(r->updater->own); i++) {
-        const int64_t at = r->updater->own.begin + i;
-        r->updater->first[i] = (float)(mark * 10 + at % 89);
-        r->updater->second[i] = (float)(mark * 20 + at % 97);
+    const gr_owned *own = &r->updater->own;
+    for (gr_range piece = {0}; gr_owned_next(own, (gr_range){0, own->n}, &piece);) {
+        for (int64_t at = piece.begin; at < piece.end; at++) {
+            const int64_t i = gr_owned_place(own, at);
+            r->updater->first[i] = (float)(mark * 10 + at % 89);
+            r->updater->second[i] = (float)(mark * 20 + at % 97);
+        }
     }
     gr_saver_changed(r->saver, trained);
     r->updater->updates = mark;
@@ -104,12 +107,14 @@ static void check_holds(run *r, int64_t updates, int mark)
         for (int64_t i = 0; i < params->size[GR_PART_LANGUAGE]; i++) {
             wrong += weights[i] != (float)(mark * 1000 + i % 997);
         }
-        const gr_range part =
-            gr_range_overlap(r->updater->own, r->updater->parts[GR_PART_LANGUAGE]);
-        for (int64_t at = part.begin; at < part.end; at++) {
-            const int64_t i = at - r->updater->own.begin;
-            wrong += r->updater->first[i] != (float)(mark * 10 + at % 89);
-            wrong += r->updater->second[i] != (float)(mark * 20 + at % 97);
+        const gr_owned *own = &r->updater->own;
+        const gr_range part = r->updater->parts[GR_PART_LANGUAGE];
+        for (gr_range piece = {part.begin, part.begin}; gr_owned_next(own, part, &piece);) {
+            for (int64_t at = piece.begin; at < piece.end; at++) {
+                const int64_t i = gr_owned_place(own, at);
+                wrong += r->updater->first[i] != (float)(mark * 10 + at % 89);
+                wrong += r->updater->second[i] != (float)(mark * 20 + at % 97);
+            }
         }
         GR_CHECK_INT(wrong, 0);
     }
@@ -227,9 +232,17 @@ static void test_memory_of_one_rank(void)
     run_fini(&r);
 }
 
+static void test_one_after_another_in_stripes(void)
+{
+    gr_owned_set_blocks(1);
+    test_one_after_another();
+    gr_owned_set_blocks(GR_OWNED_BLOCKS);
+}
+
 static const gr_test tests[] = {
     {"goes_on_while_it_writes", test_goes_on_while_it_writes},
     {"one_after_another", test_one_after_another},
+    {"one_after_another_in_stripes", test_one_after_another_in_stripes},
     {"error_of_one_rank", test_error_of_one_rank},
     {"memory_of_one_rank", test_memory_of_one_rank},
 };

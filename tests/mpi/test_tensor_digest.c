@@ -40,8 +40,12 @@ static void test_shared_out(void)
     digest_all(values, 1, whole);
     digest_all(values, 3, threads);
     GR_CHECK(memcmp(whole, threads, sizeof whole) == 0);
-    gr_range own = gr_range_of_rank(SIZE, gr_test_world->rank, gr_test_world->size);
-    gr_tensor_digests_add(&params, GR_PART_VISION, own, values + own.begin, 2, mine);
+    gr_owned_set_blocks(1);
+    gr_owned own = gr_owned_of(SIZE, gr_test_world->rank, gr_test_world->size);
+    for (gr_range piece = {0}; gr_owned_next(&own, (gr_range){0, SIZE}, &piece);) {
+        gr_tensor_digests_add(&params, GR_PART_VISION, piece, values + piece.begin, 2, mine);
+    }
+    gr_owned_set_blocks(GR_OWNED_BLOCKS);
     GR_CHECK_OK(gr_world_gather(gr_test_world, mine, sizeof mine, all));
     for (int i = 0; i < TENSORS; i++) {
         uint64_t sum = 0;

@@ -4,6 +4,7 @@
 #include "tests/mpi/mpi_check.h"
 
 #include <math.h>
+#include <string.h>
 
 /// The state of the optimizer is shared out: what a rank holds falls with the number of ranks.
 static void test_memory_falls_with_the_ranks(void)
@@ -15,7 +16,7 @@ static void test_memory_falls_with_the_ranks(void)
     int64_t before = gr_mem_used();
     if (GR_CHECK_OK(gr_updater_create(gr_test_world, &params, GR_PARTS_ALL, &u))) {
         GR_CHECK_INT(u->size, n);
-        int64_t moments = 8 * gr_range_longest(n, gr_test_world->size);
+        int64_t moments = 8 * gr_owned_most(n, gr_test_world->size);
         int64_t rest = 16 * BLOCKS + (1 << 14); // the blocks' sums, requests
         GR_CHECK_INT(moments, 8 * n / gr_test_world->size);
         GR_CHECK(gr_mem_used() - before >= moments);
@@ -111,7 +112,7 @@ done:
     return err;
 }
 
-/// The ranks' update, of a gradient that means nothing outside the own range.
+/// The ranks' update, of a gradient that means nothing where the rank does not own it.
 static gr_err update_together(gr_model *model, gr_updater *u, int64_t step, float bad,
                               const gr_updater_copy *copy, double *norm)
 {
@@ -120,7 +121,8 @@ static gr_err update_together(gr_model *model, gr_updater *u, int64_t step, floa
     float *grads = NULL;
     GR_ALLOC(grads, u->size);
     for (int64_t i = 0; i < u->size; i++) {
-        bool own = i >= u->own.begin && i < u->own.end;
+        gr_range run = {0};
+        bool own = gr_owned_owner(&u->own, i, &run) == u->own.rank;
         float value = i < u->parts[GR_PART_LANGUAGE].end ? gradient(i, step) : 0;
         grads[i] = own ? value + (i == 5 ? bad : 0) : NAN;
     }
@@ -140,8 +142,18 @@ static void compare_weights(const gr_model *got, const gr_model *want)
                    (size_t)params->size[GR_PART_LANGUAGE] * sizeof(float));
 }
 
+/// got: the owned elements only; want: all.
+static void compare_owned(const gr_updater *u, const float *got, const float *want)
+{
+    const gr_range part = u->parts[GR_PART_LANGUAGE];
+    for (gr_range piece = {part.begin, part.begin}; gr_owned_next(&u->own, part, &piece);) {
+        GR_CHECK_BYTES(got + gr_owned_place(&u->own, piece.begin), want + piece.begin,
+                       (size_t)gr_range_count(piece) * sizeof *want);
+    }
+}
+
 /// The ranks together do what one alone does, to the last bit, and all have all parameters.
-static void test_same_bits_as_one_rank(void)
+static void same_bits_as_one_rank(void)
 {
     gr_err err = GR_OK;
     gr_exec *ex = NULL;
@@ -158,24 +170,22 @@ static void test_same_bits_as_one_rank(void)
     GR_ALLOC(m, params->size[GR_PART_LANGUAGE]);
     GR_ALLOC(v, params->size[GR_PART_LANGUAGE]);
     GR_TRY(gr_updater_create(gr_test_world, params, stage.trains, &u));
-    GR_ALLOC(copy.weights, gr_range_count(u->own));
-    GR_ALLOC(copy.first, gr_range_count(u->own));
-    GR_ALLOC(copy.second, gr_range_count(u->own));
+    GR_ALLOC(copy.weights, gr_owned_count(&u->own));
+    GR_ALLOC(copy.first, gr_owned_count(&u->own));
+    GR_ALLOC(copy.second, gr_owned_count(&u->own));
     for (int64_t step = 0; step < STEPS; step++) {
         GR_TRY(update_alone(one, step, m, v, &norm_one));
         GR_TRY(update_together(many, u, step, 0, step == STEPS - 1 ? &copy : NULL, &norm_many));
         GR_CHECK_BYTES(&norm_many, &norm_one, sizeof norm_one);
         compare_weights(many, one);
     }
-    int64_t own = gr_range_count(gr_range_overlap(u->own, u->parts[GR_PART_LANGUAGE]));
-    GR_CHECK_BYTES(u->first, m + u->own.begin, (size_t)own * sizeof *m);
-    GR_CHECK_BYTES(u->second, v + u->own.begin, (size_t)own * sizeof *v);
-    // The last update left a copy of the own range, unaligned tensors and all.
-    GR_CHECK_BYTES(copy.first, m + u->own.begin, (size_t)own * sizeof *m);
-    GR_CHECK_BYTES(copy.second, v + u->own.begin, (size_t)own * sizeof *v);
-    GR_CHECK_BYTES(copy.weights, gr_model_weights(one, GR_PART_LANGUAGE) + u->own.begin,
-                   (size_t)own * sizeof *v);
-    // An infinite gradient in rank 0's range only: all ranks say so, and no weight is touched.
+    // The last update left a copy of what is owned, unaligned tensors and all.
+    compare_owned(u, u->first, m);
+    compare_owned(u, u->second, v);
+    compare_owned(u, copy.first, m);
+    compare_owned(u, copy.second, v);
+    compare_owned(u, copy.weights, gr_model_weights(one, GR_PART_LANGUAGE));
+    // An infinite gradient where rank 0 owns it only: all ranks say so, and no weight is touched.
     GR_CHECK_ERR(update_together(many, u, STEPS, INFINITY, NULL, &norm_many), GR_ERR_NONFINITE,
                  "the gradient is not finite");
     GR_CHECK(gr_world_knows_error(gr_test_world));
@@ -194,9 +204,61 @@ done:
     gr_exec_destroy(&ex);
 }
 
+static void test_same_bits_as_one_rank(void)
+{
+    same_bits_as_one_rank();
+    gr_owned_set_blocks(1);
+    same_bits_as_one_rank();
+    gr_owned_set_blocks(GR_OWNED_BLOCKS);
+}
+
+/// What one rank owns and what is too large for AdamW is seen by all before an update; nothing is changed by looking.
+static void test_look(void)
+{
+    gr_err err = GR_OK;
+    gr_exec *ex = NULL;
+    gr_model *model = NULL, *untouched = NULL;
+    gr_updater *u = NULL;
+    double norm = 0;
+    const char *what = NULL, *tensor = NULL;
+    const int last = gr_test_world->size - 1;
+    GR_TRY(gr_exec_create_cpu(1, 0, &ex));
+    GR_TRY(make_model(ex, &model));
+    GR_TRY(make_model(ex, &untouched));
+    GR_TRY(gr_updater_create(gr_test_world, gr_model_get_params(model), stage.trains, &u));
+    gr_updater_check_own(u, model, 2, &what, &tensor);
+    GR_CHECK(!what && !tensor);
+    // Finite, but its square is not; clipping makes it small.
+    GR_TRY(update_together(model, u, 0, 1e30F, NULL, &norm));
+    GR_CHECK(stage.clip > 0 && u->view.fits && isfinite(norm) && u->view.bad_rank < 0);
+    if (gr_test_world->rank == last) {
+        u->second[0] = INFINITY;
+    }
+    memcpy(gr_model_edit_weights(untouched, GR_PART_LANGUAGE),
+           gr_model_weights(model, GR_PART_LANGUAGE),
+           (size_t)gr_model_get_params(model)->size[GR_PART_LANGUAGE] * sizeof(float));
+    GR_CHECK_ERR(update_together(model, u, 1, 0, NULL, &norm), GR_ERR_NONFINITE,
+                 "weights or moments are not");
+    GR_CHECK_INT(u->view.bad_rank, last);
+    GR_CHECK_INT(u->updates, 1);
+    compare_weights(model, untouched);
+    gr_updater_check_own(u, model, 2, &what, &tensor);
+    GR_CHECK((what != NULL) == (gr_test_world->rank == last));
+    if (what) {
+        GR_CHECK_STR(what, "AdamW's second moments");
+    }
+done:
+    GR_CHECK_OK(err);
+    gr_updater_destroy(&u);
+    gr_model_destroy(&model);
+    gr_model_destroy(&untouched);
+    gr_exec_destroy(&ex);
+}
+
 static const gr_test tests[] = {
     {"memory_falls_with_the_ranks", test_memory_falls_with_the_ranks},
     {"layout", test_layout},
     {"same_bits_as_one_rank", test_same_bits_as_one_rank},
+    {"look", test_look},
 };
 GR_MPI_TEST_MAIN("updater", tests)

@@ -1,5 +1,5 @@
-#ifndef SRC_EVAL_FLOPS_H
-#define SRC_EVAL_FLOPS_H
+#ifndef SRC_MODEL_FLOPS_H
+#define SRC_MODEL_FLOPS_H
 
 /// How many floating-point operations a training step needs: those of its matrix products, counted
 /// from the parameter table, so that no kind of model needs code here.

@@ -1,4 +1,4 @@
-#include "src/eval/flops.h"
+#include "src/model/flops.h"
 
 #include <string.h>
 

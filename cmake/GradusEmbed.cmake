@@ -1,0 +1,17 @@
+# Writes `out`, a C file with the bytes of src/eval/report.css and report.js, which lie in `source`, and the SHA-256 of the latter.
+function(bytes_of hex out)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
+  set(${out} "${bytes}" PARENT_SCOPE)
+endfunction()
+set(text "#include <stddef.h>\n")
+foreach(kind css js)
+  file(READ ${source}/report.${kind} hex HEX)
+  bytes_of("${hex}" bytes)
+  string(APPEND text "extern const unsigned char gri_report_${kind}[];\nextern const size_t gri_report_${kind}_size;\n"
+         "const unsigned char gri_report_${kind}[] = {\n${bytes}};\nconst size_t gri_report_${kind}_size = sizeof gri_report_${kind};\n")
+endforeach()
+file(SHA256 ${source}/report.js hash)
+bytes_of("${hash}" bytes)
+string(APPEND text "extern const unsigned char gri_report_js_sha256[32];\nconst unsigned char gri_report_js_sha256[32] = {${bytes}};\n")
+file(WRITE ${out} "${text}")
