@@ -144,6 +144,33 @@ done:
     return err;
 }
 
+/// Where a stage's search for its learning rate stands.
+static gr_err read_search(const gr_node *root, gr_adalrs_state *out)
+{
+    gr_err err = GR_OK;
+    const gr_node *map = NULL;
+    const double most = 1e300;
+    if (!gr_node_find(root, "adalrs")) {
+        goto done;
+    }
+    GR_TRY(gr_node_get_map(root, "adalrs", &map));
+    GR_TRY(gr_node_get_real(map, "scale", 0, most, &out->scale));
+    GR_TRY(gr_node_get_int(map, "decisions", 0, INT64_MAX, &out->decisions));
+    GR_TRY(gr_node_get_int(map, "rising", 0, INT64_MAX, &out->rising));
+    GR_TRY(gr_node_opt_bool(map, "trying", &out->trying));
+    GR_TRY(gr_node_get_real(map, "velocity", -most, most, &out->velocity));
+    GR_TRY(gr_node_get_real(map, "error", 0, most, &out->error));
+    GR_TRY(gr_node_get_real(map, "highest", 0, most, &out->highest));
+    GR_TRY(gr_node_get_int(map, "losses", 0, INT64_MAX, &out->losses));
+    GR_TRY(gr_node_get_int(map, "seen", 0, INT64_MAX, &out->seen));
+    GR_TRY(gr_node_get_real(map, "first", 0, most, &out->first));
+    GR_TRY(gr_node_get_real(map, "sum", -most, most, &out->sum));
+    GR_TRY(gr_node_get_real(map, "moment", -most, most, &out->moment));
+    GR_TRY(gr_node_get_real(map, "squares", 0, most, &out->squares));
+done:
+    return err;
+}
+
 gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity,
                                    gr_progress *out)
 {
@@ -162,6 +189,7 @@ gr_err gr_checkpoint_read_progress(const char *path, const gr_identity *identity
     GR_TRY(gr_node_get_int(root, "samples", 0, INT64_MAX, &p.samples));
     GR_TRY(gr_node_get_int(root, "tokens", 0, INT64_MAX, &p.tokens));
     GR_TRY(read_end(root, &p));
+    GR_TRY(read_search(root, &p.adalrs));
     GR_TRY(gr_node_opt_int(root, "skipped_in_a_row", 0, INT64_MAX, &p.skipped));
     *out = p;
 done:

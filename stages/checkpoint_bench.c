@@ -149,7 +149,7 @@ static gr_err open_bench(bench *b)
     b->setup = (gr_setup){.recipe = &b->recipe, .model = b->model};
     b->stage = (gr_recipe_stage){
         .name = "bench", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
-    b->schedule = (gr_schedule){.steps = 1, .final_fraction = 1};
+    b->schedule = (gr_schedule){.steps = 1, .final_fraction = 1, .scale = 1};
     for (int p = 0; p < GR_PART_COUNT; p++) {
         b->stage.learning_rate[p] = 1e-6;
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_BLOCKS = 64 };
+enum { READ_BLOCKS = 8 };
 
 static const char manifest_name[] = "gradus/manifest.json";
 static const char digest_kind[] = "XXH3-128";

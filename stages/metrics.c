@@ -100,6 +100,22 @@ gr_err gr_metrics_add_validation(const char *run, const gr_validation_metrics *m
     return append_line(run, &j, events);
 }
 
+gr_err gr_metrics_add_search(const char *run, const gr_search_metrics *m, gr_events *events)
+{
+    gr_json j = {0};
+    gr_json_map_begin(&j, NULL);
+    gr_json_int(&j, "update", m->update);
+    gr_json_string(&j, "stage", m->stage);
+    gr_json_int(&j, "step", m->step);
+    gr_json_string(&j, "adalrs", gr_adalrs_names[m->found.act]);
+    gr_json_real(&j, "velocity", m->found.velocity);
+    gr_json_real(&j, "error", m->found.error);
+    gr_json_real(&j, "tried_velocity", m->found.tried_velocity);
+    gr_json_real(&j, "tried_error", m->found.tried_error);
+    gr_json_real(&j, "scale", m->scale);
+    return append_line(run, &j, events);
+}
+
 gr_err gr_metrics_add_end(const char *run, const char *stage, int64_t update, int64_t step,
                           const char *reason, gr_events *events)
 {

@@ -9,6 +9,8 @@
 ///   the same with "skipped": true before "seconds", rates of 0 and null for what is not finite   where no update was made (nonfinite.h)
 ///   {"update", "stage", "step", "validation_loss", "validation_targets", "seconds", "time"}   after each validation
 ///   {"update", "stage", "step", "ended": "target" | "plateau"}   where a stage ended before its planned steps
+///   {"update", "stage", "step", "adalrs": "faster" | "neither" | "slower" | "rises", "velocity", "error", "tried_velocity", "tried_error", "scale"}   what
+///    a stage's search for its learning rate decided (adalrs.h; scale: the factor of the rates from the next step on)
 /// `update` counts over the whole run; rows are packed rows (microbatches), fill is the share of them that holds tokens, image_balance the pictures
 /// of the lane with most over the lanes' mean, dropped the samples that ledger.jsonl lists (ledger.h); losses are nats per target token.
 /// sources (a list, where the stage has several data sets) says how many of the samples came from each, in the recipe's order.
@@ -51,6 +53,14 @@ typedef struct gr_validation_metrics {
     double seconds;
 } gr_validation_metrics;
 
+/// What a stage's search for its learning rate decided.
+typedef struct gr_search_metrics {
+    const char *stage;
+    int64_t update, step;
+    gr_adalrs_found found;
+    double scale; ///< of the rates from the next step on
+} gr_search_metrics;
+
 /// Keeps the lines up to and including `update`, drops later ones: what a restart makes anew. `border`: it restarts
 /// at the first step of a stage, so the validation before that step (its step is 0) is made anew too.
 GR_MUST_CHECK gr_err gr_metrics_truncate(const char *run, int64_t update, bool border);
@@ -71,6 +81,8 @@ GR_MUST_CHECK gr_err gr_metrics_add_step(const char *run, const gr_step_metrics 
                                          gr_events *events);
 GR_MUST_CHECK gr_err gr_metrics_add_validation(const char *run, const gr_validation_metrics *m,
                                                gr_events *events);
+GR_MUST_CHECK gr_err gr_metrics_add_search(const char *run, const gr_search_metrics *m,
+                                           gr_events *events);
 /// `reason`: gr_end_names.
 GR_MUST_CHECK gr_err gr_metrics_add_end(const char *run, const char *stage, int64_t update,
                                         int64_t step, const char *reason, gr_events *events);

@@ -3,6 +3,7 @@
 
 /// Where a run stands: what a checkpoint carries besides parameters and moments.
 
+#include "stages/adalrs.h"
 #include "stages/stage_end.h"
 
 typedef struct gr_progress {
@@ -14,6 +15,7 @@ typedef struct gr_progress {
     int64_t skipped;  ///< of the last steps, how many in a row made no update (nonfinite.h)
     int64_t spared;   ///< planned updates of stages that ended before them
     gr_end_state end; ///< of the current stage
+    gr_adalrs_state adalrs; ///< the same
 } gr_progress;
 
 #endif

@@ -11,6 +11,7 @@
 #include "src/model/config.h"
 #include "src/ops/exec.h"
 #include "src/optim/schedule.h"
+#include "stages/adalrs.h"
 #include "stages/stage_end.h"
 
 /// A data set and the part of it that is used: samples whose place (datasets/order.h) is in
@@ -60,6 +61,7 @@ typedef struct gr_recipe_stage {
     bool all_text; ///< loss on all ordinary text, not on answers only
     const gr_chat_template *template;
     gr_end_rule ends; ///< before its planned steps
+    gr_adalrs_rule adalrs;
 } gr_recipe_stage;
 
 /// What stands in for something that the recipe names and that is not here, where it is planned only.

@@ -269,6 +269,31 @@ done:
     return err;
 }
 
+/// The stage's search for its learning rate.
+static gr_err parse_adalrs(const gr_node *stage, gr_adalrs_rule *out)
+{
+    static const char *const keys[] = {"window", "up", "down", "fade", "from", "to", NULL};
+    gr_err err = GR_OK;
+    const gr_node *node = gr_node_find(stage, "adalrs");
+    *out = (gr_adalrs_rule){.up = 3, .down = 2, .fade = 0.99, .from = 0.1, .to = 0.4};
+    if (!node) {
+        goto done;
+    }
+    GR_TRY(gr_node_expect(node, GR_DOC_MAP));
+    GR_TRY(gr_node_check_keys(node, keys));
+    GR_TRY(gr_node_get_int(node, "window", 4, MANY, &out->window));
+    GR_TRY(gr_node_opt_real(node, "up", 1.001, 1000, &out->up));
+    GR_TRY(gr_node_opt_real(node, "down", 1.001, 1000, &out->down));
+    GR_TRY(gr_node_opt_real(node, "fade", 0.001, 1, &out->fade));
+    GR_TRY(gr_node_opt_real(node, "from", 0, 1, &out->from));
+    GR_TRY(gr_node_opt_real(node, "to", 0, 1, &out->to));
+    if (out->from >= out->to) {
+        GR_TRY(gr_node_error(node, "expected from (%g) below to (%g)", out->from, out->to));
+    }
+done:
+    return err;
+}
+
 /// "fixed", or a map about tiles and the whole picture.
 static gr_err parse_images(const gr_node *stage, gr_recipe_images *out)
 {
@@ -317,32 +342,14 @@ done:
 gr_err gri_recipe_parse_stage(const gr_node *node, const gr_chat_template *usual,
                               gr_recipe_stage *out)
 {
-    static const char *const keys[] = {"name",
-                                       "trains",
-                                       "data",
-                                       "validation",
-                                       "validate_every",
-                                       "global_batch",
-                                       "window",
-                                       "sequence_length",
-                                       "max_images",
-                                       "images",
-                                       "recompute",
-                                       "epochs",
-                                       "steps",
-                                       "learning_rate",
-                                       "schedule",
-                                       "warmup_steps",
-                                       "final_fraction",
-                                       "betas",
-                                       "eps",
-                                       "weight_decay",
-                                       "clip",
-                                       "bad_samples",
-                                       "loss",
-                                       "template",
-                                       "ends",
-                                       NULL};
+    static const char *const keys[] = {
+        "name",           "trains",        "data",      "validation",
+        "validate_every", "global_batch",  "window",    "sequence_length",
+        "max_images",     "images",        "recompute", "epochs",
+        "steps",          "learning_rate", "schedule",  "warmup_steps",
+        "final_fraction", "betas",         "eps",       "weight_decay",
+        "clip",           "bad_samples",   "loss",      "template",
+        "ends",           "adalrs",        NULL};
     static const char *const losses[] = {"answers", "all", NULL};
     static const char *const policies[] = {"stop", "drop", NULL};
     gr_err err = GR_OK;
@@ -353,6 +360,7 @@ gr_err gri_recipe_parse_stage(const gr_node *node, const gr_chat_template *usual
     GR_TRY(parse_trains(node, &out->trains));
     GR_TRY(parse_data(node, out));
     GR_TRY(parse_ends(node, out));
+    GR_TRY(parse_adalrs(node, &out->adalrs));
     GR_TRY(parse_images(node, &out->images));
     GR_TRY(gr_node_opt_bool(node, "recompute", &out->recompute));
     GR_TRY(parse_optimizer(node, out));

@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "stages/digest_file.h"
 #include "stages/metrics.h"
+#include "stages/rate_search.h"
 #include "stages/resume.h"
 #include "stages/stage_run.h"
 
@@ -167,6 +168,7 @@ static gr_err verify_step(verifier *v, gr_stage_run *r, double started)
         show_progress(v, started);
     }
     GR_TRY(gr_world_agree(t->world, err));
+    GR_TRY(gri_rate_search_step(t, r, &result));
     GR_TRY(gr_world_max(t->world, v->out->parted, &parted));
     v->out->parted = parted != 0;
 done:
@@ -206,6 +208,7 @@ static gr_err verify_stage(verifier *v, const char *checkpoint, double started)
     if (t->progress.step == r.steps) {
         t->progress.stage++;
         t->progress.step = 0;
+        t->progress.adalrs = (gr_adalrs_state){0};
     }
 done:
     gr_progress_end();

@@ -82,6 +82,29 @@ static void put_end(gr_json *j, const gr_progress *progress)
     }
 }
 
+/// Where the stage's search for its learning rate stands, if it searches.
+static void put_search(gr_json *j, const gr_adalrs_state *s)
+{
+    if (s->losses == 0) {
+        return;
+    }
+    gr_json_map_begin(j, "adalrs");
+    gr_json_real(j, "scale", s->scale);
+    gr_json_int(j, "decisions", s->decisions);
+    gr_json_int(j, "rising", s->rising);
+    gr_json_bool(j, "trying", s->trying);
+    gr_json_real(j, "velocity", s->velocity);
+    gr_json_real(j, "error", s->error);
+    gr_json_real(j, "highest", s->highest);
+    gr_json_int(j, "losses", s->losses);
+    gr_json_int(j, "seen", s->seen);
+    gr_json_real(j, "first", s->first);
+    gr_json_real(j, "sum", s->sum);
+    gr_json_real(j, "moment", s->moment);
+    gr_json_real(j, "squares", s->squares);
+    gr_json_map_end(j);
+}
+
 static gr_err write_state(const gr_saver *s)
 {
     gr_err err = GR_OK;
@@ -99,6 +122,7 @@ static gr_err write_state(const gr_saver *s)
     gr_json_int(&j, "skipped_in_a_row", progress->skipped);
     gr_json_int(&j, "optimizer_updates", s->job.updates);
     put_end(&j, progress);
+    put_search(&j, &progress->adalrs);
     gr_json_map_end(&j);
     GR_TRY(gr_json_finish(&j));
     GR_TRY(gr_path_join(s->job.temporary, "gradus/state.json", &path));

@@ -11,6 +11,7 @@
 #include "stages/ledger.h"
 #include "stages/metrics.h"
 #include "stages/nonfinite.h"
+#include "stages/rate_search.h"
 #include "stages/step_report.h"
 #include "stages/validate.h"
 
@@ -30,6 +31,7 @@ void gri_stage_close(gr_stage_run *r)
     gr_lane_step_fini(&r->train);
     gr_lane_step_fini(&r->validate);
     gri_step_digest_destroy(&r->digest);
+    gri_rate_search_close(r);
     gr_updater_destroy(&r->updater);
     gr_loader_destroy(&r->loader);
     gr_loader_destroy(&r->validation_loader);
@@ -46,7 +48,8 @@ static gr_err open_training(gr_trainer *t, gr_stage_run *r)
     r->schedule = (gr_schedule){.kind = stage->schedule,
                                 .warmup_steps = stage->warmup_steps,
                                 .steps = r->steps,
-                                .final_fraction = stage->final_fraction};
+                                .final_fraction = stage->final_fraction,
+                                .scale = 1};
     GR_TRY(gr_world_agree(t->world,
                           gr_updater_create(t->world, params, stage->trains, &r->updater)));
     GR_TRY(gr_lane_step_init(t->world, t->setup->model, r->loader, t->recipe->lanes,
@@ -96,6 +99,7 @@ gr_err gri_stage_open(gr_trainer *t, gr_stage_run *r, const char *checkpoint)
         GR_TRY(gr_world_agree(t->world, gr_checkpoint_load(checkpoint, t->setup, r->updater)));
     }
     GR_TRY(gr_updater_part(r->updater, t->setup->model));
+    GR_TRY(gr_world_agree(t->world, gri_rate_search_open(t, r)));
     if (r->train.overlap) {
         gr_model_set_watch(t->setup->model, (gr_model_watch){r, reads, made});
     }
@@ -242,6 +246,7 @@ static gr_err one_step(gr_trainer *t, gr_stage_run *r)
     GR_TRY(list_dropped(t, r, &r->train, result.totals.dropped, "data"));
     gr_failpoint(GR_AT_STEP_LISTED);
     GR_TRY(gri_step_report(t, r, &result, &clock));
+    GR_TRY(gri_rate_search_step(t, r, &result));
     gr_activity_step_end();
 done:
     return err;
@@ -252,8 +257,14 @@ static gr_err check_stopped(const gr_trainer *t, const gr_stage_run *r)
 {
     gr_err err = GR_OK;
     if (t->stopping) {
-        GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld", r->stage->name,
-                (long long)t->progress.step, (long long)r->steps);
+        bool begins = false;
+        const bool again = gri_rate_search_tries(t, &begins) && !begins;
+        GR_FAIL(GR_ERR_STOPPED, "stopped in stage %s after step %lld of %lld%s", r->stage->name,
+                (long long)t->progress.step, (long long)r->steps,
+                again
+                    ? ", where a learning rate is tried: from its beginning on, where the last "
+                      "checkpoint is, these steps are made again"
+                    : "");
     }
 done:
     return err;
@@ -265,13 +276,16 @@ static gr_err look_after_saves(gr_trainer *t, gr_stage_run *r, bool last)
     const double began = gr_clock();
     gr_err err = GR_OK;
     gr_activity_phase(GR_PHASE_CHECKPOINT);
-    bool due =
-        t->stopping || last || gri_is_due(t->recipe->checkpoint_every, t->progress.updates);
-    GR_TRY(due ? gri_nonfinite_check_state(t, r) : GR_OK);
+    bool begins = false;
+    const bool tries = gri_rate_search_tries(t, &begins);
+    const bool due =
+        tries ? begins
+              : t->stopping || gri_is_due(t->recipe->checkpoint_every, t->progress.updates);
+    GR_TRY(due || last ? gri_nonfinite_check_state(t, r) : GR_OK);
     if (last) { // the border between stages saves without moments
         err = gr_saver_wait(t->saver);
     } else if (due) {
-        err = gr_saver_save(t->saver, r->updater, &t->progress, t->stopping);
+        err = gr_saver_save(t->saver, r->updater, &t->progress, t->stopping || begins);
     } else {
         err = gr_saver_poll(t->saver);
     }
@@ -362,6 +376,7 @@ gr_err gri_stage_run(gr_trainer *t, const char *checkpoint)
     t->progress.stage++;
     t->progress.step = 0;
     t->progress.end = (gr_end_state){0};
+    t->progress.adalrs = (gr_adalrs_state){0};
     const double began = gr_clock();
     GR_TRY(gr_saver_save(t->saver, NULL, &t->progress, true));
     t->saving += gr_clock() - began;

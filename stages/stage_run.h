@@ -49,6 +49,7 @@ typedef struct gr_stage_run {
     gr_updater *updater;
     gr_step_digest *digest;
     gr_pace pace;
+    struct gri_rate_search *search; ///< rate_search.h; NULL: the stage does not search
 } gr_stage_run;
 
 /// What one step gave.

@@ -5,6 +5,7 @@
 #include "src/base/mem.h"
 #include "stages/ledger.h"
 #include "stages/nonfinite.h"
+#include "stages/rate_search.h"
 #include "stages/stage_run.h"
 
 #include <math.h>
@@ -69,6 +70,14 @@ done:
     return err;
 }
 
+/// Whether a checkpoint of this step is due. Nothing is saved while a learning rate is tried.
+static bool saves_after(const gr_trainer *t)
+{
+    bool begins = false;
+    return gri_is_due(t->recipe->checkpoint_every, t->progress.updates + 1) &&
+           !gri_rate_search_tries(t, &begins);
+}
+
 /// Whether nobody looks at all parameters before the next step's forward pass. The same on all ranks.
 static bool may_gather_later(const gr_trainer *t, const gr_stage_run *r,
                              const gr_step_result *step)
@@ -78,8 +87,8 @@ static bool may_gather_later(const gr_trainer *t, const gr_stage_run *r,
     bool stops = step->asked ||
                  (t->options->stop_after > 0 && t->updates_here + 1 >= t->options->stop_after);
     return r->train.overlap && done < r->steps && !stops &&
-           !gri_is_due(r->stage->validate_every, done) &&
-           !gri_is_due(t->recipe->checkpoint_every, t->progress.updates + 1) &&
+           !gri_is_due(r->stage->validate_every, done) && !saves_after(t) &&
+           !gr_adalrs_may_decide(&r->stage->adalrs, &t->progress.adalrs) &&
            !gri_step_digest_active(r->digest) && flip != GR_FLIP_WEIGHTS;
 }
 
@@ -152,8 +161,7 @@ static gr_err use(gr_trainer *t, gr_stage_run *r, gr_step_result *out)
     gr_err err = GR_OK;
     const gr_updater_copy *copy = NULL;
     const gri_step_place place = place_of(t, r);
-    if (t->saver && gri_is_due(t->recipe->checkpoint_every, place.update) &&
-        place.step < r->steps) {
+    if (t->saver && saves_after(t) && place.step < r->steps) {
         gr_activity_phase(GR_PHASE_CHECKPOINT);
         GR_TRY(gr_saver_expect(t->saver, &copy));
     }

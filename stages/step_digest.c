@@ -648,6 +648,11 @@ done:
     return err;
 }
 
+void gri_step_digest_replaced(gr_step_digest *d)
+{
+    d->after_update = -1;
+}
+
 gr_err gri_step_digest_append(const char *run, const gr_str *line)
 {
     gr_err err = GR_OK;

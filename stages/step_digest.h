@@ -63,6 +63,9 @@ GR_MUST_CHECK gr_err gri_step_digest_finish(gr_step_digest *d, int64_t targets,
 GR_MUST_CHECK gr_err gri_step_digest_skip(gr_step_digest *d, const char *reason,
                                           const gr_str **line);
 
+/// Between two steps weights were replaced on purpose (rate_search.h): the next one does not begin with what the last one left.
+void gri_step_digest_replaced(gr_step_digest *d);
+
 /// Adds a line to RUN/digests.jsonl. Not collective.
 GR_MUST_CHECK gr_err gri_step_digest_append(const char *run, const gr_str *line);
 /// The first line of the file, with its newline, added to `line`.

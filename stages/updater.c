@@ -8,6 +8,7 @@
 #include "stages/apart.h"
 
 #include <math.h>
+#include <string.h>
 
 _Static_assert((int)GR_NORM_BLOCK == (int)GR_RANGE_BLOCK, "a rank sums whole blocks");
 
@@ -340,16 +341,11 @@ done:
     return err;
 }
 
-gr_err gr_updater_apply(gr_updater *u, gr_model *model, const gr_recipe_stage *stage,
-                        const gr_schedule *schedule, int64_t step, const float *grads,
-                        int64_t targets, int threads, const gr_updater_copy *copy,
-                        gr_update_report *report)
+/// All ranks get what the owners of all training parts have. Collective.
+static gr_err gather_all(gr_updater *u, gr_model *model)
 {
     gr_err err = GR_OK;
     gr_gather_part parts[GR_PART_COUNT];
-    GR_TRY(gr_updater_apply_own(u, model, stage, schedule, step, grads, targets, threads, copy,
-                                report));
-    u->owed = false;
     if (u->apart) {
         GR_TRY(gr_gather_few_run(u->apart->few));
         GR_TRY(gather_now(u, u->apart->parts, u->apart->count));
@@ -358,6 +354,50 @@ gr_err gr_updater_apply(gr_updater *u, gr_model *model, const gr_recipe_stage *s
     }
 done:
     return err;
+}
+
+gr_err gr_updater_apply(gr_updater *u, gr_model *model, const gr_recipe_stage *stage,
+                        const gr_schedule *schedule, int64_t step, const float *grads,
+                        int64_t targets, int threads, const gr_updater_copy *copy,
+                        gr_update_report *report)
+{
+    gr_err err = GR_OK;
+    GR_TRY(gr_updater_apply_own(u, model, stage, schedule, step, grads, targets, threads, copy,
+                                report));
+    u->owed = false;
+    GR_TRY(gather_all(u, model));
+done:
+    return err;
+}
+
+/// The owned weights of a part from the copy.
+static void put_back_part(gr_updater *u, gr_model *model, gr_part part, const float *from)
+{
+    const gr_range place = u->parts[part];
+    float *weights = gr_model_edit_weights(model, part);
+    for (gr_range mine = {place.begin, place.begin}; gr_owned_next(&u->own, place, &mine);) {
+        memcpy(weights + (mine.begin - place.begin), from + gr_owned_place(&u->own, mine.begin),
+               (size_t)gr_range_count(mine) * sizeof *weights);
+    }
+    if (u->apart) {
+        gri_apart_round(u, model, part);
+    }
+}
+
+gr_err gr_updater_put_back(gr_updater *u, gr_model *model, const gr_updater_copy *from,
+                           int64_t updates)
+{
+    const size_t size = (size_t)gr_owned_count(&u->own) * sizeof *u->first;
+    GR_ASSERT(!u->owed);
+    memcpy(u->first, from->first, size);
+    memcpy(u->second, from->second, size);
+    u->updates = updates;
+    for (int p = 0; p < GR_PART_COUNT; p++) {
+        if (u->trains & (1u << p)) {
+            put_back_part(u, model, (gr_part)p, from->weights);
+        }
+    }
+    return gather_all(u, model);
 }
 
 gr_err gr_updater_gather_start(gr_updater *u, gr_model *model)

@@ -97,6 +97,10 @@ GR_MUST_CHECK gr_err gr_updater_apply_own(gr_updater *updater, gr_model *model,
                                           const float *grads, int64_t targets, int threads,
                                           const gr_updater_copy *copy,
                                           gr_update_report *report);
+/// Weights and moments of what this rank owns become those of `from`, AdamW's count `updates`; all ranks have all parameters then. No update may be
+/// owed. Collective.
+GR_MUST_CHECK gr_err gr_updater_put_back(gr_updater *updater, gr_model *model,
+                                         const gr_updater_copy *from, int64_t updates);
 /// Fetches what gr_updater_apply_own left, beside the main thread; nothing if it left nothing. Collective.
 GR_MUST_CHECK gr_err gr_updater_gather_start(gr_updater *updater, gr_model *model);
 /// Waits until elements [0, end) of the part are there. Errors come with the next update.

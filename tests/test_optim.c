@@ -170,7 +170,7 @@ static void test_sum_squares_blocks(void)
 
 static void test_constant(void)
 {
-    const gr_schedule s = {GR_SCHEDULE_CONSTANT, 4, 10, 0.1};
+    const gr_schedule s = {GR_SCHEDULE_CONSTANT, 4, 10, 0.1, 1};
     static const double want[] = {0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1};
     for (int64_t t = 0; t < 10; t++) {
         double got = gr_schedule_factor(&s, t);
@@ -180,7 +180,7 @@ static void test_constant(void)
 
 static void test_cosine(void)
 {
-    const gr_schedule s = {GR_SCHEDULE_COSINE, 2, 11, 0.2};
+    const gr_schedule s = {GR_SCHEDULE_COSINE, 2, 11, 0.2, 1};
     const double half = 0.6, quarter = 0.2 + 0.8 * (1 + sqrt(0.5)) / 2;
     static const int64_t step[] = {0, 1, 2, 4, 6, 10};
     const double want[] = {0.5, 1, 1, quarter, half, 0.2};
@@ -193,9 +193,9 @@ static void test_cosine(void)
 /// Stages with no room for a cosine: one step, or nothing but warm-up.
 static void test_cosine_short(void)
 {
-    const gr_schedule one = {GR_SCHEDULE_COSINE, 0, 1, 0};
-    const gr_schedule warm = {GR_SCHEDULE_COSINE, 3, 3, 0};
-    const gr_schedule after = {GR_SCHEDULE_COSINE, 3, 4, 0};
+    const gr_schedule one = {GR_SCHEDULE_COSINE, 0, 1, 0, 1};
+    const gr_schedule warm = {GR_SCHEDULE_COSINE, 3, 3, 0, 1};
+    const gr_schedule after = {GR_SCHEDULE_COSINE, 3, 4, 0, 1};
     GR_CHECK(gr_schedule_factor(&one, 0) == 1);
     GR_CHECK(gr_schedule_factor(&warm, 2) == 1);
     GR_CHECK(gr_schedule_factor(&after, 3) == 1);

@@ -16,7 +16,7 @@
 #define XXH_STATIC_LINKING_ONLY // for the size of the state, so that it comes from our memory
 #include <xxhash.h>
 
-enum { PIECE = 1 << 20, WIDE = 1024 };
+enum { PIECE = 1 << 17, WIDE = 1024 };
 
 struct gr_digest_stream {
     XXH3_state_t state;

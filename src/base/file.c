@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { COPY_PIECE = 1 << 20, WRITE_PIECE = 1 << 30 };
+enum { COPY_PIECE = 1 << 17, WRITE_PIECE = 1 << 30 };
 
 /// What names no file that we may read; everything else is trouble with the machine.
 static bool is_bad_name(int number)

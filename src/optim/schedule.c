@@ -2,7 +2,7 @@
 
 #include "src/base/elementary.h"
 
-double gr_schedule_factor(const gr_schedule *schedule, int64_t step)
+static double shape(const gr_schedule *schedule, int64_t step)
 {
     int64_t warmup = schedule->warmup_steps;
     if (step < warmup) {
@@ -15,4 +15,9 @@ double gr_schedule_factor(const gr_schedule *schedule, int64_t step)
     double u = (double)(step - warmup) / (double)(span > 1 ? span : 1);
     double f = schedule->final_fraction;
     return f + (1 - f) * (1 + gr_cospi(u)) / 2;
+}
+
+double gr_schedule_factor(const gr_schedule *schedule, int64_t step)
+{
+    return schedule->scale * shape(schedule, step);
 }

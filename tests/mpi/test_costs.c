@@ -82,7 +82,7 @@ static void check_updater(gr_precision precision)
     const gr_model_config c = config();
     const gr_recipe_stage stage = {
         .name = "s", .trains = trains, .eps = 1e-8, .beta1 = 0.9, .beta2 = 0.99};
-    const gr_schedule schedule = {.kind = GR_SCHEDULE_CONSTANT, .steps = 4};
+    const gr_schedule schedule = {.kind = GR_SCHEDULE_CONSTANT, .steps = 4, .scale = 1};
     gr_update_report report;
     const gr_world world = imagined();
     GR_TRY(gr_exec_create_cpu(1, 1 << 20, &ex));

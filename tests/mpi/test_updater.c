@@ -71,7 +71,7 @@ static const gr_recipe_stage stage = {.name = "s",
                                       .eps = 1e-8,
                                       .weight_decay = 0.1,
                                       .clip = 1};
-static const gr_schedule schedule = {.kind = GR_SCHEDULE_CONSTANT, .steps = 10};
+static const gr_schedule schedule = {.kind = GR_SCHEDULE_CONSTANT, .steps = 10, .scale = 1};
 enum { TARGETS = 7, STEPS = 3 };
 
 static float gradient(int64_t i, int64_t step)
