@@ -152,8 +152,10 @@ ended() {
     for ((i = 0; i < 12000; i++)); do
         kill -0 "$job" 2>/dev/null || break
         nap 0.01
-        ! any_alive || last=$i
-        [ $((i - last)) -lt 300 ] || { end_launcher && break; }
+        if [ ! -s pid.0 ] || [ ! -s launcher ] || any_alive; then # in this order: a rank may begin at any moment
+            last=$i
+        fi
+        [ $((i - last)) -lt 300 ] || { end_launcher; break; }
     done
     wait "$job" 2>/dev/null || code=$?
     for ((i = 0; i < 3000; i++)); do
@@ -166,9 +168,8 @@ ended() {
     ! grep -q "passed over" log.0 2>/dev/null || fail "$what: a checkpoint was not whole: $(cat log.0)"
 }
 
-# end_launcher: mpirun 4.1 sometimes waits for ever for ranks that were killed while they started; all are gone for 3 s. False if there never was one.
+# end_launcher: mpirun 4.1 sometimes waits for ever for ranks that were killed while they started; all are gone for 3 s.
 end_launcher() {
-    [ -s pid.0 ] && [ -s launcher ] || return 1
     kill -KILL "$(cat launcher)" 2>/dev/null || true
     echo "$what" >>hung
 }
