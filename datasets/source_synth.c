@@ -74,6 +74,9 @@ static gr_err read_problem(const gr_synth_options *o, int64_t i, gri_record *out
     static const char *const left_out[] = {NULL};
     gri_synth_turn(o, i, &task, &k);
     gri_synth_problem(o->seed, task, o->split, k, &problem);
+    if (o->grid > 0) {
+        gri_scene_align(&problem, (int)o->grid);
+    }
     out->source = gr_str_format("%s/%s/%llu/%lld", gr_synth_task_names[task],
                                 o->split == GR_SYNTH_TEST ? "test" : "train",
                                 (unsigned long long)o->seed, (long long)k);
@@ -142,6 +145,7 @@ void gri_synth_describe(const gr_synth_options *o, gr_json *j)
     gr_json_int(j, "split", o->split);
     gr_json_bool(j, "in_words", o->in_words);
     gr_json_int(j, "side", o->side);
+    gr_json_int(j, "grid", o->grid);
     gr_json_real(j, "quality", o->quality);
     gr_json_map_end(j);
 }

@@ -37,6 +37,10 @@ static gr_err check_options(const gr_synth_options *o)
 {
     gr_err err = GR_OK;
     GR_TRY(check_weights(o));
+    if (o->grid != 0 && (o->grid < GR_SYNTH_LEAST_GRID || o->grid > GR_SYNTH_MOST_GRID)) {
+        GR_FAIL(GR_ERR_USAGE, "grid: expected 0 or %d to %d lines, got %lld",
+                GR_SYNTH_LEAST_GRID, GR_SYNTH_MOST_GRID, (long long)o->grid);
+    }
     if (o->side < GR_SYNTH_LEAST_SIDE || o->side > GR_SYNTH_MOST_SIDE) {
         GR_FAIL(GR_ERR_USAGE, "synth: side: expected %d to %d pixels, got %lld",
                 GR_SYNTH_LEAST_SIDE, GR_SYNTH_MOST_SIDE, (long long)o->side);

@@ -22,6 +22,9 @@
 ///   chart     three bars or two lines        highest; value 1 to 5; ends higher; rises 1/3; 1/5; 1/2; 1/2
 ///   math      a sum                          its result, 0 to 9                        1/10
 ///   text      none                           a sum; a relation seen the other way      1/10; 1/4
+/// Shapes and words may be anywhere and of many sizes; on a grid of N lines both ways, the centres of shapes and the first letters of words stand
+/// on its lines, letters are two eighths of the side apart or the multiple of a line nearest to it, and shapes have few sizes. An encoder whose
+/// patches are as wide as its cells sees a shape in few ways then, and learns from thousands of pictures, not from millions.
 /// Answers are drawn first and evenly, so no constant answer does better; a sample's "chance" says its share.
 
 #include "datasets/import.h"
@@ -54,6 +57,8 @@ typedef enum gr_synth_split { GR_SYNTH_TRAIN, GR_SYNTH_TEST } gr_synth_split;
 enum {
     GR_SYNTH_LEAST_SIDE = 48, ///< below, textures and letters cannot be told apart
     GR_SYNTH_MOST_SIDE = 2048,
+    GR_SYNTH_LEAST_GRID = 4,
+    GR_SYNTH_MOST_GRID = 64,
     GR_SYNTH_MOST_WEIGHT = 1000000
 };
 #define GR_SYNTH_MOST (INT64_C(1) << 48) ///< samples of a task
@@ -65,11 +70,12 @@ typedef struct gr_synth_options {
     int64_t count, first; ///< samples in all; number of each task's first one
     uint64_t seed;
     gr_synth_split split;
-    int64_t side;        ///< pixels of the square picture
-    bool in_words;       ///< each picture is told in words in front of its question: text alone
-    double quality;      ///< WebP quality 0..100; negative: lossless
-    int64_t shard_bytes; ///< 0: 1 GiB
-    const char *out;     ///< folder of the data set
+    int64_t side;   ///< pixels of the square picture
+    int64_t grid;   ///< lines across the picture on which shapes and words stand; 0: anywhere
+    bool in_words;  ///< each picture is told in words in front of its question: text alone
+    double quality; ///< WebP quality 0..100; negative: lossless
+    int64_t shard_bytes;                   ///< 0: 1 GiB
+    const char *out;                       ///< folder of the data set
     const gr_tokenizer *const *tokenizers; ///< [tokenizer_count] whose token counts are stored
     int64_t tokenizer_count;
 } gr_synth_options;

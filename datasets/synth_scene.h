@@ -89,6 +89,8 @@ void gri_synth_problem(uint64_t seed, gr_synth_task task, gr_synth_split split, 
                        gri_problem *out);
 /// Its picture, side x side.
 GR_MUST_CHECK gr_err gri_synth_render(const gri_problem *problem, int64_t side, gr_image *out);
+/// Puts shapes and words on `lines` lines each way (synth.h); nothing is cut off, and what stood apart does not overlap.
+void gri_scene_align(gri_problem *problem, int lines);
 /// The marks in words: "large striped red circle at 3 7; ...", places in tenths of the side from left and top; "red bar 3", "blue line 4 2 5
 /// 2", "word D U B". Appends to `out`.
 GR_MUST_CHECK gr_err gri_scene_tell(const gri_problem *problem, gr_str *out);

@@ -1,4 +1,5 @@
 #include "datasets/source_synth.h"
+#include "datasets/synth_task.h"
 #include "src/base/digest.h"
 #include "src/base/mem.h"
 #include "src/base/str.h"
@@ -475,12 +476,15 @@ static void test_stored(void)
     }
 }
 
-/// Nothing is cut off at the picture's border, at any size the same.
-static void test_inside(void)
+/// Nothing is cut off at the picture's border, at any size the same, and shapes lie apart; on a grid they may touch.
+static void check_inside(int lines)
 {
     for (int n = 0; n < 200 * GR_SYNTH_TASKS * SPLITS; n++) {
-        const gri_problem p =
+        gri_problem p =
             problem_of((gr_synth_task)(n / 2 % GR_SYNTH_TASKS), n % 2, n / 2 / GR_SYNTH_TASKS);
+        if (lines > 0) {
+            gri_scene_align(&p, lines);
+        }
         for (int i = 0; i < p.count; i++) {
             const gri_mark *m = &p.marks[i];
             const int letters = (int)strlen(m->word) * GRI_FONT_STEP * m->size;
@@ -493,8 +497,41 @@ static void test_inside(void)
             }
             for (int j = 0; j < i && m->kind == GRI_MARK_SHAPE; j++) {
                 const gri_mark *o = &p.marks[j];
-                const int apart = m->size + o->size;
+                const int apart = m->size + o->size - (lines > 0);
                 GR_CHECK(abs(m->x - o->x) > apart || abs(m->y - o->y) > apart);
+            }
+        }
+    }
+}
+
+static void test_inside(void)
+{
+    check_inside(0);
+    check_inside(8);
+    check_inside(16);
+}
+
+/// On a grid centres and first letters stand on its lines; names of places and sizes stay true.
+static void test_aligned(void)
+{
+    for (int n = 0; n < 200 * GR_SYNTH_TASKS; n++) {
+        const gri_problem p = problem_of((gr_synth_task)(n % GR_SYNTH_TASKS), 0, n);
+        gri_problem q = p;
+        gri_scene_align(&q, 8);
+        for (int i = 0; i < p.count; i++) {
+            const gri_mark *m = &q.marks[i];
+            if (m->kind == GRI_MARK_SHAPE || m->kind == GRI_MARK_WORD) {
+                GR_CHECK(m->x % (GRI_SCENE / 8) == 0 && m->y % (GRI_SCENE / 8) == 0);
+            }
+            if (n % GR_SYNTH_TASKS == GR_SYNTH_FINE) { // which names sizes
+                GR_CHECK_STR(gri_size_name(m), gri_size_name(&p.marks[i]));
+            }
+            for (int j = 0; j < i;
+                 j++) { // which is larger, and which lies further right or down
+                GR_CHECK((q.marks[i].size > q.marks[j].size) <=
+                         (p.marks[i].size > p.marks[j].size));
+                GR_CHECK(q.marks[i].x <= q.marks[j].x || p.marks[i].x > p.marks[j].x);
+                GR_CHECK(q.marks[i].y <= q.marks[j].y || p.marks[i].y > p.marks[j].y);
             }
         }
     }
@@ -518,6 +555,12 @@ static void test_bad(void)
     o = good;
     o.side = 47;
     check_bad(o, "expected 48 to 2048 pixels, got 47");
+    o.grid = 3;
+    o.side = 48;
+    check_bad(o, "grid: expected 0 or 4 to 64 lines, got 3");
+    o.grid = 65;
+    check_bad(o, "got 65");
+    o.grid = 0;
     o.side = 2049;
     check_bad(o, "got 2049");
     o = good;
@@ -556,6 +599,6 @@ static const gr_test tests[] = {
     {"held out", test_held_out}, {"pure", test_pure},     {"answers", test_answers},
     {"splits", test_splits},     {"chance", test_chance}, {"font", test_font},
     {"shares", test_shares},     {"stored", test_stored}, {"inside", test_inside},
-    {"bad", test_bad},           {"memory", test_memory},
+    {"aligned", test_aligned},   {"bad", test_bad},       {"memory", test_memory},
 };
 GR_TEST_MAIN("synth", tests)

@@ -3,14 +3,14 @@ train() { mpirun -n 2 "$gradus" train "configs/recipes/$1.yaml" --run "curriculu
 draw() { # NAME OPTION...: a data set of drawn problems, unless it is there
     local name=$1
     shift
-    [ -e "curriculum/$name/manifest.json" ] || mpirun -n 2 "$gradus" data synth --out "curriculum/$name" --size 56 "$@"
+    [ -e "curriculum/$name/manifest.json" ] || mpirun -n 2 "$gradus" data synth --out "curriculum/$name" --size 56 --grid 8 "$@"
 }
 
 say "Drawn problems, and the same in words"
-draw words --in-words --count 32000 --seed 1
-draw words-other --in-words --count 12000 --seed 2 --split test
-draw captions --task coarse,fine --count 24000 --seed 3
-draw finer --task fine=2,ocr,coarse --count 24000 --seed 4
+draw words --in-words --count 20000 --seed 1
+draw words-other --in-words --count 8000 --seed 2 --split test
+draw captions --task coarse,fine=2,ocr=2 --count 40000 --seed 3
+draw finer --task fine=3,ocr=3,coarse,count --count 24000 --seed 4
 draw all --count 36000 --seed 5
 draw unseen --task coarse,fine,ocr,count --count 800 --seed 6             # pictures that were never trained on
 draw other --task coarse,fine,ocr,count --count 1000 --seed 7 --split test # of combinations that never were, too

@@ -88,6 +88,10 @@ gr_err gri_data_synth(int argc, char **argv)
                    "train (default), or test: combinations of attributes that train never has"),
         GRI_INT("size", "PIXELS", &o->side, GR_SYNTH_LEAST_SIDE, GR_SYNTH_MOST_SIDE,
                 "side of the square pictures (default: 112)"),
+        GRI_INT(
+            "grid", "LINES", &o->grid, GR_SYNTH_LEAST_GRID, GR_SYNTH_MOST_GRID,
+            "shapes and words stand on so many lines each way, so that a small encoder with as "
+            "many patches learns them soon (default: anywhere)"),
         GRI_FLAG(
             "in-words", &o->in_words,
             "tells each picture in words in front of its question: text alone, to pretrain a "
