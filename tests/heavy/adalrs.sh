@@ -9,7 +9,7 @@ configs=$(cd "$(dirname "$0")/../../configs" && pwd)
 . "$(dirname "${BASH_SOURCE[0]}")/../cli/lib.sh" "$2"
 export OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_hwloc_base_binding_policy=none
 
-mpirun -n 2 "$GRADUS" data synth --task coarse --count $((steps * 16 + 1000)) --size 56 --grid 8 --out data >/dev/null 2>&1
+mpirun -n 2 "$GRADUS" data synth --task fine,ocr --count $((steps * 16 + 1000)) --size 56 --grid 8 --out data >/dev/null 2>&1
 "$GRADUS" tokenizer train --data data --vocabulary 300 --out tokenizer >/dev/null 2>&1
 share=$(awk -v n="$steps" 'BEGIN { print n * 16 / (n * 16 + 1000) }')
 cat >recipe.yaml <<END
