@@ -57,7 +57,8 @@ typedef enum gr_synth_split { GR_SYNTH_TRAIN, GR_SYNTH_TEST } gr_synth_split;
 enum {
     GR_SYNTH_LEAST_SIDE = 48, ///< below, textures and letters cannot be told apart
     GR_SYNTH_MOST_SIDE = 2048,
-    GR_SYNTH_LEAST_GRID = 4,
+    GR_SYNTH_LEAST_GRID =
+        8, ///< with fewer lines shapes would leave the place that they are said to be at
     GR_SYNTH_MOST_GRID = 64,
     GR_SYNTH_MOST_WEIGHT = 1000000
 };

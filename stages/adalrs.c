@@ -29,9 +29,21 @@ double gr_adalrs_scale(const gr_adalrs_rule *rule, const gr_adalrs_state *s)
     return scale_of(s) * (s->trying ? faded(rule, s, rule->up) : 1);
 }
 
-bool gr_adalrs_may_decide(const gr_adalrs_rule *rule, const gr_adalrs_state *s)
+void gr_adalrs_range(const gr_adalrs_rule *rule, int64_t steps, int64_t *first, int64_t *last)
 {
-    return gr_adalrs_is_set(rule) && (s->trying || s->seen + 1 >= rule->window);
+    *first = (int64_t)ceil(rule->from * (double)steps);
+    *last = (int64_t)floor(rule->to * (double)steps);
+}
+
+bool gr_adalrs_may_decide(const gr_adalrs_rule *rule, const gr_adalrs_state *s, int64_t step,
+                          int64_t steps)
+{
+    int64_t first = 0, last = 0;
+    if (!gr_adalrs_is_set(rule)) {
+        return false;
+    }
+    gr_adalrs_range(rule, steps, &first, &last);
+    return s->trying || (step > first && step <= last && s->seen + 1 >= rule->window);
 }
 
 static void begin_window(gr_adalrs_state *s)
@@ -90,10 +102,11 @@ static gr_adalrs_act judge_try(const gr_adalrs_rule *rule, gr_adalrs_state *s,
 static gr_adalrs_act judge_window(const gr_adalrs_rule *rule, gr_adalrs_state *s,
                                   const gr_adalrs_found *found, bool room)
 {
-    s->rising = found->velocity < 0 ? s->rising + 1 : 0;
+    const double down = faded(rule, s, rule->down);
+    s->rising = found->velocity < -2 * found->error ? s->rising + 1 : 0;
     begin_window(s);
-    if (s->rising >= 2) {
-        decide(s, 1 / faded(rule, s, rule->down));
+    if (s->rising >= 2 && down > 1) {
+        decide(s, 1 / down);
         return GR_ADALRS_RISES;
     }
     if (!room || faded(rule, s, rule->up) <= 1) {
@@ -105,7 +118,7 @@ static gr_adalrs_act judge_window(const gr_adalrs_rule *rule, gr_adalrs_state *s
     return GR_ADALRS_TRY;
 }
 
-/// Loss of a step outside of tries; a NaN is never the highest.
+/// Loss of a step outside of tries.
 static void note(gr_adalrs_state *s, double loss)
 {
     s->highest = s->losses == 0 || loss > s->highest ? loss : s->highest;
@@ -115,14 +128,14 @@ static void note(gr_adalrs_state *s, double loss)
 gr_adalrs_found gr_adalrs_take(const gr_adalrs_rule *rule, gr_adalrs_state *s, int64_t step,
                                int64_t steps, double loss)
 {
-    gr_adalrs_found found = {.act = GR_ADALRS_GO_ON};
-    const int64_t first = (int64_t)ceil(rule->from * (double)steps),
-                  last = (int64_t)floor(rule->to * (double)steps);
-    const bool abandoned = s->trying && loss > s->highest;
-    if (!s->trying) {
+    gr_adalrs_found found = {.act = GR_ADALRS_GO_ON, .tried_velocity = NAN, .tried_error = NAN};
+    int64_t first = 0, last = 0;
+    const bool abandoned = s->trying && !(loss <= s->highest);
+    gr_adalrs_range(rule, steps, &first, &last);
+    if (!s->trying && !isnan(loss)) {
         note(s, loss);
     }
-    if (step <= first || step > last) {
+    if (!s->trying && (isnan(loss) || step <= first || step > last)) {
         return found;
     }
     add(s, loss);

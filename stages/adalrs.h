@@ -10,8 +10,8 @@
 ///     v_tried > v + d    faster: f becomes up' f
 ///     v_tried < v - d    slower: the kept state is put back, f becomes f / down'
 ///     else               neither: f stays, and so does what the tried window learned
-/// A loss above all of the stage's earlier ones ends a try as slower at once. Two windows in a row, tries left out, whose losses rise
-/// make f smaller without another try. The search lies between two fractions of the planned steps.
+/// A loss above all of the stage's earlier ones, or one that is not finite, ends a try as slower at once. Two windows in a row, tries left
+/// out, whose losses clearly rise (v < -2 e) make f smaller without another try. The search lies between two fractions of the planned steps.
 /// Our choices, where the reports are silent: e and d, t counts decisions, each window in the range is a decision point.
 
 #include <stdbool.h>
@@ -52,15 +52,18 @@ extern const char *const gr_adalrs_names[]; ///< "go on", "try", "faster" ...
 typedef struct gr_adalrs_found {
     gr_adalrs_act act;
     double velocity, error;             ///< at the factor of before
-    double tried_velocity, tried_error; ///< behind a try
+    double tried_velocity, tried_error; ///< of a whole try, else NaN
 } gr_adalrs_found;
 
 bool gr_adalrs_is_set(const gr_adalrs_rule *rule);
 /// What the rates of the next step are multiplied with.
 double gr_adalrs_scale(const gr_adalrs_rule *rule, const gr_adalrs_state *state);
-/// Whether the loss of the next step may lead to anything but going on, so that all weights should be there behind it.
-bool gr_adalrs_may_decide(const gr_adalrs_rule *rule, const gr_adalrs_state *state);
-/// Takes in the loss of step `step` (1, 2 ... `steps`) of the stage.
+/// Steps (first, last] of a stage of so many: those whose losses the search looks at.
+void gr_adalrs_range(const gr_adalrs_rule *rule, int64_t steps, int64_t *first, int64_t *last);
+/// Whether the loss of step `step` (1, 2 ... `steps`) may lead to anything but going on, so that all weights should be there behind it.
+bool gr_adalrs_may_decide(const gr_adalrs_rule *rule, const gr_adalrs_state *state,
+                          int64_t step, int64_t steps);
+/// Takes in the loss of step `step` of the stage; NaN: the step made no update.
 gr_adalrs_found gr_adalrs_take(const gr_adalrs_rule *rule, gr_adalrs_state *state, int64_t step,
                                int64_t steps, double loss);
 

@@ -31,6 +31,7 @@ typedef struct gr_plan_memory {
     int64_t activations; ///< and work space: the row that takes most of those looked at
     int64_t data;        ///< lanes and windows that the loader has ready
     int64_t copy;        ///< for checkpoints in the background
+    int64_t search;      ///< what is kept while a learning rate is tried
     int64_t border;      ///< at the end of the stage, when every rank has all weights again
     int64_t most;        ///< the larger of all of these but `border`, and of that
 } gr_plan_memory;

@@ -80,14 +80,16 @@ void gri_plan_cost_ranks(gr_plan *plan, gr_plan_stage *s)
         const gr_cost update =
             gr_updater_cost(&world, params, s->stage->trains, bf16, &given_back);
         const gr_owned owned = gr_owned_of(n, world.rank, world.size);
-        const gr_plan_memory here = {
-            .weights = weights + (bf16 ? weights / 2 : 0) - given_back,
-            .gradients = lanes.memory,
-            .moments = update.memory,
-            .activations = m.activations,
-            .data = m.data,
-            .copy = copies(plan, s) ? 3 * gr_owned_count(&owned) * (int64_t)sizeof(float) : 0};
-        const int64_t kept = here.moments + here.activations + here.data + here.copy;
+        const int64_t state = 3 * gr_owned_count(&owned) * (int64_t)sizeof(float);
+        const gr_plan_memory here = {.weights = weights + (bf16 ? weights / 2 : 0) - given_back,
+                                     .gradients = lanes.memory,
+                                     .moments = update.memory,
+                                     .activations = m.activations,
+                                     .data = m.data,
+                                     .copy = copies(plan, s) ? state : 0,
+                                     .search = gr_adalrs_is_set(&s->stage->adalrs) ? state : 0};
+        const int64_t kept =
+            here.moments + here.activations + here.data + here.copy + here.search;
         const int64_t all = here.weights + here.gradients + kept;
         const int64_t border = here.weights + given_back + kept;
         if (larger(all, border) > s->memory.most) {
@@ -136,13 +138,25 @@ static int64_t kept_for_good(const gr_recipe *r, int64_t from, int64_t to)
     return every > 0 && r->checkpoint_every > 0 ? to / every - from / every : 0;
 }
 
+/// Checkpoints at which a search for the learning rate begins a try, at most.
+static int64_t tries(const gr_plan_stage *s)
+{
+    int64_t first = 0, last = 0;
+    if (!gr_adalrs_is_set(&s->stage->adalrs)) {
+        return 0;
+    }
+    gr_adalrs_range(&s->stage->adalrs, s->steps, &first, &last);
+    return (last - first) / s->stage->adalrs.window;
+}
+
 void gri_plan_count_disk(const gr_plan *plan, gr_plan_stage *s, int64_t *before)
 {
     const gr_recipe *r = plan->recipe;
     const int64_t end = plan->steps + s->steps;
-    const int64_t inside = r->checkpoint_every > 0
-                               ? end / r->checkpoint_every - plan->steps / r->checkpoint_every
-                               : 0;
+    const int64_t inside =
+        tries(s) + (r->checkpoint_every > 0
+                        ? end / r->checkpoint_every - plan->steps / r->checkpoint_every
+                        : 0);
     const int64_t newest = inside < r->checkpoint_keep ? inside : r->checkpoint_keep;
     *before += kept_for_good(r, plan->steps, end) * s->saved;
     s->disk = *before + (newest + 1) * s->saved_anew + (s->saved - s->saved_anew);

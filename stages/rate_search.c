@@ -7,6 +7,9 @@
 #include "stages/metrics.h"
 #include "stages/share_state.h"
 
+#include <math.h>
+#include <stdio.h>
+
 /// What is kept while a rate is tried.
 struct gri_rate_search {
     float *room;
@@ -63,13 +66,17 @@ bool gri_rate_search_tries(const gr_trainer *t, bool *begins)
 /// Rank 0 says what was found, on the terminal and in the metrics.
 static gr_err tell(const gr_trainer *t, const gr_stage_run *r, const gr_adalrs_found *found)
 {
+    char tried[64] = "";
+    if (isfinite(found->tried_velocity)) {
+        snprintf(tried, sizeof tried, ", tried %.3g +- %.2g", found->tried_velocity,
+                 found->tried_error);
+    }
     gr_progress_end();
     gr_log_info(
         "stage %s, after step %lld of %lld: learning rate %s, now %.4g times the recipe's "
-        "(velocity %.3g +- %.2g, tried %.3g +- %.2g a step)",
+        "(velocity %.3g +- %.2g%s a step)",
         r->stage->name, (long long)t->progress.step, (long long)r->steps,
-        gr_adalrs_names[found->act], r->schedule.scale, found->velocity, found->error,
-        found->tried_velocity, found->tried_error);
+        gr_adalrs_names[found->act], r->schedule.scale, found->velocity, found->error, tried);
     return gr_metrics_add_search(t->options->run,
                                  &(gr_search_metrics){.stage = r->stage->name,
                                                       .update = t->progress.updates,
@@ -82,10 +89,10 @@ static gr_err tell(const gr_trainer *t, const gr_stage_run *r, const gr_adalrs_f
 gr_err gri_rate_search_step(gr_trainer *t, gr_stage_run *r, const gr_step_result *step)
 {
     gr_err err = GR_OK;
-    if (!r->search || step->skipped) {
+    if (!r->search) {
         goto done;
     }
-    const double loss = step->totals.loss / (double)step->totals.targets;
+    const double loss = step->skipped ? NAN : step->totals.loss / (double)step->totals.targets;
     const gr_adalrs_found found = gr_adalrs_take(&r->stage->adalrs, &t->progress.adalrs,
                                                  t->progress.step, r->schedule.steps, loss);
     if (found.act == GR_ADALRS_TRY) {
@@ -96,11 +103,9 @@ gr_err gri_rate_search_step(gr_trainer *t, gr_stage_run *r, const gr_step_result
         gri_step_digest_replaced(r->digest);
     }
     set_scale(t, r);
-    if (found.act != GR_ADALRS_GO_ON && found.act != GR_ADALRS_TRY && gri_trainer_leads(t) &&
-        !t->verifies) {
-        err = tell(t, r, &found);
+    if (found.act != GR_ADALRS_GO_ON && found.act != GR_ADALRS_TRY && !t->verifies) {
+        GR_TRY(gr_world_agree(t->world, gri_trainer_leads(t) ? tell(t, r, &found) : GR_OK));
     }
-    GR_TRY(gr_world_agree(t->world, err));
 done:
     return err;
 }

@@ -7,6 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/// A search has room for a window and a try, behind the warm-up.
+static gr_err check_search(const gr_recipe_stage *stage, int64_t steps)
+{
+    gr_err err = GR_OK;
+    int64_t first = 0, last = 0;
+    gr_adalrs_range(&stage->adalrs, steps, &first, &last);
+    if (last - first < 2 * stage->adalrs.window || first < stage->warmup_steps) {
+        GR_FAIL(
+            GR_ERR_RECIPE,
+            "stage %s: adalrs would search in steps %lld to %lld of %lld; expected at least two "
+            "windows (%lld steps) behind warmup_steps (%lld): change from, to or window",
+            stage->name, (long long)first + 1, (long long)last, (long long)steps,
+            (long long)(2 * stage->adalrs.window), (long long)stage->warmup_steps);
+    }
+done:
+    return err;
+}
+
 /// A stage has at least one step and reaches its full rate.
 static gr_err check_length(const gr_recipe_stage *stage, const gr_loader *loader, int64_t steps)
 {
@@ -16,6 +34,9 @@ static gr_err check_length(const gr_recipe_stage *stage, const gr_loader *loader
                 "stage %s: %g epochs of %lld sample%s are no step; give more epochs or steps",
                 stage->name, stage->epochs, (long long)gr_loader_epoch_size(loader),
                 GR_PLURAL(gr_loader_epoch_size(loader)));
+    }
+    if (gr_adalrs_is_set(&stage->adalrs)) {
+        GR_TRY(check_search(stage, steps));
     }
     if (stage->warmup_steps > steps) {
         GR_FAIL(

@@ -164,7 +164,8 @@ static gr_err judge_end(gr_trainer *t, gr_stage_run *r, double loss)
 {
     gr_err err = GR_OK;
     const int64_t step = t->progress.step;
-    const gr_end end = gr_end_rule_is_set(&r->stage->ends)
+    // Weights of a try may go back: they end no stage.
+    const gr_end end = gr_end_rule_is_set(&r->stage->ends) && !t->progress.adalrs.trying
                            ? gr_end_judge(&r->stage->ends, &t->progress.end, loss)
                            : GR_END_NOT;
     if (end == GR_END_NOT || step == 0 || step == r->steps) {
@@ -203,10 +204,10 @@ static gr_err validate(gr_trainer *t, gr_stage_run *r)
     GR_TRY(list_dropped(t, r, &r->validate, dropped, "validation"));
     t->last_validation = loss;
     t->validated_step = t->progress.step;
-    if (!isfinite(loss)) { // a rank's weights may be why
+    if (!isfinite(loss) && !t->progress.adalrs.trying) { // a rank's weights may be why
         GR_TRY(gri_nonfinite_check_state(t, r));
+        GR_TRY(gr_world_alike(t->world, check_validation(r, t->progress.step, loss)));
     }
-    GR_TRY(gr_world_alike(t->world, check_validation(r, t->progress.step, loss)));
     if (gri_trainer_leads(t)) {
         gr_progress_end();
         gr_log_info("stage %s, %s step %lld of %lld: held-out loss %.4f over %lld token%s",

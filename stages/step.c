@@ -9,6 +9,7 @@
 #include "stages/stage_run.h"
 
 #include <math.h>
+#include <stdio.h>
 
 /// What no update can be made of; every rank sees the same totals.
 static gr_err check_totals(const gr_trainer *t, const gr_stage_run *r,
@@ -88,7 +89,8 @@ static bool may_gather_later(const gr_trainer *t, const gr_stage_run *r,
                  (t->options->stop_after > 0 && t->updates_here + 1 >= t->options->stop_after);
     return r->train.overlap && done < r->steps && !stops &&
            !gri_is_due(r->stage->validate_every, done) && !saves_after(t) &&
-           !gr_adalrs_may_decide(&r->stage->adalrs, &t->progress.adalrs) &&
+           !gr_adalrs_may_decide(&r->stage->adalrs, &t->progress.adalrs, done,
+                                 r->schedule.steps) &&
            !gri_step_digest_active(r->digest) && flip != GR_FLIP_WEIGHTS;
 }
 
@@ -181,7 +183,11 @@ gr_err gri_stage_step(gr_trainer *t, gr_stage_run *r, gr_step_result *out)
     gr_failpoint(GR_AT_STEP_BEGUN);
     GR_TRY(gr_updater_gather_start(r->updater, t->setup->model));
     GR_TRY(gri_step_compute(t, r, out));
-    if (!out->fits || t->skips_next) {
+    if (!out->fits &&
+        t->progress.adalrs.trying) { // that ends the try, and the kept state comes back
+        out->skipped = true;
+        snprintf(out->reason, sizeof out->reason, "not finite while a learning rate was tried");
+    } else if (!out->fits || t->skips_next) {
         GR_TRY(gri_nonfinite_meet(t, r, out));
     }
     GR_TRY((out->skipped ? leave_out : use)(t, r, out));

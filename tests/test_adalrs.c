@@ -82,12 +82,32 @@ static void test_abandoned(void)
 {
     int64_t step = 0;
     gr_adalrs_state s = begin(&step);
-    GR_CHECK(!gr_adalrs_may_decide(&rule, &s));
+    GR_CHECK(!gr_adalrs_may_decide(&rule, &s, 5, STEPS));
     GR_CHECK_INT(take4(&s, &step, slow).act, GR_ADALRS_TRY);
     GR_CHECK_INT(gr_adalrs_take(&rule, &s, ++step, STEPS, 8.9).act, GR_ADALRS_GO_ON);
-    GR_CHECK(gr_adalrs_may_decide(&rule, &s));
+    GR_CHECK(gr_adalrs_may_decide(&rule, &s, step + 1, STEPS));
     GR_CHECK_INT(gr_adalrs_take(&rule, &s, ++step, STEPS, 9.1).act, GR_ADALRS_SLOWER);
     GR_CHECK(gr_adalrs_scale(&rule, &s) == 0.5 && s.seen == 0 && s.highest == 9);
+}
+
+/// A step without an update ends a try, also behind the range; elsewhere it is as if it had not been.
+static void test_skipped(void)
+{
+    int64_t step = 0;
+    gr_adalrs_state s = begin(&step);
+    GR_CHECK_INT(gr_adalrs_take(&rule, &s, ++step, STEPS, NAN).act, GR_ADALRS_GO_ON);
+    GR_CHECK_INT(s.seen, 0);
+    GR_CHECK(s.highest == 9);
+    GR_CHECK_INT(take4(&s, &step, slow).act, GR_ADALRS_TRY);
+    const gr_adalrs_found found = gr_adalrs_take(&rule, &s, ++step, STEPS, NAN);
+    GR_CHECK_INT(found.act, GR_ADALRS_SLOWER);
+    GR_CHECK(isnan(found.tried_velocity) && found.velocity > 0);
+    s.trying = true;
+    GR_CHECK_INT(gr_adalrs_take(&rule, &s, STEPS, STEPS, INFINITY).act, GR_ADALRS_SLOWER);
+    // A window whose last loss is still to come decides nothing behind the range.
+    s = (gr_adalrs_state){.seen = 3};
+    GR_CHECK(gr_adalrs_may_decide(&rule, &s, 32, STEPS));
+    GR_CHECK(!gr_adalrs_may_decide(&rule, &s, 33, STEPS));
 }
 
 /// Two windows that rise, with a try between them that decided nothing.
@@ -124,6 +144,7 @@ static void test_range(void)
 static const gr_test tests[] = {
     {"velocity", test_velocity}, {"faster, and fades", test_faster_fades},
     {"neither", test_neither},   {"abandoned", test_abandoned},
-    {"rises", test_rises},       {"range", test_range}};
+    {"skipped", test_skipped},   {"rises", test_rises},
+    {"range", test_range}};
 
 GR_TEST_MAIN("adalrs", tests)

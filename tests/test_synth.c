@@ -507,8 +507,10 @@ static void check_inside(int lines)
 static void test_inside(void)
 {
     check_inside(0);
-    check_inside(8);
-    check_inside(16);
+    for (int lines = GR_SYNTH_LEAST_GRID; lines <= GR_SYNTH_MOST_GRID;
+         lines += lines < 16 ? 1 : 8) {
+        check_inside(lines);
+    }
 }
 
 /// On a grid centres and first letters stand on its lines; names of places and sizes stay true.
@@ -555,9 +557,9 @@ static void test_bad(void)
     o = good;
     o.side = 47;
     check_bad(o, "expected 48 to 2048 pixels, got 47");
-    o.grid = 3;
+    o.grid = 7;
     o.side = 48;
-    check_bad(o, "grid: expected 0 or 4 to 64 lines, got 3");
+    check_bad(o, "grid: expected 0 or 8 to 64 lines, got 7");
     o.grid = 65;
     check_bad(o, "got 65");
     o.grid = 0;

@@ -60,6 +60,7 @@ static void print_memory(const gri_planned *x, const gr_plan_stage *s)
     add_bytes("activations", m->activations);
     add_bytes("data", m->data);
     add_bytes("copy for checkpoints", m->copy);
+    add_bytes("kept while a learning rate is tried", m->search);
     add_bytes("program", x->plan->program);
     printf("\n");
     if (m->border == m->most) {
@@ -241,6 +242,7 @@ static void put_memory(gr_json *j, const gri_planned *x, const gr_plan_stage *s)
     gr_json_int(j, "activations_full_row", s->activations_full);
     gr_json_int(j, "data", m->data);
     gr_json_int(j, "copy", m->copy);
+    gr_json_int(j, "search", m->search);
     gr_json_int(j, "end_of_stage", m->border + x->plan->program);
     gr_json_int(j, "program", x->plan->program);
     gr_json_map_end(j);

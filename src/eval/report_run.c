@@ -263,8 +263,11 @@ static gr_err take_line(gri_run *run, const gr_node *line)
     GR_TRY(gr_node_get_int(line, "step", 0, INT64_MAX, &step));
     GR_TRY(gr_node_get_int(line, "update", 0, INT64_MAX, &update));
     GR_TRY(enter_stage(run, stage, update - step, &s));
-    GR_TRY(gr_node_find(line, "loss") ? take_step(run, s, line, step)
-                                      : take_validation(s, line, step));
+    if (gr_node_find(line, "loss")) {
+        GR_TRY(take_step(run, s, line, step));
+    } else if (!gr_node_find(line, "ended") && !gr_node_find(line, "adalrs")) {
+        GR_TRY(take_validation(s, line, step));
+    }
 done:
     return err;
 }

@@ -62,6 +62,20 @@ if grep -q avx512_bf16 /proc/cpuinfo 2>/dev/null && "$GRADUS" bench step --model
     expect_same parts.bf16 "bf16 on 3 ranks"
 fi
 
+# What is not finite in a try ends it, whatever the policy is, and the kept state comes back: the same on 1 and 2 ranks, and once more behind a stop.
+for flip in sum:0:10:mlp1.1.weight:3:nan first:0:10:mlp1.1.weight:3:inf; do
+    rm -rf again
+    GR_FLIP=$flip expect_code 0 "after step 1[01] of 40: learning rate slower, now 0.5 times" on 1 recipe.yaml --run again
+    parts >parts.bad
+    grep -q '"skipped"' again/digests.jsonl || fail "$flip: no step was left out: it was not met"
+    rm -rf again2
+    GR_FLIP=$flip expect_code 0 "learning rate slower, now 0.5 times" on 2 recipe.yaml --run again2
+    expect_same parts.bad "$flip in a try on 2 ranks"
+done
+expect_code 0 "" "$GRADUS" report one --out report.html
+! grep -q "could not be read and are left out" report.html || fail "the report takes a decision for a damaged line"
+expect_code 0 '"search": [1-9]' "$GRADUS" plan recipe.yaml --json
+
 # verify makes the decisions again, also when it begins where a try does; no step of it differs.
 expect_code 0 "42" "$GRADUS" verify one
 expect_code 0 "" "$GRADUS" verify one --from 10 --to 20
@@ -74,5 +88,8 @@ expect_code 78 "adalrs" on 1 recipe.yaml --run again --set stages.search.adalrs.
 expect_code 78 "adalrs: expected from \(0.5\) below to \(0.4\)" on 1 recipe.yaml --dry-run --set "stages.search.adalrs={window: 4, from: 0.5, to: 0.4}"
 expect_code 78 "adalrs.*window" on 1 recipe.yaml --dry-run --set "stages.search.adalrs={up: 2}"
 expect_code 78 "adalrs.windw: .*window" on 1 recipe.yaml --dry-run --set "stages.search.adalrs={windw: 4}"
+
+expect_code 78 "stage search: adalrs would search in steps 5 to 10 of 40; expected at least two windows \(8 steps\)" on 1 recipe.yaml --dry-run --set stages.search.adalrs.to=0.25
+expect_code 78 "behind warmup_steps \(5\)" on 1 recipe.yaml --dry-run --set stages.search.warmup_steps=5
 
 echo "adalrs: all as expected"
